@@ -1,0 +1,5 @@
+//! Keeps vigil over HDFS: follows its logs, gathers the events of every block, and says which blocks go wrong, and why.
+
+pub mod limits;
+pub mod model;
+pub mod pipeline;

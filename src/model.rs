@@ -1,0 +1,3 @@
+//! Model files: what they promise, how they are written, and how they are run.
+
+pub mod contract;

@@ -1,0 +1,107 @@
+//! What the pipeline must know of a model: its tokens, how lines and stories are encoded for it, and what normal scores look like.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::event::Token;
+
+/// Fills unused steps of a batch; the graph masks it by the lengths.
+pub const PAD: Token = Token(0);
+/// An event that no normal story has.
+pub const UNKNOWN: Token = Token(1);
+/// An episode begins with an event that begins stories in training.
+pub const START: Token = Token(2);
+/// An episode was joined in the middle.
+pub const MID: Token = Token(3);
+/// The block was known, had been released, and speaks again.
+pub const RESUMED: Token = Token(4);
+/// The story ends; only ever a target inside the graph.
+pub const END: Token = Token(5);
+/// The first token that stands for a template.
+pub const FIRST_EVENT: u16 = 6;
+
+/// What the pipeline must know of a model. It travels inside the model file, so that a model is never fed ids of another vocabulary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Name for people and metrics, such as `hdfs-v1`.
+    pub name: String,
+    /// Which logs its sessions were gathered from.
+    pub scope: Scope,
+    /// Template texts; entry `i` is the text of token `FIRST_EVENT + i`.
+    pub vocabulary: Vec<VocabularyEntry>,
+    /// How lines become templates.
+    pub drain: DrainSettings,
+    /// What scores look like on the sessions it was trained on.
+    pub calibration: Calibration,
+}
+
+/// Which logs a model's sessions are gathered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Logs of all hosts joined.
+    Cluster,
+    /// One DataNode's own log.
+    Datanode,
+    /// The NameNode's log.
+    Namenode,
+}
+
+/// One template of a vocabulary and how it behaves in normal stories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VocabularyEntry {
+    /// Template text. `<*>` standing alone is one word; glued to other text it is any run of characters, or none.
+    pub text: String,
+    /// Whether stories begin with it in training.
+    pub begins: bool,
+    /// Set when it repeats without end in normal stories: occurrences 1, 2, 4, 8, … up to this many count, the others do not.
+    pub endless_buckets_max: Option<u8>,
+}
+
+/// Drain's settings (He et al., ICWS 2017), as in its reference implementation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrainSettings {
+    /// Depth of the parse tree, root and leaf included; at least 3.
+    pub depth: u8,
+    /// Share of equal words above which a line joins a cluster, 0..=1.
+    pub similarity: f32,
+    /// Children of one node, the wildcard included.
+    pub children_max: u32,
+    /// Masks applied before, by name; the scanners are the program's own.
+    pub masks: Vec<String>,
+}
+
+/// What scores look like on training data. Labels are never looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Scored episodes behind these figures.
+    pub sessions: u64,
+    /// Quantiles of the score at 0.00, 0.01, …, 1.00 (101 entries, nats).
+    pub quantiles: Vec<f32>,
+    /// Winsorised mean of ln(score + epsilon).
+    pub log_mean: f64,
+    /// Winsorised standard deviation of the same.
+    pub log_sd: f64,
+    /// How many of those standard deviations above the mean the threshold stands at first.
+    pub k: f64,
+    /// The score that a threshold never falls below, nats.
+    pub floor: f32,
+    /// The score that a threshold never rises above, nats.
+    pub ceiling: f32,
+    /// Added to a score before its logarithm is taken.
+    pub epsilon: f64,
+    /// Count patterns of normal stories, most frequent first: (token, count) sorted by token.
+    pub patterns: Vec<CountPattern>,
+    /// Weight of each token in the distance, shape [FIRST_EVENT + vocabulary].
+    pub weights: Vec<f32>,
+    /// Distances above this are far from every normal story.
+    pub distance_max: f32,
+}
+
+/// How often each event stands in a normal story, after endless ones were counted in buckets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountPattern {
+    /// (token, count), sorted by token, counts > 0.
+    pub counts: Vec<(Token, u16)>,
+    /// Training episodes that had exactly these counts.
+    pub sessions: u64,
+}

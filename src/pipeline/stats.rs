@@ -1,0 +1,76 @@
+//! What the pipeline counted, for metrics and reports. Counters only grow, over restarts too; gauges say how things are.
+
+use serde::{Deserialize, Serialize};
+
+/// Counters and gauges of the pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Bytes taken in, newlines included.
+    pub bytes: u64,
+    /// Lines taken in, continuation lines included.
+    pub lines: u64,
+    /// Records: header lines with what belongs to them.
+    pub records: u64,
+    /// Lines that belong to the record before them (stack traces, boxes).
+    pub joined_lines: u64,
+    /// Lines that have no header and no record before them.
+    pub unparsed_lines: u64,
+    /// Records longer than [`crate::limits::RECORD_BYTES_MAX`], cut to their head.
+    pub cut_records: u64,
+    /// Bytes left out of those.
+    pub cut_bytes: u64,
+    /// Records that name no block.
+    pub blockless_records: u64,
+    /// Records older than what had already left the merge; they were passed on at once.
+    pub late_records: u64,
+    /// Records released early because the merge was full.
+    pub forced_records: u64,
+    /// Events: one per block that a record names.
+    pub events: u64,
+    /// Events that the model does not know.
+    pub unknown_events: u64,
+    /// Blocks of one record beyond [`crate::limits::RECORD_BLOCKS_MAX`].
+    pub refused_blocks: u64,
+    /// Events without a pool on a cluster that has several.
+    pub ambiguous_pools: u64,
+    /// Events not kept because their session had [`crate::limits::SESSION_EVENTS_MAX`] already.
+    pub refused_events: u64,
+    /// Templates known now (gauge).
+    pub templates: u64,
+    /// Templates found since the model's vocabulary was loaded.
+    pub templates_found: u64,
+    /// Templates dropped because there were [`crate::limits::TEMPLATES_MAX`].
+    pub templates_evicted: u64,
+    /// Sessions that began with their story.
+    pub sessions_started: u64,
+    /// Sessions joined midway.
+    pub sessions_joined: u64,
+    /// Sessions of blocks that were known before.
+    pub sessions_resumed: u64,
+    /// Sessions open now (gauge).
+    pub sessions_open: u64,
+    /// Bytes held by open sessions (gauge).
+    pub session_bytes: u64,
+    /// Sessions released after `session_idle`.
+    pub sessions_idle: u64,
+    /// Sessions released by the byte budget.
+    pub sessions_evicted: u64,
+    /// Windows given to the model, remembered ones included.
+    pub windows: u64,
+    /// Windows that wait for their score (gauge).
+    pub windows_pending: u64,
+    /// Episodes that set the threshold.
+    pub threshold_updates: u64,
+    /// Scores that were not finite and were refused.
+    pub refused_scores: u64,
+    /// The threshold, nats (gauge).
+    pub threshold: f64,
+    /// Mean of ln score behind it (gauge).
+    pub threshold_log_mean: f64,
+    /// Standard deviation of ln score behind it (gauge).
+    pub threshold_log_sd: f64,
+    /// Incidents firing now (gauge).
+    pub incidents_firing: u64,
+    /// Log time reached, milliseconds since the epoch of the log's own clock (gauge).
+    pub log_time_millis: i64,
+}
