@@ -18,7 +18,13 @@ pub const WINDOW_STEPS_MAX: usize = 256;
 pub const RECORD_BLOCKS_MAX: usize = 1024;
 
 /// Events kept of one session. Later ones still end its quiet; they are counted (`refused_events`).
-pub const SESSION_EVENTS_MAX: usize = 1024;
+pub const SESSION_EVENTS_MAX: usize = WINDOW_STEPS_MAX - 1;
+
+/// Bytes of a message that templates are made of. What comes later in a line does not tell templates apart.
+pub const MESSAGE_BYTES_MAX: usize = 2048;
+
+/// Words of a message that templates are made of, likewise.
+pub const MESSAGE_WORDS_MAX: usize = 128;
 
 /// Templates mined beside the model's vocabulary. The least recently used is dropped at the bound (`templates_evicted`).
 pub const TEMPLATES_MAX: usize = 4096;

@@ -105,3 +105,41 @@ pub struct CountPattern {
     /// Training episodes that had exactly these counts.
     pub sessions: u64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A profile with this vocabulary, the usual Drain, and scores around 1 that call 3 anomalous.
+    pub(crate) fn profile(vocabulary: &[&str]) -> Profile {
+        let entry = |text: &&str| VocabularyEntry {
+            text: (*text).to_owned(),
+            begins: false,
+            endless_buckets_max: None,
+        };
+        Profile {
+            name: "test".to_owned(),
+            scope: Scope::Cluster,
+            vocabulary: vocabulary.iter().map(entry).collect(),
+            drain: DrainSettings {
+                depth: 4,
+                similarity: 0.5,
+                children_max: 100,
+                masks: ["block", "pool", "number", "path"].map(str::to_owned).to_vec(),
+            },
+            calibration: Calibration {
+                sessions: 1000,
+                quantiles: (0..=100).map(|percent| 0.5 + percent as f32 / 100.0).collect(),
+                log_mean: 0.0,
+                log_sd: 0.5,
+                k: 2.2,
+                floor: 0.5,
+                ceiling: 12.0,
+                epsilon: 1e-3,
+                patterns: Vec::new(),
+                weights: vec![1.0; vocabulary.len() + usize::from(FIRST_EVENT)],
+                distance_max: 0.0,
+            },
+        }
+    }
+}

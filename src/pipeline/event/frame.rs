@@ -1,1 +1,248 @@
-//! To be written.
+//! Cuts chunks of a log file into records, across chunk borders: a header line and the lines that belong to it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::RECORD_BYTES_MAX;
+use crate::pipeline::event::{Position, SourceId, parse};
+
+/// One record as it stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLine<'a> {
+    /// Where its bytes stand.
+    pub position: Position,
+    /// The header line and what belongs to it, joined by `\n`, without the last line break. At most
+    /// [`RECORD_BYTES_MAX`] bytes; any content.
+    pub bytes: &'a [u8],
+}
+
+/// What framing counted. The sum of `line_bytes`, `cut_bytes` and the partial line is what was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines completed.
+    pub lines: u64,
+    /// Lines that joined the record before them.
+    pub joined: u64,
+    /// Lines without a header and without a record before them.
+    pub unparsed: u64,
+    /// Records cut at [`RECORD_BYTES_MAX`].
+    pub cut_records: u64,
+    /// Bytes left out of them.
+    pub cut_bytes: u64,
+}
+
+/// Cuts one stream. A record is handed out when the next one begins, or at [`Framer::flush`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Framer {
+    /// Complete lines of the record in progress.
+    record: Vec<u8>,
+    /// Where that record stands; `None` before the first header.
+    position: Option<Position>,
+    /// Bytes of the record that did not fit.
+    record_cut: u64,
+    /// The line without its end yet, and where it begins.
+    partial: Vec<u8>,
+    partial_offset: u64,
+    /// Bytes of that line that did not fit.
+    partial_cut: u64,
+}
+
+impl Framer {
+    /// Takes the next bytes of `source`, which begin at `offset`, and hands out every record that they complete.
+    ///
+    /// Bytes of one source come in order. When the source changes, [`Framer::end_of_source`] comes first.
+    pub fn handle_bytes(
+        &mut self,
+        source: SourceId,
+        offset: u64,
+        bytes: &[u8],
+        counts: &mut Counts,
+        mut emit: impl FnMut(LogLine<'_>),
+    ) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line_bytes = &bytes[start..end];
+            let line_offset = offset + start as u64;
+            start = end + 1;
+            if self.partial.is_empty() && self.partial_cut == 0 {
+                self.handle_line(source, line_offset, line_bytes, 0, counts, &mut emit);
+            } else {
+                self.extend_partial(line_bytes);
+                self.complete_partial(source, counts, &mut emit);
+            }
+        }
+        if start < bytes.len() {
+            if self.partial.is_empty() && self.partial_cut == 0 {
+                self.partial_offset = offset + start as u64;
+            }
+            self.extend_partial(&bytes[start..]);
+        }
+    }
+
+    /// The file ends here for good: its last line is complete even without a line break, and so is its last record.
+    pub fn end_of_source(&mut self, source: SourceId, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
+        if !self.partial.is_empty() || self.partial_cut > 0 {
+            self.complete_partial(source, counts, &mut emit);
+        }
+        self.flush(counts, emit);
+    }
+
+    /// Hands out the record in progress. Lines that belong to it and come later are counted as unparsed.
+    pub fn flush(&mut self, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
+        let Some(position) = self.position.take() else { return };
+        if self.record_cut > 0 {
+            counts.cut_records += 1;
+            counts.cut_bytes += self.record_cut;
+            self.record_cut = 0;
+        }
+        emit(LogLine {
+            position,
+            bytes: &self.record,
+        });
+        self.record.clear();
+    }
+
+    /// Whether a record waits for the next header.
+    #[must_use]
+    pub fn has_record(&self) -> bool {
+        self.position.is_some()
+    }
+
+    /// Bytes of the line that has no end yet.
+    #[must_use]
+    pub fn partial_bytes(&self) -> u64 {
+        self.partial.len() as u64 + self.partial_cut
+    }
+
+    fn complete_partial(&mut self, source: SourceId, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {
+        let line = std::mem::take(&mut self.partial);
+        let cut = std::mem::take(&mut self.partial_cut);
+        self.handle_line(source, self.partial_offset, &line, cut, counts, emit);
+        self.partial = line;
+        self.partial.clear();
+    }
+
+    fn handle_line(
+        &mut self,
+        source: SourceId,
+        offset: u64,
+        line: &[u8],
+        cut: u64,
+        counts: &mut Counts,
+        emit: &mut impl FnMut(LogLine<'_>),
+    ) {
+        counts.lines += 1;
+        let raw_length = line.len() as u64 + cut;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if parse::begins_record(line) {
+            self.flush(counts, &mut *emit);
+            self.position = Some(Position {
+                source,
+                offset,
+                length: 0,
+            });
+            self.append(line, cut);
+        } else if self.position.is_some() {
+            counts.joined += 1;
+            self.append_joined(line, cut);
+        } else {
+            counts.unparsed += 1;
+            return;
+        }
+        if let Some(position) = &mut self.position {
+            let length = (offset + raw_length).saturating_sub(position.offset);
+            position.length = u32::try_from(length).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn append_joined(&mut self, line: &[u8], cut: u64) {
+        self.append(b"\n", 0);
+        self.append(line, cut);
+    }
+
+    fn append(&mut self, bytes: &[u8], cut: u64) {
+        let room = RECORD_BYTES_MAX - self.record.len();
+        let kept = bytes.len().min(room);
+        self.record.extend_from_slice(&bytes[..kept]);
+        self.record_cut += (bytes.len() - kept) as u64 + cut;
+    }
+
+    fn extend_partial(&mut self, bytes: &[u8]) {
+        let room = RECORD_BYTES_MAX - self.partial.len();
+        let kept = bytes.len().min(room);
+        self.partial.extend_from_slice(&bytes[..kept]);
+        self.partial_cut += (bytes.len() - kept) as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "081109 203518 143 INFO dfs.DataNode: one";
+    const B: &str = "2021-07-15 22:43:01,109 INFO a.b.C: two";
+
+    #[test]
+    fn every_cut_of_the_bytes_gives_the_same_records() {
+        let text = format!("{A}\n{B}\n\tat a.b(C.java:1)\r\nCaused by: x\r\n{A}\n");
+        let expected = vec![A.to_owned(), format!("{B}\n\tat a.b(C.java:1)\nCaused by: x"), A.to_owned()];
+        for size in 1..text.len() {
+            assert_eq!(records(text.as_bytes(), size).0, expected, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn positions_name_the_bytes_in_the_file() {
+        let text = format!("junk\n{A}\r\n{B}\n tail\n{A}");
+        let (_, positions, counts) = records(text.as_bytes(), 7);
+        let found: Vec<&str> = positions
+            .iter()
+            .map(|p| &text[p.offset as usize..][..p.length as usize])
+            .collect();
+        assert_eq!(found, [&format!("{A}\r"), &format!("{B}\n tail"), A]);
+        assert_eq!((counts.lines, counts.joined, counts.unparsed), (5, 1, 1));
+    }
+
+    #[test]
+    fn a_record_at_the_bound_is_whole_and_one_over_it_is_cut() {
+        for (extra, cut) in [(-1, 0), (0, 0), (1, 1)] {
+            let length = (RECORD_BYTES_MAX as i64 + extra) as usize;
+            let text = format!("{A}{}\n", "x".repeat(length - A.len()));
+            for size in [100, 4096, text.len()] {
+                let (records, _, counts) = records(text.as_bytes(), size);
+                assert_eq!(records[0].len(), length.min(RECORD_BYTES_MAX), "{extra} {size}");
+                assert_eq!((counts.cut_records, counts.cut_bytes), (cut, cut), "{extra} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_trace_over_the_bound_keeps_its_head() {
+        let text = format!("{A}\n{}{B}\n", "\tat somewhere\n".repeat(10_000));
+        let (records, positions, counts) = records(text.as_bytes(), 65_536);
+        assert_eq!(records[0].len(), RECORD_BYTES_MAX);
+        assert_eq!(records[1], B);
+        assert_eq!(counts.cut_bytes, u64::from(positions[0].length) - RECORD_BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_pass() {
+        let text = [A.as_bytes(), b" \xff\xfe\0\n", B.as_bytes(), b"\n"].concat();
+        let (records, ..) = records(&text, 9);
+        assert_eq!(records.len(), 2);
+        assert!(records[0].contains('\u{fffd}'));
+    }
+
+    fn records(bytes: &[u8], chunk: usize) -> (Vec<String>, Vec<Position>, Counts) {
+        let (mut framer, mut counts) = (Framer::default(), Counts::default());
+        let (mut records, mut positions) = (Vec::new(), Vec::new());
+        let mut keep = |line: LogLine<'_>| {
+            records.push(String::from_utf8_lossy(line.bytes).into_owned());
+            positions.push(line.position);
+        };
+        for (index, part) in bytes.chunks(chunk).enumerate() {
+            framer.handle_bytes(SourceId(1), (index * chunk) as u64, part, &mut counts, &mut keep);
+        }
+        framer.end_of_source(SourceId(1), &mut counts, &mut keep);
+        (records, positions, counts)
+    }
+}
