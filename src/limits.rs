@@ -14,6 +14,15 @@ pub const STREAMS_MAX: usize = 10_000;
 /// Steps of a window: the beginning token and the first events of an episode. Later events no longer reach the model.
 pub const WINDOW_STEPS_MAX: usize = 256;
 
+/// Released blocks that are remembered, so that one that speaks again is known to resume. The older half is forgotten at the bound.
+pub const RELEASED_BLOCKS_MAX: usize = 262_144;
+
+/// Block pools of one cluster. Blocks of further pools count as those of the first (`ambiguous_pools`).
+pub const POOLS_MAX: usize = 64;
+
+/// Incidents kept: firing ones and those resolved a while ago. The oldest expires at the bound.
+pub const INCIDENTS_MAX: usize = 10_000;
+
 /// Blocks of one record that get the event. The rest is counted (`refused_blocks`).
 pub const RECORD_BLOCKS_MAX: usize = 1024;
 

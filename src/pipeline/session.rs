@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::event::Token;
+use crate::pipeline::event::{BlockId, LogTime, Position, TemplateId, Token};
 
 pub mod assemble;
 pub mod encode;
@@ -38,4 +38,67 @@ pub struct Score {
     /// Cross-entropy in nats, shape [steps]: entry `t` says how unexpected was what follows `tokens[t]`; the last entry
     /// says how unexpected it is that the story stops there.
     pub token_error: Vec<f32>,
+}
+
+/// An event as a session keeps it: what was said and where it stands. Text is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEvent {
+    /// Where the record stands.
+    pub position: Position,
+    /// What was said.
+    pub template: TemplateId,
+    /// The same in the model's vocabulary.
+    pub token: Token,
+}
+
+/// Why an episode is judged now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// An event came that no normal story has.
+    UnknownEvent,
+    /// The block has been quiet, so what has not come is missing.
+    Quiet,
+}
+
+/// An episode at the moment of its judgement. Everything that a verdict and an alert need: the session may go on or be released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// The block.
+    pub block: BlockId,
+    /// How the episode begins.
+    pub begin: Begin,
+    /// Log time of its first event.
+    pub first: LogTime,
+    /// Log time of the judgement.
+    pub time: LogTime,
+    /// Why now.
+    pub cause: Cause,
+    /// Whether the threshold learns from it: the first judgement of the episode at quiet.
+    pub sets_threshold: bool,
+    /// Set when a wall clock moved log time on because all logs were silent.
+    pub by_silence: bool,
+    /// Kept events in log order, at most [`crate::limits::SESSION_EVENTS_MAX`].
+    pub events: Vec<SessionEvent>,
+    /// All events of the episode, also those not kept.
+    pub events_seen: u32,
+}
+
+impl Case {
+    /// What the model is to see of it.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        let begin = std::iter::once(encode::begin_token(self.begin));
+        Window {
+            tokens: begin.chain(self.events.iter().map(|event| event.token)).collect(),
+        }
+    }
+}
+
+/// Why a session was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// Nothing was said of the block for `session_idle`.
+    Idle,
+    /// The byte budget took it: the one that had been quiet for longest.
+    Evicted,
 }

@@ -1,1 +1,416 @@
-//! To be written.
+//! Puts the records of several streams into the order of log time, within a bounded delay.
+//!
+//! The order is (running maximum of the stream's log time, rank of the stream, order in the stream). A record leaves when nothing
+//! can come before it any more: streams that still have unread bytes hold back what is younger than what they have given so far,
+//! streams that are read to their end hold back `delay` of log time, since their writers may be that late. What comes later
+//! still passes at once and is counted.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::event::{LogTime, Position};
+
+/// Records that wait for their turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Merge {
+    delay_millis: i64,
+    bytes_max: usize,
+    streams: Vec<Stream>,
+    bytes: usize,
+    /// The newest time given by any stream.
+    newest: LogTime,
+    /// What is older than this has left, or passes at once.
+    passed: LogTime,
+    late: u64,
+    forced: u64,
+    /// Streams from which more can come.
+    open: usize,
+    /// Streams by their oldest waiting record; derived from `streams`.
+    #[serde(skip)]
+    heads: BinaryHeap<Reverse<Key>>,
+    /// The watermark, until a stream moves; finding it walks all streams.
+    #[serde(skip)]
+    mark: Option<(LogTime, u32)>,
+}
+
+/// Whether more can come from a stream, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reading {
+    /// It has unread bytes.
+    #[default]
+    Behind,
+    /// It is read to its end; its writer goes on.
+    CaughtUp,
+    /// Nothing more will come.
+    Closed,
+}
+
+/// A record on its way: where it stands, when it was written, what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged<'a> {
+    /// Running maximum of the stream's log time.
+    pub time: LogTime,
+    /// Index of the stream.
+    pub stream: usize,
+    /// Where the record stands.
+    pub position: Position,
+    /// The message with the lines that belong to it.
+    pub content: &'a [u8],
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Stream {
+    /// Breaks ties: the streams' order by name.
+    rank: u32,
+    reading: Reading,
+    time: Option<LogTime>,
+    waiting: VecDeque<Waiting>,
+    /// Contents of what waits, one after the other, from `start` on.
+    contents: Vec<u8>,
+    start: usize,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Waiting {
+    time: LogTime,
+    position: Position,
+    length: usize,
+}
+
+/// Time, rank, index of the stream.
+type Key = (LogTime, u32, usize);
+
+impl Merge {
+    /// An empty merge. `delay_millis` is log time; at `bytes_max` the oldest records leave early.
+    #[must_use]
+    pub fn new(delay_millis: i64, bytes_max: usize) -> Self {
+        Self {
+            delay_millis,
+            bytes_max,
+            newest: LogTime(i64::MIN),
+            passed: LogTime(i64::MIN),
+            ..Self::default()
+        }
+    }
+
+    /// Goes on after [`Merge`] was read from a checkpoint, with the delay and the bound of the present configuration.
+    pub fn resume(&mut self, delay_millis: i64, bytes_max: usize) {
+        self.delay_millis = delay_millis;
+        self.bytes_max = bytes_max;
+        self.heads = (0..self.streams.len())
+            .filter_map(|index| self.head(index))
+            .map(Reverse)
+            .collect();
+    }
+
+    /// Adds a stream, or brings a closed one back. Ranks order streams whose records have the same time.
+    pub fn open(&mut self, stream: usize, rank: u32) {
+        if self.streams.len() <= stream {
+            self.streams.resize_with(stream + 1, || Stream {
+                reading: Reading::Closed,
+                ..Stream::default()
+            });
+        }
+        self.streams[stream].rank = rank;
+        self.set_reading(stream, Reading::Behind);
+        self.heads = (0..self.streams.len())
+            .filter_map(|index| self.head(index))
+            .map(Reverse)
+            .collect();
+    }
+
+    /// Says whether more can come from a stream.
+    pub fn set_reading(&mut self, stream: usize, reading: Reading) {
+        let before = std::mem::replace(&mut self.streams[stream].reading, reading);
+        self.open += usize::from(reading != Reading::Closed);
+        self.open -= usize::from(before != Reading::Closed);
+        if before != reading {
+            self.mark = None;
+        }
+    }
+
+    /// The newest log time of a stream; `None` before its first record.
+    #[must_use]
+    pub fn stream_time(&self, stream: usize) -> Option<LogTime> {
+        self.streams.get(stream).and_then(|stream| stream.time)
+    }
+
+    /// Moves the clock of a stream without a record: a record was written then that nobody waits for.
+    pub fn handle_time(&mut self, stream: usize, time: LogTime) -> LogTime {
+        let own = &mut self.streams[stream].time;
+        let time = own.map_or(time, |before| before.max(time));
+        *own = Some(time);
+        self.newest = self.newest.max(time);
+        self.mark = None;
+        time
+    }
+
+    /// Takes a record. `Some` when it passes at once: it is alone, or too late to be put in order.
+    pub fn handle_record<'a>(
+        &mut self,
+        stream: usize,
+        time: LogTime,
+        position: Position,
+        content: &'a [u8],
+    ) -> Option<Merged<'a>> {
+        let time = self.handle_time(stream, time);
+        let late = time < self.passed;
+        self.late += u64::from(late);
+        if late || (self.bytes == 0 && self.is_alone()) {
+            self.passed = self.passed.max(time);
+            return Some(Merged {
+                time,
+                stream,
+                position,
+                content,
+            });
+        }
+        let own = &mut self.streams[stream];
+        own.waiting.push_back(Waiting {
+            time,
+            position,
+            length: content.len(),
+        });
+        own.contents.extend_from_slice(content);
+        self.bytes += content.len() + size_of::<Waiting>();
+        if own.waiting.len() == 1 {
+            self.heads.push(Reverse((time, own.rank, stream)));
+        }
+        None
+    }
+
+    /// Hands out the next record whose turn has come. With `all`, every record has its turn: nothing is waited for.
+    pub fn poll(&mut self, all: bool, emit: impl FnOnce(Merged<'_>)) -> bool {
+        let Some(Reverse(key)) = self.heads.peek().copied() else {
+            return false;
+        };
+        let over = self.bytes > self.bytes_max;
+        let due = all || (key.0, key.1) <= self.watermark();
+        if !due && !over {
+            return false;
+        }
+        self.forced += u64::from(!due);
+        self.heads.pop();
+        self.release(key, emit);
+        true
+    }
+
+    /// Everything up to this log time has left: the time at which the stages behind the merge are.
+    #[must_use]
+    pub fn reached(&mut self) -> LogTime {
+        if self.heads.is_empty() {
+            self.watermark().0.max(self.passed)
+        } else {
+            self.passed
+        }
+    }
+
+    /// Records that came too late to be put in order.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Records released early because of the bound in bytes.
+    #[must_use]
+    pub fn forced(&self) -> u64 {
+        self.forced
+    }
+
+    /// Whether records wait.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.heads.is_empty()
+    }
+
+    /// Bytes held by waiting records.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn is_alone(&self) -> bool {
+        self.open <= 1
+    }
+
+    /// The last (time, rank) that nothing can come before any more.
+    fn watermark(&mut self) -> (LogTime, u32) {
+        let mark = self.mark.unwrap_or_else(|| self.find_watermark());
+        self.mark = Some(mark);
+        mark
+    }
+
+    fn find_watermark(&self) -> (LogTime, u32) {
+        let mut mark = (self.newest, u32::MAX);
+        let alone = self.is_alone();
+        for stream in &self.streams {
+            let own = match stream.reading {
+                Reading::Behind => (stream.time.unwrap_or(LogTime(i64::MIN)), stream.rank),
+                Reading::CaughtUp if !alone => (self.newest.plus_millis(-self.delay_millis), u32::MAX),
+                Reading::CaughtUp | Reading::Closed => continue,
+            };
+            mark = mark.min(own);
+        }
+        mark
+    }
+
+    fn release(&mut self, key: Key, emit: impl FnOnce(Merged<'_>)) {
+        let (time, _, index) = key;
+        let stream = &mut self.streams[index];
+        let waiting = stream.waiting.pop_front().expect("a head names a waiting record");
+        let content = &stream.contents[stream.start..stream.start + waiting.length];
+        self.passed = self.passed.max(time);
+        emit(Merged {
+            time,
+            stream: index,
+            position: waiting.position,
+            content,
+        });
+        stream.start += waiting.length;
+        self.bytes -= waiting.length + size_of::<Waiting>();
+        stream.compact();
+        if let Some(head) = self.head(index) {
+            self.heads.push(Reverse(head));
+        }
+    }
+
+    fn head(&self, index: usize) -> Option<Key> {
+        let stream = &self.streams[index];
+        stream.waiting.front().map(|waiting| (waiting.time, stream.rank, index))
+    }
+}
+
+impl Stream {
+    /// Moves what waits to the front once half of the buffer is spent, so that each byte is moved once on average.
+    fn compact(&mut self) {
+        if self.waiting.is_empty() {
+            self.contents.clear();
+            self.start = 0;
+        } else if self.start > self.contents.len() / 2 {
+            self.contents.drain(..self.start);
+            self.start = 0;
+        }
+        if self.contents.is_empty() && self.contents.capacity() > BUFFER_KEPT_BYTES {
+            self.contents.shrink_to(BUFFER_KEPT_BYTES);
+        }
+    }
+}
+
+/// An emptied buffer keeps this much, so that a backlog once worked off does not hold its memory for ever.
+const BUFFER_KEPT_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::event::SourceId;
+
+    #[test]
+    fn a_stream_alone_waits_for_nobody() {
+        let mut merge = merge(1);
+        assert!(give(&mut merge, 0, 5, "a"));
+        assert_eq!(take(&mut merge), "");
+    }
+
+    #[test]
+    fn a_stream_that_is_behind_holds_the_others_back() {
+        let mut merge = merge(2);
+        give(&mut merge, 0, 1, "a");
+        give(&mut merge, 0, 9, "d");
+        assert_eq!(take(&mut merge), "", "stream 1 has given nothing yet");
+        give(&mut merge, 1, 2, "b");
+        give(&mut merge, 1, 3, "c");
+        assert_eq!(take(&mut merge), "abc");
+        merge.set_reading(1, Reading::Closed);
+        assert_eq!(take(&mut merge), "d");
+    }
+
+    #[test]
+    fn a_stream_at_its_end_holds_back_the_delay() {
+        let mut merge = merge(2);
+        merge.set_reading(0, Reading::CaughtUp);
+        merge.set_reading(1, Reading::CaughtUp);
+        give(&mut merge, 0, 1, "a");
+        give(&mut merge, 0, 10, "c");
+        assert_eq!(take(&mut merge), "");
+        give(&mut merge, 1, 9, "b");
+        give(&mut merge, 1, 11, "d");
+        assert_eq!(take(&mut merge), "a");
+        give(&mut merge, 1, 20, "e");
+        assert_eq!(take(&mut merge), "bc");
+    }
+
+    #[test]
+    fn ties_go_by_rank_and_then_by_the_order_in_the_stream() {
+        let mut merge = merge(2);
+        give(&mut merge, 1, 5, "c");
+        give(&mut merge, 1, 5, "d");
+        give(&mut merge, 0, 5, "a");
+        give(&mut merge, 0, 5, "b");
+        merge.set_reading(0, Reading::Closed);
+        merge.set_reading(1, Reading::Closed);
+        assert_eq!(take(&mut merge), "abcd");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_keeps_the_order_of_its_stream() {
+        let mut merge = merge(2);
+        for (time, name) in [(5, "a"), (3, "b"), (6, "c")] {
+            give(&mut merge, 0, time, name);
+        }
+        merge.set_reading(1, Reading::Closed);
+        merge.set_reading(0, Reading::Closed);
+        assert_eq!(take(&mut merge), "abc");
+    }
+
+    #[test]
+    fn what_comes_too_late_passes_at_once_and_is_counted() {
+        let mut merge = merge(2);
+        merge.set_reading(0, Reading::CaughtUp);
+        merge.set_reading(1, Reading::CaughtUp);
+        give(&mut merge, 0, 100, "a");
+        give(&mut merge, 0, 200, "b");
+        assert_eq!(take(&mut merge), "a");
+        assert!(give(&mut merge, 1, 99, "late"));
+        assert_eq!(merge.late(), 1);
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_leave_early() {
+        let mut merge = Merge::new(10, 100);
+        merge.open(0, 0);
+        merge.open(1, 1);
+        for time in 0..10 {
+            give(&mut merge, 0, time, "x");
+            take(&mut merge);
+        }
+        assert!(merge.bytes() <= 100);
+        assert!(merge.forced() > 0);
+    }
+
+    fn merge(streams: usize) -> Merge {
+        let mut merge = Merge::new(10, 1 << 20);
+        for stream in 0..streams {
+            merge.open(stream, stream as u32);
+        }
+        merge
+    }
+
+    fn give(merge: &mut Merge, stream: usize, time: i64, name: &str) -> bool {
+        let position = Position {
+            source: SourceId(0),
+            offset: 0,
+            length: 0,
+        };
+        merge
+            .handle_record(stream, LogTime(time), position, name.as_bytes())
+            .is_some()
+    }
+
+    fn take(merge: &mut Merge) -> String {
+        let mut taken = String::new();
+        while merge.poll(false, |record| taken.push_str(&String::from_utf8_lossy(record.content))) {}
+        taken
+    }
+}

@@ -1,1 +1,556 @@
-//! To be written.
+//! Gathers events into the sessions of their blocks and says when a session is to be judged.
+//!
+//! HDFS has no end marker, and a block lives for years. So a session is an episode: it is judged when the block has been quiet,
+//! judged again when it has spoken since, and released after `session_idle` or when the byte budget needs its place.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use hashbrown::{HashMap, HashSet};
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{RELEASED_BLOCKS_MAX, SESSION_EVENTS_MAX};
+use crate::pipeline::event::{BlockId, Event, LogTime, Token};
+use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
+use crate::pipeline::session::encode::Encoder;
+use crate::pipeline::session::{Begin, Case, Cause, CloseReason, SessionEvent};
+
+/// When sessions are judged and released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Log time without an event, endless ones aside, after which a session is judged, milliseconds.
+    pub quiet_millis: i64,
+    /// Log time without an event after which it is released, milliseconds.
+    pub idle_millis: i64,
+    /// Bytes of all sessions.
+    pub bytes_max: usize,
+}
+
+/// All open sessions.
+#[derive(Debug)]
+pub struct Assembler {
+    settings: Settings,
+    encoder: Encoder,
+    /// Entry `t`: whether stories begin with token `t`.
+    begins: Vec<bool>,
+    kept: Kept,
+    quiet_queue: BinaryHeap<Reverse<(LogTime, BlockId)>>,
+    idle_queue: BinaryHeap<Reverse<(LogTime, BlockId)>>,
+    bytes: usize,
+}
+
+/// What a checkpoint keeps of an [`Assembler`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    sessions: HashMap<BlockId, Session, FxBuildHasher>,
+    released: Released,
+    now: Option<LogTime>,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// What assembling counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields of the same name in Stats say what they are")]
+pub struct Counts {
+    pub sessions_started: u64,
+    pub sessions_joined: u64,
+    pub sessions_resumed: u64,
+    pub sessions_idle: u64,
+    pub sessions_evicted: u64,
+    pub refused_events: u64,
+}
+
+/// The episode of one block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Session {
+    begin: Begin,
+    first: LogTime,
+    last: LogTime,
+    /// When it is to be judged; `None` while nothing has been said since the last judgement.
+    judge_at: Option<LogTime>,
+    /// Whether it has been judged at quiet before.
+    judged: bool,
+    /// Whether the queue of idle sessions has an entry for it.
+    idle_queued: bool,
+    events: Vec<SessionEvent>,
+    events_seen: u32,
+    /// How often each endless event was seen.
+    endless: Vec<(Token, u32)>,
+}
+
+impl Assembler {
+    /// No session yet, for this model.
+    #[must_use]
+    pub fn new(settings: Settings, profile: &Profile) -> Self {
+        Self::restore(settings, profile, Kept::default())
+    }
+
+    /// The sessions of a checkpoint, for the model that they were gathered for.
+    #[must_use]
+    pub fn restore(settings: Settings, profile: &Profile, kept: Kept) -> Self {
+        let reserved = std::iter::repeat_n(false, usize::from(FIRST_EVENT));
+        let begins = reserved.chain(profile.vocabulary.iter().map(|entry| entry.begins)).collect();
+        let due = kept
+            .sessions
+            .iter()
+            .filter_map(|(block, session)| Some(Reverse((session.judge_at?, *block))));
+        let quiet_queue = due.collect();
+        let idle = kept.sessions.iter().filter(|(_, session)| session.idle_queued);
+        let idle_queue = idle
+            .map(|(block, session)| Reverse((session.last.plus_millis(settings.idle_millis), *block)))
+            .collect();
+        let bytes = kept.sessions.values().map(Session::bytes).sum();
+        Self {
+            settings,
+            encoder: Encoder::new(profile),
+            begins,
+            kept,
+            quiet_queue,
+            idle_queue,
+            bytes,
+        }
+    }
+
+    /// What a checkpoint keeps.
+    #[must_use]
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Releases every session without judging it and remembers the blocks: another model cannot go on with them.
+    pub fn release_all(&mut self) {
+        let mut blocks: Vec<BlockId> = self.kept.sessions.keys().copied().collect();
+        blocks.sort_unstable();
+        for block in blocks {
+            self.release(block, CloseReason::Evicted);
+        }
+        self.quiet_queue.clear();
+        self.idle_queue.clear();
+    }
+
+    /// Open sessions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.sessions.len()
+    }
+
+    /// Whether no session is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.sessions.is_empty()
+    }
+
+    /// Bytes held by sessions.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The log time reached.
+    #[must_use]
+    pub fn now(&self) -> Option<LogTime> {
+        self.kept.now
+    }
+
+    /// When the next session is to be judged or released, in log time.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<LogTime> {
+        let quiet = self.quiet_queue.peek().map(|Reverse((time, _))| *time);
+        let idle = self.idle_queue.peek().map(|Reverse((time, _))| *time);
+        quiet.into_iter().chain(idle).min()
+    }
+
+    /// Adds an event to the session of its block. `joined` says that the log was joined so lately that earlier events of the block
+    /// may have been missed.
+    pub fn handle_event(&mut self, event: Event, joined: bool, cases: &mut VecDeque<Case>) {
+        self.advance(event.time, false, cases);
+        let now = self.kept.now.map_or(event.time, |now| now.max(event.time));
+        if !self.kept.sessions.contains_key(&event.block) {
+            self.begin(&event, now, joined);
+        }
+        if self.append(&event, now) {
+            self.submit(event.block, now, Cause::UnknownEvent, false, cases);
+        }
+        self.evict_over_budget();
+    }
+
+    /// Moves log time on: judges what has been quiet and releases what has been idle. Time never goes back.
+    pub fn advance(&mut self, to: LogTime, by_silence: bool, cases: &mut VecDeque<Case>) {
+        if self.kept.now.is_some_and(|now| to < now) {
+            return;
+        }
+        self.kept.now = Some(to);
+        while let Some(Reverse((time, block))) = self.quiet_queue.peek().copied().filter(|Reverse((time, _))| *time <= to) {
+            self.quiet_queue.pop();
+            self.handle_quiet(time, block, by_silence, cases);
+        }
+        while let Some(Reverse((time, block))) = self.idle_queue.peek().copied().filter(|Reverse((time, _))| *time <= to) {
+            self.idle_queue.pop();
+            self.release_quiet(time, block, CloseReason::Idle);
+        }
+    }
+
+    /// Judges every session that has not been judged since its last event, in order of time.
+    pub fn flush(&mut self, cases: &mut VecDeque<Case>) {
+        let newest = self.kept.sessions.values().filter_map(|session| session.judge_at).max();
+        if let Some(newest) = newest {
+            self.advance(newest, true, cases);
+        }
+    }
+
+    fn begin(&mut self, event: &Event, now: LogTime, joined: bool) {
+        let begin = self.begin_of(event, joined);
+        let counts = &mut self.kept.counts;
+        match begin {
+            Begin::Start => counts.sessions_started += 1,
+            Begin::Mid => counts.sessions_joined += 1,
+            Begin::Resumed => counts.sessions_resumed += 1,
+        }
+        let session = Session::new(begin, now);
+        self.bytes += session.bytes();
+        self.kept.sessions.insert(event.block, session);
+    }
+
+    fn begin_of(&mut self, event: &Event, joined: bool) -> Begin {
+        if self.kept.released.contains(event.block) {
+            return Begin::Resumed;
+        }
+        let begins_stories = self.begins.get(usize::from(event.token.0)).copied().unwrap_or(false);
+        if joined || !begins_stories { Begin::Mid } else { Begin::Start }
+    }
+
+    /// Adds the event; true when it is to be judged at once.
+    fn append(&mut self, event: &Event, now: LogTime) -> bool {
+        let session = self
+            .kept
+            .sessions
+            .get_mut(&event.block)
+            .expect("the session was begun if there was none");
+        let before = session.bytes();
+        session.events_seen = session.events_seen.saturating_add(1);
+        session.last = now;
+        let endless = self.encoder.is_endless(event.token);
+        let counts = !endless || self.encoder.keeps(event.token, session.count_endless(event.token));
+        let fits = session.events.len() < SESSION_EVENTS_MAX;
+        let news = event.token == UNKNOWN && session.events.iter().all(|known| known.template != event.template);
+        if counts && fits {
+            session.events.push(SessionEvent {
+                position: event.position,
+                template: event.template,
+                token: event.token,
+            });
+        }
+        self.kept.counts.refused_events += u64::from(counts && !fits);
+        if counts && (!endless || session.judge_at.is_none()) {
+            let due = now.plus_millis(self.settings.quiet_millis);
+            if session.judge_at.replace(due).is_none() {
+                self.quiet_queue.push(Reverse((due, event.block)));
+            }
+        }
+        self.bytes = self.bytes + session.bytes() - before;
+        news && fits
+    }
+
+    /// The queue has one entry a session, made when it was first due: one that has spoken since is put back.
+    fn handle_quiet(&mut self, time: LogTime, block: BlockId, by_silence: bool, cases: &mut VecDeque<Case>) {
+        let Some(session) = self.kept.sessions.get_mut(&block) else {
+            return;
+        };
+        match session.judge_at {
+            Some(due) if due > time => self.quiet_queue.push(Reverse((due, block))),
+            Some(due) => {
+                session.judge_at = None;
+                if !std::mem::replace(&mut session.idle_queued, true) {
+                    let idle_at = session.last.plus_millis(self.settings.idle_millis);
+                    self.idle_queue.push(Reverse((idle_at, block)));
+                }
+                self.submit(block, due, Cause::Quiet, by_silence, cases);
+            }
+            None => {}
+        }
+    }
+
+    /// Releases a session whose turn in the idle queue has come, unless it has spoken since it was queued.
+    fn release_quiet(&mut self, time: LogTime, block: BlockId, reason: CloseReason) {
+        let Some(session) = self.kept.sessions.get_mut(&block) else {
+            return;
+        };
+        let idle_at = session.last.plus_millis(self.settings.idle_millis);
+        if session.judge_at.is_some() {
+            session.idle_queued = false;
+        } else if idle_at > time {
+            self.idle_queue.push(Reverse((idle_at, block)));
+        } else {
+            self.release(block, reason);
+        }
+    }
+
+    fn submit(&mut self, block: BlockId, time: LogTime, cause: Cause, by_silence: bool, cases: &mut VecDeque<Case>) {
+        let session = self.kept.sessions.get_mut(&block).expect("only open sessions are judged");
+        let sets_threshold = cause == Cause::Quiet && !session.judged;
+        if cause == Cause::Quiet {
+            session.judged = true;
+            self.bytes -= session.bytes();
+            session.events.shrink_to_fit();
+            self.bytes += session.bytes();
+        }
+        cases.push_back(Case {
+            block,
+            begin: session.begin,
+            first: session.first,
+            time,
+            cause,
+            sets_threshold,
+            by_silence,
+            events: session.events.clone(),
+            events_seen: session.events_seen,
+        });
+    }
+
+    /// The one that has been quiet for longest goes first; when none is quiet, the one that is due first.
+    fn evict_over_budget(&mut self) {
+        while self.bytes > self.settings.bytes_max {
+            if let Some(Reverse((time, block))) = self.idle_queue.pop() {
+                self.release_quiet(time, block, CloseReason::Evicted);
+            } else if let Some(Reverse((_, block))) = self.quiet_queue.pop() {
+                self.release(block, CloseReason::Evicted);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn release(&mut self, block: BlockId, reason: CloseReason) {
+        let Some(session) = self.kept.sessions.remove(&block) else {
+            return;
+        };
+        self.bytes -= session.bytes();
+        self.kept.released.insert(block);
+        match reason {
+            CloseReason::Idle => self.kept.counts.sessions_idle += 1,
+            CloseReason::Evicted => self.kept.counts.sessions_evicted += 1,
+        }
+    }
+}
+
+impl Session {
+    fn new(begin: Begin, first: LogTime) -> Self {
+        Self {
+            begin,
+            first,
+            last: first,
+            judge_at: None,
+            judged: false,
+            idle_queued: false,
+            events: Vec::new(),
+            events_seen: 0,
+            endless: Vec::new(),
+        }
+    }
+
+    /// Counts one more of an endless event and says the how manieth it was.
+    fn count_endless(&mut self, token: Token) -> u64 {
+        if let Some((_, count)) = self.endless.iter_mut().find(|(known, _)| *known == token) {
+            *count = count.saturating_add(1);
+            return u64::from(*count);
+        }
+        self.endless.push((token, 1));
+        1
+    }
+
+    /// Bytes of the session with its share of the map and of the queues.
+    fn bytes(&self) -> usize {
+        let fixed = (size_of::<Self>() + size_of::<BlockId>()) * 8 / 7 + 2 * size_of::<(LogTime, BlockId)>();
+        fixed + self.events.capacity() * size_of::<SessionEvent>() + self.endless.capacity() * size_of::<(Token, u32)>()
+    }
+}
+
+/// Blocks released lately, in two generations: the older one is forgotten as a whole.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Released {
+    young: HashSet<BlockId, FxBuildHasher>,
+    old: HashSet<BlockId, FxBuildHasher>,
+}
+
+impl Released {
+    fn insert(&mut self, block: BlockId) {
+        if self.young.len() >= RELEASED_BLOCKS_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(block);
+    }
+
+    fn contains(&self, block: BlockId) -> bool {
+        self.young.contains(&block) || self.old.contains(&block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::event::{PoolId, Position, SourceId, TemplateId};
+    use crate::pipeline::profile::tests::profile;
+
+    const WRITE: u16 = 6;
+    const READ: u16 = 7;
+
+    #[test]
+    fn a_session_is_judged_once_it_is_quiet_and_again_when_it_has_spoken() {
+        check(
+            &[(0, 1, WRITE), (5, 1, WRITE), (200, 1, WRITE), (400, 2, WRITE)],
+            "1@105:quiet:2 1@300:quiet:3",
+        );
+    }
+
+    #[test]
+    fn an_unknown_event_is_judged_at_once_the_first_time() {
+        check(
+            &[(0, 1, WRITE), (1, 1, 1), (2, 1, 1), (300, 2, WRITE)],
+            "1@1:unknown:2 1@102:quiet:3",
+        );
+    }
+
+    #[test]
+    fn endless_events_do_not_postpone_quiet() {
+        let reads: Vec<_> = (1..30).map(|n| (n * 10, 1, READ)).collect();
+        check(&[&[(0, 1, WRITE)][..], &reads].concat(), "1@100:quiet:5 1@260:quiet:6");
+    }
+
+    #[test]
+    fn how_an_episode_begins() {
+        let mut assembler = assembler(usize::MAX);
+        let mut cases = VecDeque::new();
+        assembler.handle_event(event(0, 1, WRITE), true, &mut cases);
+        assembler.handle_event(event(0, 2, WRITE), false, &mut cases);
+        assembler.handle_event(event(0, 3, READ), false, &mut cases);
+        assembler.handle_event(event(5000, 1, WRITE), false, &mut cases);
+        assembler.advance(LogTime(9000), false, &mut cases);
+        let begins: Vec<_> = cases.iter().map(|case| (case.block.number, case.begin)).collect();
+        assert_eq!(
+            begins,
+            [(1, Begin::Mid), (2, Begin::Start), (3, Begin::Mid), (1, Begin::Resumed)]
+        );
+        assert_eq!(assembler.kept.counts.sessions_idle, 4);
+        assert!(assembler.is_empty());
+        assert_eq!(assembler.bytes(), 0);
+    }
+
+    #[test]
+    fn the_threshold_learns_from_the_first_judgement_at_quiet_only() {
+        let cases = judge(&[(0, 1, 1), (200, 1, WRITE), (400, 2, WRITE)]);
+        let sets: Vec<_> = cases.iter().map(|case| case.sets_threshold).collect();
+        assert_eq!(sets, [false, true, false]);
+    }
+
+    #[test]
+    fn the_byte_budget_takes_what_has_been_quiet_for_longest() {
+        let budget = 40 * 600;
+        let mut assembler = assembler(budget);
+        let mut cases = VecDeque::new();
+        for n in 0..500 {
+            assembler.handle_event(event(n * 3, n, WRITE), false, &mut cases);
+            assert!(assembler.bytes() <= budget);
+        }
+        assert!(assembler.kept.counts.sessions_evicted > 100);
+        assert!(assembler.kept.sessions.contains_key(&block(499)));
+        assert!(!assembler.kept.sessions.contains_key(&block(0)));
+        let held: usize = assembler.kept.sessions.values().map(Session::bytes).sum();
+        assert_eq!(assembler.bytes(), held);
+    }
+
+    #[test]
+    fn events_of_one_session_are_bounded() {
+        for (given, kept, refused) in [(254, 254, 0), (255, 255, 0), (256, 255, 1)] {
+            let mut assembler = assembler(usize::MAX);
+            let mut cases = VecDeque::new();
+            for _ in 0..given {
+                assembler.handle_event(event(0, 1, WRITE), false, &mut cases);
+            }
+            assert_eq!(assembler.kept.sessions[&block(1)].events.len(), kept);
+            assert_eq!(assembler.kept.counts.refused_events, refused);
+        }
+    }
+
+    #[test]
+    fn a_restored_assembler_goes_on_as_if_nothing_had_happened() {
+        let events: Vec<_> = (0..200)
+            .map(|n| (n * 17, n % 13, if n % 5 == 0 { READ } else { WRITE }))
+            .collect();
+        let expected = judge(&events);
+        for cut in [1, 50, 120, 199] {
+            let (mut assembler, mut cases) = (assembler(usize::MAX), VecDeque::new());
+            events[..cut]
+                .iter()
+                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            let bytes = postcard::to_stdvec(assembler.kept()).expect("sessions can be written");
+            let kept = postcard::from_bytes(&bytes).expect("and read again");
+            let mut assembler = Assembler::restore(settings(usize::MAX), &vocabulary(), kept);
+            events[cut..]
+                .iter()
+                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            assert_eq!(cases, expected, "cut at {cut}");
+        }
+    }
+
+    fn check(events: &[(i64, i64, u16)], expected: &str) {
+        let told = judge(events).iter().map(describe).collect::<Vec<_>>().join(" ");
+        assert_eq!(told, expected);
+    }
+
+    fn judge(events: &[(i64, i64, u16)]) -> VecDeque<Case> {
+        let (mut assembler, mut cases) = (assembler(usize::MAX), VecDeque::new());
+        for (time, number, token) in events {
+            assembler.handle_event(event(*time, *number, *token), false, &mut cases);
+        }
+        cases
+    }
+
+    fn describe(case: &Case) -> String {
+        let cause = match case.cause {
+            Cause::UnknownEvent => "unknown",
+            Cause::Quiet => "quiet",
+        };
+        format!("{}@{}:{cause}:{}", case.block.number, case.time.0, case.events.len())
+    }
+
+    fn event(time: i64, number: i64, token: u16) -> Event {
+        let position = Position {
+            source: SourceId(0),
+            offset: 0,
+            length: 0,
+        };
+        Event {
+            block: block(number),
+            template: TemplateId(u32::from(token)),
+            token: Token(token),
+            time: LogTime(time),
+            position,
+        }
+    }
+
+    fn block(number: i64) -> BlockId {
+        BlockId { pool: PoolId(0), number }
+    }
+
+    fn assembler(bytes_max: usize) -> Assembler {
+        Assembler::new(settings(bytes_max), &vocabulary())
+    }
+
+    fn settings(bytes_max: usize) -> Settings {
+        Settings {
+            quiet_millis: 100,
+            idle_millis: 1000,
+            bytes_max,
+        }
+    }
+
+    /// Token 6 begins stories, token 7 repeats without end.
+    fn vocabulary() -> Profile {
+        let mut profile = profile(&["write", "read"]);
+        profile.vocabulary[0].begins = true;
+        profile.vocabulary[1].endless_buckets_max = Some(5);
+        profile
+    }
+}

@@ -1,1 +1,336 @@
-//! To be written.
+//! Turns verdicts into alerts: opens an incident, closes it when the verdict is taken back, and gives both ids that depend on
+//! the data alone, so that they are the same after a crash.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::limits::{ALERT_POSITIONS_MAX, INCIDENTS_MAX};
+use crate::pipeline::event::{BlockId, LogTime, Position};
+use crate::pipeline::session::{Case, Cause};
+use crate::pipeline::verdict::{Alert, AlertId, AlertType, Deviation, DeviationKind, Explanation, IncidentId, Reason, Verdict};
+
+/// Incidents that are firing, or were until lately.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Trigger {
+    incidents: HashMap<IncidentId, Incident, FxBuildHasher>,
+    /// Incidents by the time at which they opened.
+    by_age: BTreeSet<(LogTime, IncidentId)>,
+    firing: u64,
+}
+
+/// What is wrong with a block.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Incident {
+    opened: LogTime,
+    /// Alerts told of it.
+    alerts: u32,
+    /// The firing alert without its records; `None` once it is resolved.
+    firing: Option<Box<Alert>>,
+}
+
+impl Trigger {
+    /// Incidents firing now.
+    #[must_use]
+    pub fn firing(&self) -> u64 {
+        self.firing
+    }
+
+    /// Whether the episode of `case` is firing.
+    #[must_use]
+    pub fn is_firing(&self, case: &Case, pool: Option<&str>) -> bool {
+        self.incidents
+            .get(&incident_id(case, pool))
+            .is_some_and(|incident| incident.firing.is_some())
+    }
+
+    /// The episode is anomalous: the alert that says so, unless it has been said. The incident must not be firing for an alert.
+    pub fn fire(
+        &mut self,
+        case: &Case,
+        pool: Option<String>,
+        verdict: Verdict,
+        model: &str,
+        explanation: Explanation,
+    ) -> Option<Alert> {
+        let id = incident_id(case, pool.as_deref());
+        let incident = self.incidents.entry(id).or_insert_with(|| Incident {
+            opened: case.time,
+            alerts: 0,
+            firing: None,
+        });
+        if incident.firing.is_some() {
+            return None;
+        }
+        incident.alerts += 1;
+        let alert = Alert {
+            id: alert_id(id, AlertType::Firing, incident.alerts),
+            incident: id,
+            alert_type: AlertType::Firing,
+            reason: match case.cause {
+                Cause::UnknownEvent => Reason::UnknownEvent,
+                Cause::Quiet => Reason::UnlikelyStory,
+            },
+            time: case.time,
+            block: case.block,
+            pool,
+            verdict,
+            model: model.to_owned(),
+            signature: signature(&explanation.deviations),
+            positions: positions(case, &explanation.deviations),
+            explanation,
+            events: case.events_seen,
+            by_silence: case.by_silence,
+        };
+        incident.firing = Some(Box::new(Alert {
+            positions: Vec::new(),
+            ..alert.clone()
+        }));
+        self.by_age.insert((incident.opened, id));
+        self.firing += 1;
+        Some(alert)
+    }
+
+    /// The episode is normal: the alert that takes back what was said of it, if anything was.
+    pub fn resolve(&mut self, case: &Case, pool: Option<&str>, verdict: Verdict) -> Option<Alert> {
+        let incident = self.incidents.get_mut(&incident_id(case, pool))?;
+        let fired = incident.firing.take()?;
+        self.firing -= 1;
+        let lacked_only = fired
+            .explanation
+            .deviations
+            .iter()
+            .all(|deviation| deviation.kind == DeviationKind::Missing);
+        let reason = if lacked_only && !fired.explanation.deviations.is_empty() {
+            Reason::Recovered
+        } else {
+            Reason::Retracted
+        };
+        incident.alerts += 1;
+        let positions = positions(case, &[]);
+        Some(Alert {
+            verdict,
+            positions,
+            by_silence: case.by_silence,
+            ..resolved(*fired, incident.alerts, reason, case.time)
+        })
+    }
+
+    /// Closes the oldest incident when it was opened before `before`, or when there are too many. Call again while `true` comes back;
+    /// the alert is there when it was still firing.
+    pub fn expire(&mut self, before: LogTime, now: LogTime) -> Option<Option<Alert>> {
+        let (opened, id) = self.by_age.first().copied()?;
+        if opened >= before && self.incidents.len() <= INCIDENTS_MAX {
+            return None;
+        }
+        self.by_age.remove(&(opened, id));
+        let incident = self.incidents.remove(&id).expect("an incident is in both maps or in none");
+        self.firing -= u64::from(incident.firing.is_some());
+        Some(
+            incident
+                .firing
+                .map(|fired| resolved(*fired, incident.alerts + 1, Reason::Expired, now)),
+        )
+    }
+}
+
+fn resolved(fired: Alert, number: u32, reason: Reason, time: LogTime) -> Alert {
+    Alert {
+        id: alert_id(fired.incident, AlertType::Resolved, number),
+        alert_type: AlertType::Resolved,
+        reason,
+        time,
+        ..fired
+    }
+}
+
+/// The records that show the deviations first, then the earliest of the episode; in log order.
+fn positions(case: &Case, deviations: &[Deviation]) -> Vec<Position> {
+    let mut wanted: Vec<Position> = deviations.iter().filter_map(|deviation| deviation.position).collect();
+    for event in &case.events {
+        if wanted.len() >= ALERT_POSITIONS_MAX {
+            break;
+        }
+        if !wanted.contains(&event.position) {
+            wanted.push(event.position);
+        }
+    }
+    let mut ordered: Vec<Position> = case
+        .events
+        .iter()
+        .map(|event| event.position)
+        .filter(|p| wanted.contains(p))
+        .collect();
+    ordered.dedup();
+    ordered.truncate(ALERT_POSITIONS_MAX);
+    ordered
+}
+
+fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
+    let BlockId { pool: _, number } = case.block;
+    let first = case.first.0.to_be_bytes();
+    IncidentId(hash(&[
+        b"incident",
+        pool.unwrap_or_default().as_bytes(),
+        &number.to_be_bytes(),
+        &first,
+    ]))
+}
+
+fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
+    AlertId(hash(&[
+        b"alert",
+        &incident.0.to_be_bytes(),
+        alert_type.name().as_bytes(),
+        &number.to_be_bytes(),
+    ]))
+}
+
+/// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers.
+fn signature(deviations: &[Deviation]) -> String {
+    let mut parts: Vec<String> = deviations
+        .iter()
+        .map(|deviation| format!("{:?} {}", deviation.kind, deviation.template))
+        .collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+    format!("{:016x}", hash(&parts) >> 64)
+}
+
+/// The first 128 bits of SHA-256 over the parts, each with its length before it so that borders count.
+fn hash(parts: &[&[u8]]) -> u128 {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let digest = hasher.finalize();
+    u128::from_be_bytes(digest[..16].try_into().expect("SHA-256 has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::event::{PoolId, SourceId, TemplateId, Token};
+    use crate::pipeline::session::{Begin, SessionEvent};
+
+    #[test]
+    fn an_incident_fires_once_and_is_resolved_once() {
+        let mut trigger = Trigger::default();
+        let fired = fire(&mut trigger, 1, 5).expect("the first verdict fires");
+        assert!(fire(&mut trigger, 1, 6).is_none());
+        assert!(trigger.is_firing(&case(1, 7), None));
+        let resolved = trigger
+            .resolve(&case(1, 8), None, verdict(false))
+            .expect("a normal verdict takes it back");
+        assert_eq!(
+            (resolved.incident, resolved.alert_type),
+            (fired.incident, AlertType::Resolved)
+        );
+        assert_ne!(resolved.id, fired.id);
+        assert!(trigger.resolve(&case(1, 9), None, verdict(false)).is_none());
+        let again = fire(&mut trigger, 1, 10).expect("it may fire again");
+        assert_ne!(again.id, fired.id);
+        assert_eq!((again.incident, trigger.firing()), (fired.incident, 1));
+    }
+
+    #[test]
+    fn ids_depend_on_the_data_alone() {
+        let first = fire(&mut Trigger::default(), 1, 5).expect("fires");
+        let mut other = Trigger::default();
+        fire(&mut other, 2, 1);
+        let second = fire(&mut other, 1, 99).expect("fires");
+        assert_eq!((first.id, first.incident), (second.id, second.incident));
+        assert_eq!(first.id.to_string().len(), "alert_".len() + 32);
+    }
+
+    #[test]
+    fn what_only_lacked_recovers_and_the_rest_is_retracted() {
+        for (kind, reason) in [
+            (DeviationKind::Missing, Reason::Recovered),
+            (DeviationKind::Excess, Reason::Retracted),
+        ] {
+            let mut trigger = Trigger::default();
+            trigger.fire(&case(1, 5), None, verdict(true), "m", explanation(kind));
+            let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
+            assert_eq!(resolved.reason, reason);
+        }
+    }
+
+    #[test]
+    fn old_incidents_expire_and_their_number_is_bounded() {
+        let mut trigger = Trigger::default();
+        for number in 0..=INCIDENTS_MAX as i64 {
+            fire(&mut trigger, number, number);
+        }
+        let expired = trigger
+            .expire(LogTime(0), LogTime(20_000))
+            .flatten()
+            .expect("one is over the bound");
+        assert_eq!((expired.block.number, expired.reason), (0, Reason::Expired));
+        assert!(trigger.expire(LogTime(1), LogTime(20_000)).is_none());
+        assert!(trigger.expire(LogTime(2), LogTime(20_000)).is_some());
+        assert_eq!(trigger.firing(), INCIDENTS_MAX as u64 - 1);
+    }
+
+    fn fire(trigger: &mut Trigger, block: i64, time: i64) -> Option<Alert> {
+        trigger.fire(
+            &case(block, time),
+            None,
+            verdict(true),
+            "m",
+            explanation(DeviationKind::Excess),
+        )
+    }
+
+    fn verdict(anomalous: bool) -> Verdict {
+        Verdict {
+            anomalous,
+            score: 9.0,
+            threshold: 3.0,
+            distance: 1.0,
+        }
+    }
+
+    fn explanation(kind: DeviationKind) -> Explanation {
+        let deviation = Deviation {
+            kind,
+            template: "x".to_owned(),
+            count: 1,
+            nats: 1.0,
+            position: None,
+        };
+        Explanation {
+            deviations: vec![deviation],
+            training_sessions_above: 0,
+            training_sessions: 10,
+        }
+    }
+
+    fn case(number: i64, time: i64) -> Case {
+        let position = Position {
+            source: SourceId(0),
+            offset: 7,
+            length: 3,
+        };
+        Case {
+            block: BlockId { pool: PoolId(0), number },
+            begin: Begin::Start,
+            first: LogTime(number),
+            time: LogTime(time),
+            cause: Cause::Quiet,
+            sets_threshold: true,
+            by_silence: false,
+            events: vec![SessionEvent {
+                position,
+                template: TemplateId(0),
+                token: Token(6),
+            }],
+            events_seen: 1,
+        }
+    }
+}
