@@ -8,6 +8,9 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one chunk handed to the pipeline. The reader never reads more at once.
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
+/// Wall time after which the last record of a stream is complete, milliseconds: a stack trace is written at once.
+pub const RECORD_WAIT_MILLIS: i64 = 1000;
+
 /// Streams (logs, each with its rotated files) followed at once. More are not opened (`streams_refused`).
 pub const STREAMS_MAX: usize = 10_000;
 

@@ -34,6 +34,12 @@ impl LogTime {
 pub struct WallTime(pub i64);
 
 impl WallTime {
+    /// This time moved by `millis`, saturating.
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// Milliseconds from `earlier` to `self`; negative when the clock was set back in between.
     #[must_use]
     pub fn millis_since(self, earlier: Self) -> i64 {

@@ -112,11 +112,7 @@ pub(crate) mod tests {
 
     /// A profile with this vocabulary, the usual Drain, and scores around 1 that call 3 anomalous.
     pub(crate) fn profile(vocabulary: &[&str]) -> Profile {
-        let entry = |text: &&str| VocabularyEntry {
-            text: (*text).to_owned(),
-            begins: false,
-            endless_buckets_max: None,
-        };
+        let entry = |text: &&str| VocabularyEntry { text: (*text).to_owned(), begins: false, endless_buckets_max: None };
         Profile {
             name: "test".to_owned(),
             scope: Scope::Cluster,

@@ -40,6 +40,15 @@ pub struct Score {
     pub token_error: Vec<f32>,
 }
 
+impl Score {
+    /// Whether every number in it can be reckoned with.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let sound = |value: &f32| value.is_finite() && *value >= 0.0;
+        sound(&self.score) && sound(&self.distance) && self.token_error.iter().all(sound)
+    }
+}
+
 /// An event as a session keeps it: what was said and where it stands. Text is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEvent {
@@ -88,9 +97,7 @@ impl Case {
     #[must_use]
     pub fn window(&self) -> Window {
         let begin = std::iter::once(encode::begin_token(self.begin));
-        Window {
-            tokens: begin.chain(self.events.iter().map(|event| event.token)).collect(),
-        }
+        Window { tokens: begin.chain(self.events.iter().map(|event| event.token)).collect() }
     }
 }
 

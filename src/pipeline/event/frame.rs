@@ -94,10 +94,7 @@ impl Framer {
             counts.cut_bytes += self.record_cut;
             self.record_cut = 0;
         }
-        emit(LogLine {
-            position,
-            bytes: &self.record,
-        });
+        emit(LogLine { position, bytes: &self.record });
         self.record.clear();
     }
 
@@ -135,11 +132,7 @@ impl Framer {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if parse::begins_record(line) {
             self.flush(counts, &mut *emit);
-            self.position = Some(Position {
-                source,
-                offset,
-                length: 0,
-            });
+            self.position = Some(Position { source, offset, length: 0 });
             self.append(line, cut);
         } else if self.position.is_some() {
             counts.joined += 1;
@@ -194,10 +187,7 @@ mod tests {
     fn positions_name_the_bytes_in_the_file() {
         let text = format!("junk\n{A}\r\n{B}\n tail\n{A}");
         let (_, positions, counts) = records(text.as_bytes(), 7);
-        let found: Vec<&str> = positions
-            .iter()
-            .map(|p| &text[p.offset as usize..][..p.length as usize])
-            .collect();
+        let found: Vec<&str> = positions.iter().map(|p| &text[p.offset as usize..][..p.length as usize]).collect();
         assert_eq!(found, [&format!("{A}\r"), &format!("{B}\n tail"), A]);
         assert_eq!((counts.lines, counts.joined, counts.unparsed), (5, 1, 1));
     }

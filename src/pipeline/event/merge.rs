@@ -86,39 +86,33 @@ impl Merge {
     /// An empty merge. `delay_millis` is log time; at `bytes_max` the oldest records leave early.
     #[must_use]
     pub fn new(delay_millis: i64, bytes_max: usize) -> Self {
-        Self {
-            delay_millis,
-            bytes_max,
-            newest: LogTime(i64::MIN),
-            passed: LogTime(i64::MIN),
-            ..Self::default()
-        }
+        Self { delay_millis, bytes_max, newest: LogTime(i64::MIN), passed: LogTime(i64::MIN), ..Self::default() }
     }
 
     /// Goes on after [`Merge`] was read from a checkpoint, with the delay and the bound of the present configuration.
     pub fn resume(&mut self, delay_millis: i64, bytes_max: usize) {
         self.delay_millis = delay_millis;
         self.bytes_max = bytes_max;
-        self.heads = (0..self.streams.len())
-            .filter_map(|index| self.head(index))
-            .map(Reverse)
-            .collect();
+        self.heads = (0..self.streams.len()).filter_map(|index| self.head(index)).map(Reverse).collect();
     }
 
-    /// Adds a stream, or brings a closed one back. Ranks order streams whose records have the same time.
-    pub fn open(&mut self, stream: usize, rank: u32) {
+    /// Adds a stream, or brings a closed one back.
+    pub fn open(&mut self, stream: usize) {
         if self.streams.len() <= stream {
-            self.streams.resize_with(stream + 1, || Stream {
-                reading: Reading::Closed,
-                ..Stream::default()
-            });
+            self.streams.resize_with(stream + 1, || Stream { reading: Reading::Closed, ..Stream::default() });
         }
-        self.streams[stream].rank = rank;
         self.set_reading(stream, Reading::Behind);
-        self.heads = (0..self.streams.len())
-            .filter_map(|index| self.head(index))
-            .map(Reverse)
-            .collect();
+    }
+
+    /// Gives streams their ranks, which order those whose records have the same time: (stream, rank).
+    pub fn rank(&mut self, ranks: impl IntoIterator<Item = (usize, u32)>) {
+        for (stream, rank) in ranks {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.rank = rank;
+            }
+        }
+        self.mark = None;
+        self.find_heads();
     }
 
     /// Says whether more can come from a stream.
@@ -160,19 +154,10 @@ impl Merge {
         self.late += u64::from(late);
         if late || (self.bytes == 0 && self.is_alone()) {
             self.passed = self.passed.max(time);
-            return Some(Merged {
-                time,
-                stream,
-                position,
-                content,
-            });
+            return Some(Merged { time, stream, position, content });
         }
         let own = &mut self.streams[stream];
-        own.waiting.push_back(Waiting {
-            time,
-            position,
-            length: content.len(),
-        });
+        own.waiting.push_back(Waiting { time, position, length: content.len() });
         own.contents.extend_from_slice(content);
         self.bytes += content.len() + size_of::<Waiting>();
         if own.waiting.len() == 1 {
@@ -197,14 +182,17 @@ impl Merge {
         true
     }
 
-    /// Everything up to this log time has left: the time at which the stages behind the merge are.
+    /// Everything up to this log time has left: the time at which the stages behind the merge are. `None` before the first record.
     #[must_use]
-    pub fn reached(&mut self) -> LogTime {
-        if self.heads.is_empty() {
-            self.watermark().0.max(self.passed)
-        } else {
-            self.passed
-        }
+    pub fn reached(&mut self) -> Option<LogTime> {
+        let reached = if self.heads.is_empty() { self.watermark().0.max(self.passed) } else { self.passed };
+        (reached > LogTime(i64::MIN)).then_some(reached)
+    }
+
+    /// The newest log time given by any stream.
+    #[must_use]
+    pub fn newest(&self) -> Option<LogTime> {
+        (self.newest > LogTime(i64::MIN)).then_some(self.newest)
     }
 
     /// Records that came too late to be put in order.
@@ -262,18 +250,17 @@ impl Merge {
         let waiting = stream.waiting.pop_front().expect("a head names a waiting record");
         let content = &stream.contents[stream.start..stream.start + waiting.length];
         self.passed = self.passed.max(time);
-        emit(Merged {
-            time,
-            stream: index,
-            position: waiting.position,
-            content,
-        });
+        emit(Merged { time, stream: index, position: waiting.position, content });
         stream.start += waiting.length;
         self.bytes -= waiting.length + size_of::<Waiting>();
         stream.compact();
         if let Some(head) = self.head(index) {
             self.heads.push(Reverse(head));
         }
+    }
+
+    fn find_heads(&mut self) {
+        self.heads = (0..self.streams.len()).filter_map(|index| self.head(index)).map(Reverse).collect();
     }
 
     fn head(&self, index: usize) -> Option<Key> {
@@ -379,8 +366,8 @@ mod tests {
     #[test]
     fn at_the_bound_the_oldest_leave_early() {
         let mut merge = Merge::new(10, 100);
-        merge.open(0, 0);
-        merge.open(1, 1);
+        merge.open(0);
+        merge.open(1);
         for time in 0..10 {
             give(&mut merge, 0, time, "x");
             take(&mut merge);
@@ -392,20 +379,15 @@ mod tests {
     fn merge(streams: usize) -> Merge {
         let mut merge = Merge::new(10, 1 << 20);
         for stream in 0..streams {
-            merge.open(stream, stream as u32);
+            merge.open(stream);
         }
+        merge.rank((0..streams).map(|stream| (stream, stream as u32)));
         merge
     }
 
     fn give(merge: &mut Merge, stream: usize, time: i64, name: &str) -> bool {
-        let position = Position {
-            source: SourceId(0),
-            offset: 0,
-            length: 0,
-        };
-        merge
-            .handle_record(stream, LogTime(time), position, name.as_bytes())
-            .is_some()
+        let position = Position { source: SourceId(0), offset: 0, length: 0 };
+        merge.handle_record(stream, LogTime(time), position, name.as_bytes()).is_some()
     }
 
     fn take(merge: &mut Merge) -> String {

@@ -45,12 +45,7 @@ pub fn parse(record: &[u8]) -> Option<Record<'_>> {
         Some(at) => (&rest[..at], &rest[at + 2..]),
         None => (first_line.strip_suffix(b":").unwrap_or(first_line), &rest[first_line.len()..]),
     };
-    Some(Record {
-        time,
-        level,
-        logger,
-        content,
-    })
+    Some(Record { time, level, logger, content })
 }
 
 /// A block as a record names it.
@@ -93,9 +88,7 @@ pub fn block_number(text: &[u8]) -> Option<(i64, usize)> {
         return None;
     }
     let sign = if negative { -1 } else { 1 };
-    let value = digits[..length]
-        .iter()
-        .fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let value = digits[..length].iter().fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
     let number = i64::try_from(sign * value).ok()?;
     let stamp = generation_stamp_length(&digits[length..]);
     Some((number, PREFIX.len() + usize::from(negative) + length + stamp))
@@ -110,10 +103,7 @@ fn generation_stamp_length(text: &[u8]) -> usize {
 }
 
 fn pool_at(text: &[u8]) -> &[u8] {
-    let length = text
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-        .count();
+    let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')).count();
     &text[..length]
 }
 
@@ -172,9 +162,7 @@ fn level(text: &[u8]) -> Option<(Level, &[u8])> {
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |sum, byte| {
-        byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-    })
+    digits.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 fn log_time([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3], millis: i64) -> Option<LogTime> {
@@ -204,12 +192,7 @@ mod tests {
     fn the_layout_of_2008() {
         check(
             "081109 203518 143 INFO dfs.DataNode$DataXceiver: Receiving block blk_-1608 src: /10.2:5",
-            Some((
-                1_226_262_918_000,
-                Level::Info,
-                "dfs.DataNode$DataXceiver",
-                "Receiving block blk_-1608 src: /10.2:5",
-            )),
+            Some((1_226_262_918_000, Level::Info, "dfs.DataNode$DataXceiver", "Receiving block blk_-1608 src: /10.2:5")),
         );
     }
 
@@ -217,21 +200,10 @@ mod tests {
     fn the_layout_of_hadoop_2_and_3() {
         check(
             "2021-07-15 22:43:01,109 WARN  org.apache.hadoop.hdfs.DataNode: Slow: it took 5ms\n\tat x",
-            Some((
-                1_626_388_981_109,
-                Level::Warn,
-                "org.apache.hadoop.hdfs.DataNode",
-                "Slow: it took 5ms\n\tat x",
-            )),
+            Some((1_626_388_981_109, Level::Warn, "org.apache.hadoop.hdfs.DataNode", "Slow: it took 5ms\n\tat x")),
         );
-        check(
-            "2021-07-15 22:43:01,109 INFO a.b.C: ",
-            Some((1_626_388_981_109, Level::Info, "a.b.C", "")),
-        );
-        check(
-            "2021-07-15 22:43:01,109 INFO a.b.C:\nbox",
-            Some((1_626_388_981_109, Level::Info, "a.b.C", "\nbox")),
-        );
+        check("2021-07-15 22:43:01,109 INFO a.b.C: ", Some((1_626_388_981_109, Level::Info, "a.b.C", "")));
+        check("2021-07-15 22:43:01,109 INFO a.b.C:\nbox", Some((1_626_388_981_109, Level::Info, "a.b.C", "\nbox")));
     }
 
     #[test]
@@ -253,39 +225,22 @@ mod tests {
 
     #[test]
     fn days_agree_with_a_calendar() {
-        for (date, days) in [
-            ([1970, 1, 1], 0),
-            ([2000, 2, 29], 11_016),
-            ([2000, 3, 1], 11_017),
-            ([2026, 11, 23], 20_780),
-        ] {
+        for (date, days) in [([1970, 1, 1], 0), ([2000, 2, 29], 11_016), ([2000, 3, 1], 11_017), ([2026, 11, 23], 20_780)] {
             assert_eq!(days_since_epoch(date[0], date[1], date[2]), days, "{date:?}");
         }
     }
 
     #[test]
     fn blocks_with_and_without_pools() {
-        check_blocks(
-            "Receiving BP-76-127.0.0.1-17:blk_1073_1041 src: /1.2.3.4:5",
-            &[(Some("BP-76-127.0.0.1-17"), 1073)],
-        );
-        check_blocks(
-            "Deleted BP-1 blk_9_1 URI file:/d/BP-1/current/blk_9",
-            &[(Some("BP-1"), 9), (Some("BP-1"), 9)],
-        );
-        check_blocks(
-            "BLOCK* ask 1.2.3.4:5 to delete  blk_-1 blk_2_7, blk_3",
-            &[(None, -1), (None, 2), (None, 3)],
-        );
+        check_blocks("Receiving BP-76-127.0.0.1-17:blk_1073_1041 src: /1.2.3.4:5", &[(Some("BP-76-127.0.0.1-17"), 1073)]);
+        check_blocks("Deleted BP-1 blk_9_1 URI file:/d/BP-1/current/blk_9", &[(Some("BP-1"), 9), (Some("BP-1"), 9)]);
+        check_blocks("BLOCK* ask 1.2.3.4:5 to delete  blk_-1 blk_2_7, blk_3", &[(None, -1), (None, 2), (None, 3)]);
         check_blocks("BP-a:blk_1 to BP-b:blk_1", &[(Some("BP-a"), 1), (Some("BP-b"), 1)]);
     }
 
     #[test]
     fn the_bounds_of_a_block_number() {
-        check_blocks(
-            "blk_9223372036854775807 blk_-9223372036854775808",
-            &[(None, i64::MAX), (None, i64::MIN)],
-        );
+        check_blocks("blk_9223372036854775807 blk_-9223372036854775808", &[(None, i64::MAX), (None, i64::MIN)]);
         check_blocks("blk_9223372036854775808 blk_99999999999999999999 blk_ blk_- blk_x", &[]);
     }
 
@@ -303,12 +258,7 @@ mod tests {
 
     fn check_blocks(content: &str, expected: &[(Option<&str>, i64)]) {
         let found: Vec<_> = blocks(content.as_bytes())
-            .map(|block| {
-                (
-                    block.pool.map(|pool| std::str::from_utf8(pool).expect("test input is text")),
-                    block.number,
-                )
-            })
+            .map(|block| (block.pool.map(|pool| std::str::from_utf8(pool).expect("test input is text")), block.number))
             .collect();
         assert_eq!(found, expected, "{content}");
     }

@@ -44,11 +44,7 @@ impl Templates {
     /// # Errors
     /// The name of a mask that is not known.
     pub fn new(profile: &Profile) -> Result<Self, String> {
-        let kept = Kept {
-            drain: Drain::new(&profile.drain),
-            tokens: HashMap::default(),
-            found: 0,
-        };
+        let kept = Kept { drain: Drain::new(&profile.drain), tokens: HashMap::default(), found: 0 };
         Self::restore(profile, kept)
     }
 
@@ -59,13 +55,7 @@ impl Templates {
     pub fn restore(profile: &Profile, kept: Kept) -> Result<Self, String> {
         let masks = Masks::from_names(profile.drain.masks.iter().map(String::as_str))?;
         let patterns = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
-        Ok(Self {
-            masks,
-            patterns,
-            words: Words::default(),
-            message: Vec::new(),
-            kept,
-        })
+        Ok(Self { masks, patterns, words: Words::default(), message: Vec::new(), kept })
     }
 
     /// What a checkpoint keeps.
@@ -134,9 +124,7 @@ impl Templates {
         let template = self.words.iter().map(|word| {
             let span = at..at + word.len();
             at = span.end + 1;
-            let varies = wildcards
-                .iter()
-                .any(|cover| cover.start <= span.start && span.end <= cover.end);
+            let varies = wildcards.iter().any(|cover| cover.start <= span.start && span.end <= cover.end);
             if varies { WILDCARD.into() } else { word.into() }
         });
         let template = template.collect();
@@ -163,28 +151,15 @@ mod tests {
 
     #[test]
     fn a_vocabulary_as_loghub_writes_it() {
-        let mut templates = templates(&[
-            "<*>Receiving block<*>src:<*>dest:<*>",
-            "<*>Received block<*>of size<*>from<*>",
-        ]);
+        let mut templates = templates(&["<*>Receiving block<*>src:<*>dest:<*>", "<*>Received block<*>of size<*>from<*>"]);
         check(
             &mut templates,
             "Receiving block blk_1 src: /1.2.3.4:5 dest: /1.2.3.4:6",
             6,
             "Receiving block <*> src: <*> dest: <*>",
         );
-        check(
-            &mut templates,
-            "Received block blk_1 of size 9 from /1.2.3.4",
-            7,
-            "Received block <*> of size <*> from <*>",
-        );
-        check(
-            &mut templates,
-            "Received block blk_1 of no size",
-            1,
-            "Received block <*> of no size",
-        );
+        check(&mut templates, "Received block blk_1 of size 9 from /1.2.3.4", 7, "Received block <*> of size <*> from <*>");
+        check(&mut templates, "Received block blk_1 of no size", 1, "Received block <*> of no size");
     }
 
     #[test]
@@ -216,11 +191,7 @@ mod tests {
 
     fn check(templates: &mut Templates, content: &str, token: u16, text: &str) {
         let (id, found) = templates.find(content.as_bytes());
-        assert_eq!(
-            (found, templates.text(id).as_deref()),
-            (Token(token), Some(text)),
-            "{content}"
-        );
+        assert_eq!((found, templates.text(id).as_deref()), (Token(token), Some(text)), "{content}");
     }
 
     fn templates(vocabulary: &[&str]) -> Templates {

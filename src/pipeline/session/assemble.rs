@@ -92,25 +92,12 @@ impl Assembler {
     pub fn restore(settings: Settings, profile: &Profile, kept: Kept) -> Self {
         let reserved = std::iter::repeat_n(false, usize::from(FIRST_EVENT));
         let begins = reserved.chain(profile.vocabulary.iter().map(|entry| entry.begins)).collect();
-        let due = kept
-            .sessions
-            .iter()
-            .filter_map(|(block, session)| Some(Reverse((session.judge_at?, *block))));
+        let due = kept.sessions.iter().filter_map(|(block, session)| Some(Reverse((session.judge_at?, *block))));
         let quiet_queue = due.collect();
         let idle = kept.sessions.iter().filter(|(_, session)| session.idle_queued);
-        let idle_queue = idle
-            .map(|(block, session)| Reverse((session.last.plus_millis(settings.idle_millis), *block)))
-            .collect();
+        let idle_queue = idle.map(|(block, session)| Reverse((session.last.plus_millis(settings.idle_millis), *block))).collect();
         let bytes = kept.sessions.values().map(Session::bytes).sum();
-        Self {
-            settings,
-            encoder: Encoder::new(profile),
-            begins,
-            kept,
-            quiet_queue,
-            idle_queue,
-            bytes,
-        }
+        Self { settings, encoder: Encoder::new(profile), begins, kept, quiet_queue, idle_queue, bytes }
     }
 
     /// What a checkpoint keeps.
@@ -223,11 +210,7 @@ impl Assembler {
 
     /// Adds the event; true when it is to be judged at once.
     fn append(&mut self, event: &Event, now: LogTime) -> bool {
-        let session = self
-            .kept
-            .sessions
-            .get_mut(&event.block)
-            .expect("the session was begun if there was none");
+        let session = self.kept.sessions.get_mut(&event.block).expect("the session was begun if there was none");
         let before = session.bytes();
         session.events_seen = session.events_seen.saturating_add(1);
         session.last = now;
@@ -236,11 +219,7 @@ impl Assembler {
         let fits = session.events.len() < SESSION_EVENTS_MAX;
         let news = event.token == UNKNOWN && session.events.iter().all(|known| known.template != event.template);
         if counts && fits {
-            session.events.push(SessionEvent {
-                position: event.position,
-                template: event.template,
-                token: event.token,
-            });
+            session.events.push(SessionEvent { position: event.position, template: event.template, token: event.token });
         }
         self.kept.counts.refused_events += u64::from(counts && !fits);
         if counts && (!endless || session.judge_at.is_none()) {
@@ -398,18 +377,12 @@ mod tests {
 
     #[test]
     fn a_session_is_judged_once_it_is_quiet_and_again_when_it_has_spoken() {
-        check(
-            &[(0, 1, WRITE), (5, 1, WRITE), (200, 1, WRITE), (400, 2, WRITE)],
-            "1@105:quiet:2 1@300:quiet:3",
-        );
+        check(&[(0, 1, WRITE), (5, 1, WRITE), (200, 1, WRITE), (400, 2, WRITE)], "1@105:quiet:2 1@300:quiet:3");
     }
 
     #[test]
     fn an_unknown_event_is_judged_at_once_the_first_time() {
-        check(
-            &[(0, 1, WRITE), (1, 1, 1), (2, 1, 1), (300, 2, WRITE)],
-            "1@1:unknown:2 1@102:quiet:3",
-        );
+        check(&[(0, 1, WRITE), (1, 1, 1), (2, 1, 1), (300, 2, WRITE)], "1@1:unknown:2 1@102:quiet:3");
     }
 
     #[test]
@@ -428,10 +401,7 @@ mod tests {
         assembler.handle_event(event(5000, 1, WRITE), false, &mut cases);
         assembler.advance(LogTime(9000), false, &mut cases);
         let begins: Vec<_> = cases.iter().map(|case| (case.block.number, case.begin)).collect();
-        assert_eq!(
-            begins,
-            [(1, Begin::Mid), (2, Begin::Start), (3, Begin::Mid), (1, Begin::Resumed)]
-        );
+        assert_eq!(begins, [(1, Begin::Mid), (2, Begin::Start), (3, Begin::Mid), (1, Begin::Resumed)]);
         assert_eq!(assembler.kept.counts.sessions_idle, 4);
         assert!(assembler.is_empty());
         assert_eq!(assembler.bytes(), 0);
@@ -475,21 +445,15 @@ mod tests {
 
     #[test]
     fn a_restored_assembler_goes_on_as_if_nothing_had_happened() {
-        let events: Vec<_> = (0..200)
-            .map(|n| (n * 17, n % 13, if n % 5 == 0 { READ } else { WRITE }))
-            .collect();
+        let events: Vec<_> = (0..200).map(|n| (n * 17, n % 13, if n % 5 == 0 { READ } else { WRITE })).collect();
         let expected = judge(&events);
         for cut in [1, 50, 120, 199] {
             let (mut assembler, mut cases) = (assembler(usize::MAX), VecDeque::new());
-            events[..cut]
-                .iter()
-                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            events[..cut].iter().for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
             let bytes = postcard::to_stdvec(assembler.kept()).expect("sessions can be written");
             let kept = postcard::from_bytes(&bytes).expect("and read again");
             let mut assembler = Assembler::restore(settings(usize::MAX), &vocabulary(), kept);
-            events[cut..]
-                .iter()
-                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            events[cut..].iter().for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
             assert_eq!(cases, expected, "cut at {cut}");
         }
     }
@@ -516,18 +480,8 @@ mod tests {
     }
 
     fn event(time: i64, number: i64, token: u16) -> Event {
-        let position = Position {
-            source: SourceId(0),
-            offset: 0,
-            length: 0,
-        };
-        Event {
-            block: block(number),
-            template: TemplateId(u32::from(token)),
-            token: Token(token),
-            time: LogTime(time),
-            position,
-        }
+        let position = Position { source: SourceId(0), offset: 0, length: 0 };
+        Event { block: block(number), template: TemplateId(u32::from(token)), token: Token(token), time: LogTime(time), position }
     }
 
     fn block(number: i64) -> BlockId {
@@ -539,11 +493,7 @@ mod tests {
     }
 
     fn settings(bytes_max: usize) -> Settings {
-        Settings {
-            quiet_millis: 100,
-            idle_millis: 1000,
-            bytes_max,
-        }
+        Settings { quiet_millis: 100, idle_millis: 1000, bytes_max }
     }
 
     /// Token 6 begins stories, token 7 repeats without end.

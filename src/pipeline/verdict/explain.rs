@@ -24,19 +24,11 @@ pub fn explain(
         deviations.extend(missing(case, &counts, nearest, profile));
     }
     deviations.extend(out_of_place(case, score, verdict, profile, &deviations));
-    deviations.sort_by(|a, b| {
-        b.nats
-            .total_cmp(&a.nats)
-            .then_with(|| a.kind.cmp(&b.kind))
-            .then_with(|| a.template.cmp(&b.template))
-    });
+    deviations
+        .sort_by(|a, b| b.nats.total_cmp(&a.nats).then_with(|| a.kind.cmp(&b.kind)).then_with(|| a.template.cmp(&b.template)));
     deviations.truncate(DEVIATIONS_MAX);
     let training_sessions = profile.calibration.sessions;
-    Explanation {
-        deviations,
-        training_sessions_above: sessions_above(score.score, profile),
-        training_sessions,
-    }
+    Explanation { deviations, training_sessions_above: sessions_above(score.score, profile), training_sessions }
 }
 
 /// Events that the vocabulary does not have, one deviation a template.
@@ -63,9 +55,7 @@ fn surplus(
     nearest: &CountPattern,
     profile: &Profile,
 ) -> Vec<Deviation> {
-    let over = counts
-        .iter()
-        .filter_map(|(token, count)| Some((*token, count.checked_sub(pattern_count(nearest, *token))?)));
+    let over = counts.iter().filter_map(|(token, count)| Some((*token, count.checked_sub(pattern_count(nearest, *token))?)));
     let named = over.filter(|(token, over)| *over > 0 && token.0 >= FIRST_EVENT);
     named
         .map(|(token, over)| Deviation {
@@ -99,25 +89,14 @@ fn missing(case: &Case, counts: &BTreeMap<Token, u32>, nearest: &CountPattern, p
 /// Events of the right number in the wrong place, where nothing said so far names them.
 fn out_of_place(case: &Case, score: &Score, verdict: &Verdict, profile: &Profile, known: &[Deviation]) -> Vec<Deviation> {
     let mut by_token: BTreeMap<Token, Deviation> = BTreeMap::new();
-    for (index, event) in case
-        .events
-        .iter()
-        .enumerate()
-        .filter(|(_, event)| event.token.0 >= FIRST_EVENT)
-    {
+    for (index, event) in case.events.iter().enumerate().filter(|(_, event)| event.token.0 >= FIRST_EVENT) {
         let nats = error_at(score, index);
         let template = token_text(profile, event.token);
         if nats <= verdict.threshold || known.iter().any(|deviation| deviation.template == template) {
             continue;
         }
         let position = Some(event.position);
-        let fresh = Deviation {
-            kind: DeviationKind::Unexpected,
-            template,
-            count: 0,
-            nats,
-            position,
-        };
+        let fresh = Deviation { kind: DeviationKind::Unexpected, template, count: 0, nats, position };
         let entry = by_token.entry(event.token).or_insert(fresh);
         entry.count += 1;
         entry.nats = entry.nats.max(nats);
@@ -138,20 +117,15 @@ fn nearest_pattern<'a>(counts: &BTreeMap<Token, u32>, case: &Case, profile: &'a 
     let whole = case.begin == Begin::Start && case.cause == Cause::Quiet;
     let distance = |pattern: &CountPattern| {
         let weight = |token: Token| profile.calibration.weights.get(usize::from(token.0)).copied().unwrap_or(1.0);
-        let over = counts
-            .iter()
-            .map(|(token, count)| weight(*token) * count.saturating_sub(pattern_count(pattern, *token)) as f32);
+        let over =
+            counts.iter().map(|(token, count)| weight(*token) * count.saturating_sub(pattern_count(pattern, *token)) as f32);
         let under = pattern.counts.iter().map(|(token, count)| {
             let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
             if whole { weight(*token) * lack as f32 } else { 0.0 }
         });
         over.sum::<f32>() + under.sum::<f32>()
     };
-    profile
-        .calibration
-        .patterns
-        .iter()
-        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    profile.calibration.patterns.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
 fn pattern_count(pattern: &CountPattern, token: Token) -> u32 {
@@ -165,28 +139,17 @@ fn error_at(score: &Score, index: usize) -> f32 {
 }
 
 fn worst_error(case: &Case, score: &Score, token: Token) -> f32 {
-    let errors = case
-        .events
-        .iter()
-        .enumerate()
-        .filter(|(_, event)| event.token == token)
-        .map(|(index, _)| error_at(score, index));
+    let errors =
+        case.events.iter().enumerate().filter(|(_, event)| event.token == token).map(|(index, _)| error_at(score, index));
     errors.fold(0.0, f32::max)
 }
 
 fn last_position(events: &[SessionEvent], token: Token) -> Option<Position> {
-    events
-        .iter()
-        .rev()
-        .find(|event| event.token == token)
-        .map(|event| event.position)
+    events.iter().rev().find(|event| event.token == token).map(|event| event.position)
 }
 
 fn token_text(profile: &Profile, token: Token) -> String {
-    let entry = token
-        .0
-        .checked_sub(FIRST_EVENT)
-        .and_then(|index| profile.vocabulary.get(usize::from(index)));
+    let entry = token.0.checked_sub(FIRST_EVENT).and_then(|index| profile.vocabulary.get(usize::from(index)));
     entry.map_or_else(|| format!("token {}", token.0), |entry| entry.text.clone())
 }
 
@@ -220,48 +183,24 @@ mod tests {
 
     #[test]
     fn the_right_events_in_the_wrong_place() {
-        check(
-            &[7, 7, 6, 8],
-            Begin::Start,
-            Cause::Quiet,
-            "unexpected b x2; unexpected a x1; unexpected c x1",
-        );
+        check(&[7, 7, 6, 8], Begin::Start, Cause::Quiet, "unexpected b x2; unexpected a x1; unexpected c x1");
     }
 
     fn check(tokens: &[u16], begin: Begin, cause: Cause, expected: &str) {
         let mut profile = profile(&["a", "b", "c"]);
         let normal = [(6, 1), (7, 2), (8, 1)].map(|(token, count)| (Token(token), count));
-        profile.calibration.patterns = vec![CountPattern {
-            counts: normal.to_vec(),
-            sessions: 10,
-        }];
+        profile.calibration.patterns = vec![CountPattern { counts: normal.to_vec(), sessions: 10 }];
         let case = case(tokens, begin, cause);
         let mut token_error: Vec<f32> = tokens.iter().map(|token| 10.0 - f32::from(*token) / 10.0).collect();
         token_error[0] += f32::from(u8::from(tokens[0] == 7));
-        let score = Score {
-            score: 10.0,
-            distance: 1.0,
-            token_error,
-        };
-        let verdict = Verdict {
-            anomalous: true,
-            score: 10.0,
-            threshold: 3.0,
-            distance: 1.0,
-        };
+        let score = Score { score: 10.0, distance: 1.0, token_error };
+        let verdict = Verdict { anomalous: true, score: 10.0, threshold: 3.0, distance: 1.0 };
         let explanation = explain(&case, &score, &verdict, &profile, |_| Some("<*> is broken".to_owned()));
-        let relevant = explanation
-            .deviations
-            .iter()
-            .filter(|d| expected.contains("unexpected") || d.kind != DeviationKind::Unexpected);
-        let told: Vec<_> = relevant
-            .map(|d| format!("{} {} x{}", name(d.kind), d.template, d.count))
-            .collect();
+        let relevant =
+            explanation.deviations.iter().filter(|d| expected.contains("unexpected") || d.kind != DeviationKind::Unexpected);
+        let told: Vec<_> = relevant.map(|d| format!("{} {} x{}", name(d.kind), d.template, d.count)).collect();
         assert_eq!(told.join("; "), expected);
-        assert_eq!(
-            (explanation.training_sessions_above, explanation.training_sessions),
-            (0, 1000)
-        );
+        assert_eq!((explanation.training_sessions_above, explanation.training_sessions), (0, 1000));
     }
 
     fn name(kind: DeviationKind) -> &'static str {
@@ -274,21 +213,10 @@ mod tests {
     }
 
     fn case(tokens: &[u16], begin: Begin, cause: Cause) -> Case {
-        let position = Position {
-            source: SourceId(0),
-            offset: 0,
-            length: 0,
-        };
-        let event = |token: &u16| SessionEvent {
-            position,
-            template: TemplateId(u32::from(*token)),
-            token: Token(*token),
-        };
+        let position = Position { source: SourceId(0), offset: 0, length: 0 };
+        let event = |token: &u16| SessionEvent { position, template: TemplateId(u32::from(*token)), token: Token(*token) };
         Case {
-            block: BlockId {
-                pool: PoolId(0),
-                number: 1,
-            },
+            block: BlockId { pool: PoolId(0), number: 1 },
             begin,
             first: LogTime(0),
             time: LogTime(1),

@@ -51,11 +51,7 @@ impl Threshold {
     /// The threshold that a model's calibration starts with.
     #[must_use]
     pub fn new(settings: Settings, calibration: &Calibration) -> Self {
-        let kept = Kept {
-            mean: calibration.log_mean,
-            variance: calibration.log_sd.powi(2),
-            updates: 0,
-        };
+        let kept = Kept { mean: calibration.log_mean, variance: calibration.log_sd.powi(2), updates: 0 };
         Self::restore(settings, calibration, kept)
     }
 
@@ -146,11 +142,7 @@ mod tests {
     #[test]
     fn a_high_score_is_anomalous_only_away_from_normal_counts() {
         for (value, distance, anomalous) in [(9.0, 1.0, true), (9.0, 0.0, false), (1.0, 1.0, false)] {
-            assert_eq!(
-                threshold().judge(&score(value, distance)).anomalous,
-                anomalous,
-                "{value} {distance}"
-            );
+            assert_eq!(threshold().judge(&score(value, distance)).anomalous, anomalous, "{value} {distance}");
         }
     }
 
@@ -191,33 +183,18 @@ mod tests {
         let mut threshold = threshold();
         for value in [1e-30, 1e30] {
             for _ in 0..100_000 {
-                threshold.learn(&Verdict {
-                    anomalous: false,
-                    score: value,
-                    threshold: 0.0,
-                    distance: 0.0,
-                });
+                threshold.learn(&Verdict { anomalous: false, score: value, threshold: 0.0, distance: 0.0 });
                 assert!((0.5..=12.0).contains(&threshold.value()));
             }
         }
     }
 
     fn threshold() -> Threshold {
-        let settings = Settings {
-            lambda: 0.001,
-            winsor_sd: 2.5,
-            k: None,
-            floor: None,
-            ceiling: None,
-        };
+        let settings = Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None };
         Threshold::new(settings, &profile(&[]).calibration)
     }
 
     fn score(score: f32, distance: f32) -> Score {
-        Score {
-            score,
-            distance,
-            token_error: vec![score],
-        }
+        Score { score, distance, token_error: vec![score] }
     }
 }

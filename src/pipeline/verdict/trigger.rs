@@ -42,9 +42,7 @@ impl Trigger {
     /// Whether the episode of `case` is firing.
     #[must_use]
     pub fn is_firing(&self, case: &Case, pool: Option<&str>) -> bool {
-        self.incidents
-            .get(&incident_id(case, pool))
-            .is_some_and(|incident| incident.firing.is_some())
+        self.incidents.get(&incident_id(case, pool)).is_some_and(|incident| incident.firing.is_some())
     }
 
     /// The episode is anomalous: the alert that says so, unless it has been said. The incident must not be firing for an alert.
@@ -57,11 +55,7 @@ impl Trigger {
         explanation: Explanation,
     ) -> Option<Alert> {
         let id = incident_id(case, pool.as_deref());
-        let incident = self.incidents.entry(id).or_insert_with(|| Incident {
-            opened: case.time,
-            alerts: 0,
-            firing: None,
-        });
+        let incident = self.incidents.entry(id).or_insert_with(|| Incident { opened: case.time, alerts: 0, firing: None });
         if incident.firing.is_some() {
             return None;
         }
@@ -85,10 +79,7 @@ impl Trigger {
             events: case.events_seen,
             by_silence: case.by_silence,
         };
-        incident.firing = Some(Box::new(Alert {
-            positions: Vec::new(),
-            ..alert.clone()
-        }));
+        incident.firing = Some(Box::new(Alert { positions: Vec::new(), ..alert.clone() }));
         self.by_age.insert((incident.opened, id));
         self.firing += 1;
         Some(alert)
@@ -99,24 +90,11 @@ impl Trigger {
         let incident = self.incidents.get_mut(&incident_id(case, pool))?;
         let fired = incident.firing.take()?;
         self.firing -= 1;
-        let lacked_only = fired
-            .explanation
-            .deviations
-            .iter()
-            .all(|deviation| deviation.kind == DeviationKind::Missing);
-        let reason = if lacked_only && !fired.explanation.deviations.is_empty() {
-            Reason::Recovered
-        } else {
-            Reason::Retracted
-        };
+        let lacked_only = fired.explanation.deviations.iter().all(|deviation| deviation.kind == DeviationKind::Missing);
+        let reason = if lacked_only && !fired.explanation.deviations.is_empty() { Reason::Recovered } else { Reason::Retracted };
         incident.alerts += 1;
         let positions = positions(case, &[]);
-        Some(Alert {
-            verdict,
-            positions,
-            by_silence: case.by_silence,
-            ..resolved(*fired, incident.alerts, reason, case.time)
-        })
+        Some(Alert { verdict, positions, by_silence: case.by_silence, ..resolved(*fired, incident.alerts, reason, case.time) })
     }
 
     /// Closes the oldest incident when it was opened before `before`, or when there are too many. Call again while `true` comes back;
@@ -129,22 +107,12 @@ impl Trigger {
         self.by_age.remove(&(opened, id));
         let incident = self.incidents.remove(&id).expect("an incident is in both maps or in none");
         self.firing -= u64::from(incident.firing.is_some());
-        Some(
-            incident
-                .firing
-                .map(|fired| resolved(*fired, incident.alerts + 1, Reason::Expired, now)),
-        )
+        Some(incident.firing.map(|fired| resolved(*fired, incident.alerts + 1, Reason::Expired, now)))
     }
 }
 
 fn resolved(fired: Alert, number: u32, reason: Reason, time: LogTime) -> Alert {
-    Alert {
-        id: alert_id(fired.incident, AlertType::Resolved, number),
-        alert_type: AlertType::Resolved,
-        reason,
-        time,
-        ..fired
-    }
+    Alert { id: alert_id(fired.incident, AlertType::Resolved, number), alert_type: AlertType::Resolved, reason, time, ..fired }
 }
 
 /// The records that show the deviations first, then the earliest of the episode; in log order.
@@ -158,12 +126,7 @@ fn positions(case: &Case, deviations: &[Deviation]) -> Vec<Position> {
             wanted.push(event.position);
         }
     }
-    let mut ordered: Vec<Position> = case
-        .events
-        .iter()
-        .map(|event| event.position)
-        .filter(|p| wanted.contains(p))
-        .collect();
+    let mut ordered: Vec<Position> = case.events.iter().map(|event| event.position).filter(|p| wanted.contains(p)).collect();
     ordered.dedup();
     ordered.truncate(ALERT_POSITIONS_MAX);
     ordered
@@ -172,29 +135,17 @@ fn positions(case: &Case, deviations: &[Deviation]) -> Vec<Position> {
 fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
     let BlockId { pool: _, number } = case.block;
     let first = case.first.0.to_be_bytes();
-    IncidentId(hash(&[
-        b"incident",
-        pool.unwrap_or_default().as_bytes(),
-        &number.to_be_bytes(),
-        &first,
-    ]))
+    IncidentId(hash(&[b"incident", pool.unwrap_or_default().as_bytes(), &number.to_be_bytes(), &first]))
 }
 
 fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
-    AlertId(hash(&[
-        b"alert",
-        &incident.0.to_be_bytes(),
-        alert_type.name().as_bytes(),
-        &number.to_be_bytes(),
-    ]))
+    AlertId(hash(&[b"alert", &incident.0.to_be_bytes(), alert_type.name().as_bytes(), &number.to_be_bytes()]))
 }
 
 /// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers.
 fn signature(deviations: &[Deviation]) -> String {
-    let mut parts: Vec<String> = deviations
-        .iter()
-        .map(|deviation| format!("{:?} {}", deviation.kind, deviation.template))
-        .collect();
+    let mut parts: Vec<String> =
+        deviations.iter().map(|deviation| format!("{:?} {}", deviation.kind, deviation.template)).collect();
     parts.sort_unstable();
     parts.dedup();
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
@@ -224,13 +175,8 @@ mod tests {
         let fired = fire(&mut trigger, 1, 5).expect("the first verdict fires");
         assert!(fire(&mut trigger, 1, 6).is_none());
         assert!(trigger.is_firing(&case(1, 7), None));
-        let resolved = trigger
-            .resolve(&case(1, 8), None, verdict(false))
-            .expect("a normal verdict takes it back");
-        assert_eq!(
-            (resolved.incident, resolved.alert_type),
-            (fired.incident, AlertType::Resolved)
-        );
+        let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("a normal verdict takes it back");
+        assert_eq!((resolved.incident, resolved.alert_type), (fired.incident, AlertType::Resolved));
         assert_ne!(resolved.id, fired.id);
         assert!(trigger.resolve(&case(1, 9), None, verdict(false)).is_none());
         let again = fire(&mut trigger, 1, 10).expect("it may fire again");
@@ -250,10 +196,7 @@ mod tests {
 
     #[test]
     fn what_only_lacked_recovers_and_the_rest_is_retracted() {
-        for (kind, reason) in [
-            (DeviationKind::Missing, Reason::Recovered),
-            (DeviationKind::Excess, Reason::Retracted),
-        ] {
+        for (kind, reason) in [(DeviationKind::Missing, Reason::Recovered), (DeviationKind::Excess, Reason::Retracted)] {
             let mut trigger = Trigger::default();
             trigger.fire(&case(1, 5), None, verdict(true), "m", explanation(kind));
             let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
@@ -267,10 +210,7 @@ mod tests {
         for number in 0..=INCIDENTS_MAX as i64 {
             fire(&mut trigger, number, number);
         }
-        let expired = trigger
-            .expire(LogTime(0), LogTime(20_000))
-            .flatten()
-            .expect("one is over the bound");
+        let expired = trigger.expire(LogTime(0), LogTime(20_000)).flatten().expect("one is over the bound");
         assert_eq!((expired.block.number, expired.reason), (0, Reason::Expired));
         assert!(trigger.expire(LogTime(1), LogTime(20_000)).is_none());
         assert!(trigger.expire(LogTime(2), LogTime(20_000)).is_some());
@@ -278,45 +218,20 @@ mod tests {
     }
 
     fn fire(trigger: &mut Trigger, block: i64, time: i64) -> Option<Alert> {
-        trigger.fire(
-            &case(block, time),
-            None,
-            verdict(true),
-            "m",
-            explanation(DeviationKind::Excess),
-        )
+        trigger.fire(&case(block, time), None, verdict(true), "m", explanation(DeviationKind::Excess))
     }
 
     fn verdict(anomalous: bool) -> Verdict {
-        Verdict {
-            anomalous,
-            score: 9.0,
-            threshold: 3.0,
-            distance: 1.0,
-        }
+        Verdict { anomalous, score: 9.0, threshold: 3.0, distance: 1.0 }
     }
 
     fn explanation(kind: DeviationKind) -> Explanation {
-        let deviation = Deviation {
-            kind,
-            template: "x".to_owned(),
-            count: 1,
-            nats: 1.0,
-            position: None,
-        };
-        Explanation {
-            deviations: vec![deviation],
-            training_sessions_above: 0,
-            training_sessions: 10,
-        }
+        let deviation = Deviation { kind, template: "x".to_owned(), count: 1, nats: 1.0, position: None };
+        Explanation { deviations: vec![deviation], training_sessions_above: 0, training_sessions: 10 }
     }
 
     fn case(number: i64, time: i64) -> Case {
-        let position = Position {
-            source: SourceId(0),
-            offset: 7,
-            length: 3,
-        };
+        let position = Position { source: SourceId(0), offset: 7, length: 3 };
         Case {
             block: BlockId { pool: PoolId(0), number },
             begin: Begin::Start,
@@ -325,11 +240,7 @@ mod tests {
             cause: Cause::Quiet,
             sets_threshold: true,
             by_silence: false,
-            events: vec![SessionEvent {
-                position,
-                template: TemplateId(0),
-                token: Token(6),
-            }],
+            events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6) }],
             events_seen: 1,
         }
     }

@@ -78,10 +78,7 @@ impl Drain {
     pub fn learn(&mut self, words: &Words) -> (TemplateId, bool) {
         if let Some(id) = self.most_similar(words) {
             self.touch(id);
-            self.clusters
-                .get_mut(&id)
-                .expect("a leaf names living clusters only")
-                .widen(words);
+            self.clusters.get_mut(&id).expect("a leaf names living clusters only").widen(words);
             return (id, false);
         }
         (self.add(words.iter().map(Into::into).collect(), words, false), true)
@@ -131,11 +128,7 @@ impl Drain {
             }
         }
         let ((equal, _), id) = best?;
-        let share = if words.is_empty() {
-            1.0
-        } else {
-            equal as f32 / words.len() as f32
-        };
+        let share = if words.is_empty() { 1.0 } else { equal as f32 / words.len() as f32 };
         (share >= self.similarity).then_some(id)
     }
 
@@ -150,9 +143,7 @@ impl Drain {
 
     /// Words that lead to a leaf. The reference stops before the last word of a message.
     fn prefix(&self, words: &Words) -> usize {
-        (self.depth - 1)
-            .min(words.len().saturating_sub(1))
-            .max(usize::from(words.len() == 1 && self.depth > 1))
+        (self.depth - 1).min(words.len().saturating_sub(1)).max(usize::from(words.len() == 1 && self.depth > 1))
     }
 
     fn add(&mut self, template: Vec<Box<[u8]>>, words: &Words, pinned: bool) -> TemplateId {
@@ -163,14 +154,7 @@ impl Drain {
         self.next += 1;
         let leaf = self.make_leaf(words);
         self.nodes[leaf].clusters.push(id);
-        self.clusters.insert(
-            id,
-            Cluster {
-                words: template,
-                pinned,
-                used: 0,
-            },
-        );
+        self.clusters.insert(id, Cluster { words: template, pinned, used: 0 });
         self.touch(id);
         id
     }
@@ -196,11 +180,7 @@ impl Drain {
             return *child;
         }
         let full = children.len() + usize::from(!children.contains_key(WILDCARD)) >= self.children_max;
-        let key = if full || word.iter().any(u8::is_ascii_digit) {
-            WILDCARD
-        } else {
-            word
-        };
+        let key = if full || word.iter().any(u8::is_ascii_digit) { WILDCARD } else { word };
         if let Some(child) = children.get(key) {
             return *child;
         }
@@ -223,19 +203,13 @@ impl Drain {
 
     /// Drops the least recently used quarter of what is not pinned; in bulk, since finding the oldest walks all of them.
     fn evict(&mut self) {
-        let mut ages: Vec<u64> = self
-            .clusters
-            .values()
-            .filter(|cluster| !cluster.pinned)
-            .map(|cluster| cluster.used)
-            .collect();
+        let mut ages: Vec<u64> = self.clusters.values().filter(|cluster| !cluster.pinned).map(|cluster| cluster.used).collect();
         ages.sort_unstable();
         let Some(newest_dropped) = ages.get(ages.len() / 4) else {
             return;
         };
         let before = self.clusters.len();
-        self.clusters
-            .retain(|_, cluster| cluster.pinned || cluster.used > *newest_dropped);
+        self.clusters.retain(|_, cluster| cluster.pinned || cluster.used > *newest_dropped);
         self.evicted += (before - self.clusters.len()) as u64;
         for node in &mut self.nodes {
             node.clusters.retain(|id| self.clusters.contains_key(id));
@@ -245,18 +219,11 @@ impl Drain {
 
 impl Cluster {
     fn fits(&self, words: &Words) -> bool {
-        self.words
-            .iter()
-            .zip(words.iter())
-            .all(|(own, word)| own.as_ref() == WILDCARD || own.as_ref() == word)
+        self.words.iter().zip(words.iter()).all(|(own, word)| own.as_ref() == WILDCARD || own.as_ref() == word)
     }
 
     fn equal_words(&self, words: &Words) -> usize {
-        self.words
-            .iter()
-            .zip(words.iter())
-            .filter(|(own, word)| own.as_ref() != WILDCARD && own.as_ref() == *word)
-            .count()
+        self.words.iter().zip(words.iter()).filter(|(own, word)| own.as_ref() != WILDCARD && own.as_ref() == *word).count()
     }
 
     fn wildcards(&self) -> usize {
@@ -280,10 +247,7 @@ mod tests {
     #[test]
     fn similar_messages_share_a_template_that_widens() {
         check(&["open alpha for read", "open beta for read"], &["open <*> for read"]);
-        check(
-            &["open alpha", "close alpha", "open alpha now"],
-            &["open alpha", "close alpha", "open alpha now"],
-        );
+        check(&["open alpha", "close alpha", "open alpha now"], &["open alpha", "close alpha", "open alpha now"]);
     }
 
     #[test]
@@ -293,10 +257,7 @@ mod tests {
 
     #[test]
     fn a_full_node_sends_new_words_to_the_wildcard() {
-        let mut drain = Drain::new(&DrainSettings {
-            children_max: 3,
-            ..settings()
-        });
+        let mut drain = Drain::new(&DrainSettings { children_max: 3, ..settings() });
         for word in ["a", "b", "c", "d"] {
             learn(&mut drain, &format!("{word} came by train"));
         }
@@ -332,10 +293,7 @@ mod tests {
 
     fn words(message: &str) -> Words {
         let mut words = Words::default();
-        words.read(
-            message.as_bytes(),
-            Masks::from_names(Masks::NAMES).expect("its own names are known"),
-        );
+        words.read(message.as_bytes(), Masks::from_names(Masks::NAMES).expect("its own names are known"));
         words
     }
 
@@ -351,11 +309,6 @@ mod tests {
     }
 
     fn settings() -> DrainSettings {
-        DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: Masks::NAMES.map(str::to_owned).to_vec(),
-        }
+        DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Masks::NAMES.map(str::to_owned).to_vec() }
     }
 }

@@ -24,12 +24,7 @@ impl Masks {
     /// # Errors
     /// A name that is not in [`Masks::NAMES`].
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut masks = Self {
-            block: false,
-            pool: false,
-            number: false,
-            path: false,
-        };
+        let mut masks = Self { block: false, pool: false, number: false, path: false };
         for name in names {
             match name {
                 "block" => masks.block = true,
@@ -60,10 +55,7 @@ impl Words {
         let line = memchr::memchr(b'\n', content).map_or(content, |end| &content[..end]);
         let line = &line[..line.len().min(MESSAGE_BYTES_MAX)];
         let mut after_block = false;
-        for word in line
-            .split(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-            .filter(|word| !word.is_empty())
-        {
+        for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r')).filter(|word| !word.is_empty()) {
             let is_block = masks.block && is_block(word);
             if is_block && after_block {
                 continue;
@@ -137,10 +129,7 @@ fn masked_length(text: &[u8], masks: Masks) -> usize {
 
 /// A path or `/host:port`: everything but the punctuation that ends it. A lone `/` is none.
 fn path_length(text: &[u8]) -> usize {
-    let end = text
-        .iter()
-        .rposition(|byte| !matches!(byte, b'.' | b',' | b';' | b':' | b')' | b']'))
-        .map_or(0, |last| last + 1);
+    let end = text.iter().rposition(|byte| !matches!(byte, b'.' | b',' | b';' | b':' | b')' | b']')).map_or(0, |last| last + 1);
     if end > 1 { end } else { 0 }
 }
 
@@ -168,54 +157,27 @@ mod tests {
 
     #[test]
     fn what_varies_in_the_sentences_of_2008() {
-        check(
-            "Receiving block blk_-160 src: /10.250.19.102:54106 dest: /10.2.3.4:5",
-            "Receiving block <*> src: <*> dest: <*>",
-        );
-        check(
-            "PacketResponder 1 for block blk_38 terminating",
-            "PacketResponder <*> for block <*> terminating",
-        );
-        check(
-            "BLOCK* NameSystem.allocateBlock: /user/root/part-00. blk_1",
-            "BLOCK* NameSystem.allocateBlock: <*>. <*>",
-        );
-        check(
-            "10.2.3.4:50010:Got exception while serving blk_1 to /10.1.1.1:",
-            "<*>:Got exception while serving <*> to <*>:",
-        );
-        check(
-            "BLOCK* ask 10.1.1.1:5 to delete  blk_1 blk_2 blk_-3",
-            "BLOCK* ask <*> to delete <*>",
-        );
+        check("Receiving block blk_-160 src: /10.250.19.102:54106 dest: /10.2.3.4:5", "Receiving block <*> src: <*> dest: <*>");
+        check("PacketResponder 1 for block blk_38 terminating", "PacketResponder <*> for block <*> terminating");
+        check("BLOCK* NameSystem.allocateBlock: /user/root/part-00. blk_1", "BLOCK* NameSystem.allocateBlock: <*>. <*>");
+        check("10.2.3.4:50010:Got exception while serving blk_1 to /10.1.1.1:", "<*>:Got exception while serving <*> to <*>:");
+        check("BLOCK* ask 10.1.1.1:5 to delete  blk_1 blk_2 blk_-3", "BLOCK* ask <*> to delete <*>");
     }
 
     #[test]
     fn what_varies_in_the_sentences_of_hadoop_2_and_3() {
-        check(
-            "Receiving BP-76-127.0.0.1-17:blk_10_41 src: /127.0.0.1:3 dest: /a",
-            "Receiving <*>:<*> src: <*> dest: <*>",
-        );
+        check("Receiving BP-76-127.0.0.1-17:blk_10_41 src: /127.0.0.1:3 dest: /a", "Receiving <*>:<*> src: <*> dest: <*>");
         check(
             "BLOCK* addStoredBlock: 1.2.3.4:9 is added to blk_1_2 (size=94208)",
             "BLOCK* addStoredBlock: <*> is added to <*> (size=<*>)",
         );
-        check(
-            "downstreams=2:[127.0.0.1:2903, 127.0.0.1:29] terminating",
-            "downstreams=<*>:[<*>, <*>] terminating",
-        );
-        check(
-            "Deleted BP-1 blk_9_1 URI file:/data/hdfs/blk_9",
-            "Deleted <*> <*> URI file:<*>",
-        );
+        check("downstreams=2:[127.0.0.1:2903, 127.0.0.1:29] terminating", "downstreams=<*>:[<*>, <*>] terminating");
+        check("Deleted BP-1 blk_9_1 URI file:/data/hdfs/blk_9", "Deleted <*> <*> URI file:<*>");
     }
 
     #[test]
     fn what_does_not_vary() {
-        check(
-            "I/O error / took 5ms v2 a1 -x blk_ BP",
-            "I/O error / took 5ms v2 a1 -x blk_ BP",
-        );
+        check("I/O error / took 5ms v2 a1 -x blk_ BP", "I/O error / took 5ms v2 a1 -x blk_ BP");
         check("", "");
     }
 

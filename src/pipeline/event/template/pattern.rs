@@ -113,21 +113,9 @@ mod tests {
 
     #[test]
     fn a_glued_wildcard_is_any_run() {
-        check(
-            "<*>Served block<*>to<*>",
-            "10.2:5 Served block <*> to <*>",
-            Some(&["10.2:5 ", " <*> ", " <*>"]),
-        );
-        check(
-            "<*>Receiving block<*>src:<*>",
-            "Receiving block <*> src: <*>",
-            Some(&["", " <*> ", " <*>"]),
-        );
-        check(
-            "BLOCK* NameSystem<*>delete:<*>is added",
-            "BLOCK* NameSystem.delete: b is added",
-            Some(&[".", " b "]),
-        );
+        check("<*>Served block<*>to<*>", "10.2:5 Served block <*> to <*>", Some(&["10.2:5 ", " <*> ", " <*>"]));
+        check("<*>Receiving block<*>src:<*>", "Receiving block <*> src: <*>", Some(&["", " <*> ", " <*>"]));
+        check("BLOCK* NameSystem<*>delete:<*>is added", "BLOCK* NameSystem.delete: b is added", Some(&[".", " b "]));
         check("<*>Served block<*>to<*>", "Serving block <*> to <*>", None);
     }
 
