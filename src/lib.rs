@@ -3,3 +3,4 @@
 pub mod limits;
 pub mod model;
 pub mod pipeline;
+pub mod state;

@@ -62,6 +62,9 @@ pub const DEVIATIONS_MAX: usize = 12;
 /// Records quoted by one alert: those of its deviations first, then the earliest.
 pub const ALERT_POSITIONS_MAX: usize = 40;
 
+/// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
+pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(VOCABULARY_MAX <= u16::MAX as usize);

@@ -1,0 +1,3 @@
+//! What survives a restart: one checkpoint is one instant of the whole daemon.
+
+pub mod checkpoint;

@@ -1,0 +1,238 @@
+//! Drives a pipeline through a program: how chunks are cut, when scores come back, when the process dies.
+
+use std::collections::VecDeque;
+
+use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
+use hdfs_vigil::pipeline::profile::{
+    Calibration, CountPattern, DrainSettings, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
+};
+use hdfs_vigil::pipeline::session::{Score, Window};
+use hdfs_vigil::pipeline::stats::Stats;
+use hdfs_vigil::pipeline::verdict::{Alert, threshold};
+use hdfs_vigil::pipeline::{Kept, Pipeline, Settings};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::cluster::Line;
+
+/// What of an alert must not depend on how the logs were read.
+pub type Told = (String, String, &'static str, &'static str, i64, String, String);
+
+/// How a run goes.
+pub struct Program {
+    seed: u64,
+    chunk_bytes_max: usize,
+    /// Batches that the scorer may be behind.
+    scores_late: usize,
+    /// Whether the process dies now and then and goes on from its last checkpoint.
+    crashes: bool,
+}
+
+impl Program {
+    /// Everything at once, nothing goes wrong.
+    pub fn plain() -> Self {
+        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false }
+    }
+
+    /// Whatever may happen, but no crash.
+    pub fn undisturbed(seed: u64) -> Self {
+        Self { crashes: false, ..Self::random(seed) }
+    }
+
+    /// Whatever may happen.
+    pub fn random(seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(!seed);
+        Self {
+            seed,
+            chunk_bytes_max: 1 << random.random_range(3..14),
+            scores_late: random.random_range(0..20),
+            crashes: random.random_bool(0.7),
+        }
+    }
+}
+
+/// Runs the program over the logs; what was told, in order.
+pub fn run(streams: &[Vec<Line>], program: &Program) -> Vec<Told> {
+    let mut driver = Driver::new(streams, program);
+    driver.run();
+    driver.told
+}
+
+/// The counters at the end of a run.
+pub fn stats(streams: &[Vec<Line>], program: &Program) -> Stats {
+    let mut driver = Driver::new(streams, program);
+    driver.run();
+    driver.pipeline.stats()
+}
+
+struct Driver<'a> {
+    program: &'a Program,
+    random: ChaCha8Rng,
+    logs: Vec<Vec<u8>>,
+    offsets: Vec<usize>,
+    pipeline: Pipeline,
+    scores: VecDeque<Vec<Option<Score>>>,
+    checkpoint: Option<(Vec<u8>, Vec<usize>)>,
+    told: Vec<Told>,
+}
+
+impl<'a> Driver<'a> {
+    fn new(streams: &[Vec<Line>], program: &'a Program) -> Self {
+        let log = |lines: &Vec<Line>| lines.iter().flat_map(|line| [line.text.as_bytes(), b"\n"].concat()).collect();
+        let mut driver = Self {
+            program,
+            random: ChaCha8Rng::seed_from_u64(program.seed),
+            logs: streams.iter().map(log).collect(),
+            offsets: vec![0; streams.len()],
+            pipeline: Pipeline::new(settings(), profile()).unwrap(),
+            scores: VecDeque::new(),
+            checkpoint: None,
+            told: Vec::new(),
+        };
+        driver.open();
+        driver
+    }
+
+    fn run(&mut self) {
+        while let Some(stream) = self.next_stream() {
+            self.read(stream);
+            self.score(self.program.scores_late);
+            if self.program.crashes && self.random.random_bool(0.1) {
+                self.save();
+            } else if self.program.crashes && self.random.random_bool(0.03) {
+                self.crash();
+            }
+        }
+        (0..self.logs.len()).for_each(|stream| self.pipeline.close_stream(StreamId(stream as u32)));
+        self.score(0);
+        self.pipeline.flush();
+        self.score(0);
+    }
+
+    fn open(&mut self) {
+        for stream in 0..self.logs.len() {
+            self.pipeline.open_stream(StreamId(stream as u32), &format!("dn{stream}.log"), false);
+        }
+    }
+
+    fn next_stream(&mut self) -> Option<usize> {
+        let unread = (0..self.logs.len()).filter(|stream| self.offsets[*stream] < self.logs[*stream].len());
+        let unread: Vec<usize> = unread.collect();
+        (!unread.is_empty()).then(|| unread[self.random.random_range(0..unread.len())])
+    }
+
+    fn read(&mut self, stream: usize) {
+        let offset = self.offsets[stream];
+        let most = self.program.chunk_bytes_max.min(self.logs[stream].len() - offset);
+        let end = offset + self.random.random_range(1..=most);
+        let id = StreamId(stream as u32);
+        let chunk =
+            Chunk { stream: id, source: SourceId(stream as u32), offset: offset as u64, bytes: &self.logs[stream][offset..end] };
+        self.pipeline.handle_chunk(chunk, WallTime(0));
+        self.offsets[stream] = end;
+        if end == self.logs[stream].len() {
+            self.pipeline.close_stream(id);
+        }
+    }
+
+    /// Scores what there is, but hands the scores back `late` batches later.
+    fn score(&mut self, late: usize) {
+        while let Some(windows) = self.pipeline.poll_batch() {
+            self.scores.push_back(windows.iter().map(|window| Some(score(window))).collect());
+        }
+        while self.scores.len() > late {
+            let scores = self.scores.pop_front().unwrap();
+            self.pipeline.handle_scores(scores, |_, _| {});
+        }
+        while let Some(alert) = self.pipeline.poll_alert() {
+            self.told.push(told(&alert));
+        }
+    }
+
+    fn save(&mut self) {
+        let kept = postcard::to_stdvec(&self.pipeline.kept()).unwrap();
+        self.checkpoint = Some((kept, self.offsets.clone()));
+    }
+
+    fn crash(&mut self) {
+        let Some((kept, offsets)) = self.checkpoint.clone() else { return };
+        let kept: Kept = postcard::from_bytes(&kept).unwrap();
+        self.pipeline = Pipeline::restore(settings(), profile(), kept, true).unwrap();
+        self.offsets = offsets;
+        self.scores.clear();
+    }
+}
+
+/// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
+fn score(window: &Window) -> Score {
+    let counts: Vec<i64> =
+        (FIRST_EVENT..FIRST_EVENT + 4).map(|token| window.tokens.iter().filter(|t| t.0 == token).count() as i64).collect();
+    let whole = window.tokens[0] == START;
+    let miss = |(found, wanted): (&i64, i64)| if whole { (found - wanted).abs() } else { (found - wanted).max(0) };
+    let unknown = window.tokens.iter().filter(|token| **token == UNKNOWN).count() as i64;
+    let distance = (counts.iter().zip([1, 3, 1]).map(miss).sum::<i64>() + unknown) as f32;
+    let token_error = window.tokens.iter().map(|token| if *token == UNKNOWN { 20.0 } else { 0.5 + distance }).collect();
+    Score { score: 0.5 + distance * 4.0, distance, token_error }
+}
+
+fn told(alert: &Alert) -> Told {
+    let deviations: Vec<_> =
+        alert.explanation.deviations.iter().map(|d| format!("{:?} {} {}", d.kind, d.template, d.count)).collect();
+    (
+        alert.id.to_string(),
+        alert.incident.to_string(),
+        alert.alert_type.name(),
+        alert.reason.name(),
+        alert.time.0,
+        alert.block.to_string(),
+        deviations.join("; "),
+    )
+}
+
+fn profile() -> Profile {
+    let entry = |text: &str| VocabularyEntry {
+        text: format!("block <*> was {text}"),
+        begins: text == "opened",
+        endless_buckets_max: (text == "read").then_some(3),
+    };
+    let pattern = [(6, 1), (7, 3), (8, 1)].map(|(token, count)| (hdfs_vigil::pipeline::event::Token(token), count));
+    Profile {
+        name: "sim".to_owned(),
+        scope: Scope::Cluster,
+        vocabulary: ["opened", "written", "done", "read"].map(entry).to_vec(),
+        drain: DrainSettings {
+            depth: 4,
+            similarity: 0.5,
+            children_max: 100,
+            masks: ["block", "pool", "number", "path"].map(str::to_owned).to_vec(),
+        },
+        calibration: Calibration {
+            sessions: 100,
+            quantiles: vec![0.5; 101],
+            log_mean: 0.5_f64.ln(),
+            log_sd: 0.3,
+            k: 3.0,
+            floor: 0.6,
+            ceiling: 12.0,
+            epsilon: 1e-3,
+            patterns: vec![CountPattern { counts: pattern.to_vec(), sessions: 100 }],
+            weights: vec![1.0; usize::from(FIRST_EVENT) + 4],
+            distance_max: 0.0,
+        },
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        merge_delay_millis: 2000,
+        merge_bytes_max: 1 << 24,
+        session_quiet_millis: 300_000,
+        session_idle_millis: 3_600_000,
+        session_bytes_max: 1 << 24,
+        join_grace_millis: 300_000,
+        incident_open_millis: 86_400_000,
+        silence_millis: 30_000,
+        pool: None,
+        threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
+    }
+}
