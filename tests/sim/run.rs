@@ -6,10 +6,11 @@ use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
 use hdfs_vigil::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
 };
+use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
 use hdfs_vigil::pipeline::verdict::{Alert, threshold};
-use hdfs_vigil::pipeline::{Kept, Pipeline, Settings};
+use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -224,15 +225,10 @@ fn profile() -> Profile {
 
 fn settings() -> Settings {
     Settings {
-        merge_delay_millis: 2000,
-        merge_bytes_max: 1 << 24,
-        session_quiet_millis: 300_000,
-        session_idle_millis: 3_600_000,
-        session_bytes_max: 1 << 24,
-        join_grace_millis: 300_000,
+        front: front::Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 24, join_grace_millis: 300_000, pool: None },
+        assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
+        threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
         incident_open_millis: 86_400_000,
         silence_millis: 30_000,
-        pool: None,
-        threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
     }
 }

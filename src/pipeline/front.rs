@@ -1,0 +1,445 @@
+//! The first half of the pipeline: from bytes of many logs to events in the order of log time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{POOLS_MAX, RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
+use crate::pipeline::event::frame::{self, Framer, LogLine};
+use crate::pipeline::event::merge::{Merge, Merged, Reading};
+use crate::pipeline::event::template::{self, Templates};
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, parse};
+use crate::pipeline::profile::{Profile, UNKNOWN};
+use crate::pipeline::stats::Stats;
+
+/// What the operator decides of this half. Times in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Log time that a stream read to its end may be behind the others.
+    pub merge_delay_millis: i64,
+    /// Bytes that wait to be put in order.
+    pub merge_bytes_max: usize,
+    /// Log time after the start of a stream joined midway in which a block seen first may have been there before.
+    pub join_grace_millis: i64,
+    /// Pool of blocks that are named without one, where no line has named any.
+    pub pool: Option<String>,
+}
+
+/// Takes an event, and whether its stream was joined so lately that earlier events of the block may have been missed.
+pub type Emit<'a> = &'a mut dyn FnMut(Event, bool);
+
+/// From bytes to events.
+#[derive(Debug)]
+pub struct Front {
+    settings: Settings,
+    streams: Vec<Stream>,
+    ranks_stale: bool,
+    merge: Merge,
+    extract: Extract,
+    counts: Counts,
+}
+
+/// What frame and parse counted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Counts {
+    bytes: u64,
+    lines: u64,
+    records: u64,
+    joined_lines: u64,
+    unparsed_lines: u64,
+    cut_records: u64,
+    cut_bytes: u64,
+    blockless_records: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Stream {
+    name: String,
+    joined_midway: bool,
+    framer: Framer,
+    source: Option<SourceId>,
+    /// Log time of its first record.
+    first: Option<LogTime>,
+    #[serde(skip)]
+    heard: Option<WallTime>,
+    #[serde(skip)]
+    caught_up: bool,
+}
+
+/// What a checkpoint keeps of a [`Front`], to be written.
+#[derive(Serialize)]
+pub struct KeptRef<'a> {
+    streams: &'a [Stream],
+    merge: &'a Merge,
+    counts: &'a Counts,
+    pools: &'a [String],
+    extract_counts: &'a ExtractCounts,
+    templates: &'a template::Kept,
+}
+
+/// What a checkpoint keeps of a [`Front`], as it was read.
+#[derive(Deserialize)]
+pub struct Kept {
+    streams: Vec<Stream>,
+    merge: Merge,
+    counts: Counts,
+    pools: Vec<String>,
+    extract_counts: ExtractCounts,
+    templates: template::Kept,
+}
+
+impl Front {
+    /// A front that has seen nothing.
+    ///
+    /// # Errors
+    /// The name of a mask that the program does not know.
+    pub fn new(settings: Settings, profile: &Profile) -> Result<Self, String> {
+        Ok(Self {
+            streams: Vec::new(),
+            ranks_stale: false,
+            merge: Merge::new(settings.merge_delay_millis, settings.merge_bytes_max),
+            extract: Extract::new(settings.pool.iter().cloned().collect(), Templates::new(profile)?),
+            counts: Counts::default(),
+            settings,
+        })
+    }
+
+    /// Goes on from a checkpoint. Templates are kept only for the model that they were found with.
+    ///
+    /// # Errors
+    /// The name of a mask that the program does not know.
+    pub fn restore(settings: Settings, profile: &Profile, kept: Kept, same_model: bool) -> Result<Self, String> {
+        let mut merge = kept.merge;
+        merge.resume(settings.merge_delay_millis, settings.merge_bytes_max);
+        let templates = if same_model { Templates::restore(profile, kept.templates)? } else { Templates::new(profile)? };
+        let extract = Extract { counts: kept.extract_counts, ..Extract::new(kept.pools, templates) };
+        Ok(Self { settings, streams: kept.streams, ranks_stale: true, merge, extract, counts: kept.counts })
+    }
+
+    /// What a checkpoint keeps.
+    #[must_use]
+    pub fn kept(&self) -> KeptRef<'_> {
+        KeptRef {
+            streams: &self.streams,
+            merge: &self.merge,
+            counts: &self.counts,
+            pools: &self.extract.pools,
+            extract_counts: &self.extract.counts,
+            templates: self.extract.templates.kept(),
+        }
+    }
+
+    /// Announces a stream, or that a closed one goes on. `joined_midway` says that what it held before was not read.
+    pub fn open_stream(&mut self, stream: StreamId, name: &str, joined_midway: bool) {
+        let index = stream.0 as usize;
+        if self.streams.len() <= index {
+            self.streams.resize_with(index + 1, Stream::default);
+        }
+        let own = &mut self.streams[index];
+        if own.name != name {
+            *own = Stream { name: name.to_owned(), joined_midway, ..Stream::default() };
+        }
+        self.merge.open(index);
+        self.ranks_stale = true;
+    }
+
+    /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.
+    pub fn handle_chunk(&mut self, chunk: Chunk<'_>, now: WallTime, emit: Emit<'_>) {
+        self.rank_streams();
+        let index = chunk.stream.0 as usize;
+        if self.streams[index].source.is_some_and(|source| source != chunk.source) {
+            self.handle_end_of_source(chunk.stream, emit);
+        }
+        let stream = &mut self.streams[index];
+        stream.source = Some(chunk.source);
+        stream.heard = Some(now);
+        stream.caught_up = false;
+        self.counts.bytes += chunk.bytes.len() as u64;
+        self.merge.set_reading(index, Reading::Behind);
+        self.with_framer(index, emit, |framer, counts, lines| {
+            framer.handle_bytes(chunk.source, chunk.offset, chunk.bytes, counts, lines);
+        });
+        self.release(false, emit);
+    }
+
+    /// The file that a stream was read from has ended for good: its last line is complete.
+    pub fn handle_end_of_source(&mut self, stream: StreamId, emit: Emit<'_>) {
+        let index = stream.0 as usize;
+        if let Some(source) = self.streams[index].source.take() {
+            self.with_framer(index, emit, |framer, counts, lines| framer.end_of_source(source, counts, lines));
+        }
+    }
+
+    /// Everything that the stream has was handled; its writer goes on.
+    pub fn handle_caught_up(&mut self, stream: StreamId, emit: Emit<'_>) {
+        self.streams[stream.0 as usize].caught_up = true;
+        self.merge.set_reading(stream.0 as usize, Reading::CaughtUp);
+        self.release(false, emit);
+    }
+
+    /// Nothing more will come from the stream.
+    pub fn close_stream(&mut self, stream: StreamId, emit: Emit<'_>) {
+        self.handle_end_of_source(stream, emit);
+        self.merge.set_reading(stream.0 as usize, Reading::Closed);
+        self.release(false, emit);
+    }
+
+    /// Hands on what need not wait any longer, or with `all` everything.
+    pub fn release(&mut self, all: bool, emit: Emit<'_>) {
+        let Self { merge, extract, streams, settings, .. } = self;
+        while merge.poll(all, |merged| extract.handle(&merged, streams[merged.stream].is_joined(merged.time, settings), emit)) {}
+    }
+
+    /// Completes the last record of streams that were read to their end a while ago.
+    pub fn complete_records(&mut self, now: WallTime, emit: Emit<'_>) {
+        for index in 0..self.streams.len() {
+            let stream = &self.streams[index];
+            let waited = stream.heard.is_none_or(|heard| now.millis_since(heard) >= RECORD_WAIT_MILLIS);
+            if stream.caught_up && waited && stream.framer.has_record() {
+                self.with_framer(index, emit, |framer, counts, lines| framer.flush(counts, lines));
+                self.release(false, emit);
+            }
+        }
+    }
+
+    /// When [`Front::complete_records`] has something to do next.
+    #[must_use]
+    pub fn next_record_complete(&self) -> Option<WallTime> {
+        let waiting = self.streams.iter().filter(|stream| stream.caught_up && stream.framer.has_record());
+        waiting.filter_map(|stream| stream.heard).min().map(|heard| heard.plus_millis(RECORD_WAIT_MILLIS))
+    }
+
+    /// Whether records wait to be put in order.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.merge.is_waiting()
+    }
+
+    /// Every event up to this log time has been handed on; `None` before the first record.
+    #[must_use]
+    pub fn reached(&mut self) -> Option<LogTime> {
+        self.merge.reached()
+    }
+
+    /// The newest log time of any stream.
+    #[must_use]
+    pub fn newest(&self) -> Option<LogTime> {
+        self.merge.newest()
+    }
+
+    /// The log time that a stream has reached, `None` before its first record.
+    #[must_use]
+    pub fn stream_time(&self, stream: StreamId) -> Option<LogTime> {
+        self.merge.stream_time(stream.0 as usize)
+    }
+
+    /// The text of a template, or `None` when it was dropped.
+    #[must_use]
+    pub fn template_text(&self, template: TemplateId) -> Option<String> {
+        self.extract.templates.text(template)
+    }
+
+    /// The name of the pool of a block, where known.
+    #[must_use]
+    pub fn pool_name(&self, pool: PoolId) -> Option<&str> {
+        self.extract.pools.get(pool.0 as usize).map(String::as_str)
+    }
+
+    /// Fills in what this half counted.
+    pub fn count_into(&self, stats: &mut Stats) {
+        let Counts { bytes, lines, records, joined_lines, unparsed_lines, cut_records, cut_bytes, blockless_records } =
+            self.counts;
+        let ExtractCounts { events, unknown_events, refused_blocks, ambiguous_pools } = self.extract.counts;
+        let templates = &self.extract.templates;
+        *stats = Stats {
+            bytes,
+            lines,
+            records,
+            joined_lines,
+            unparsed_lines,
+            cut_records,
+            cut_bytes,
+            blockless_records,
+            late_records: self.merge.late(),
+            forced_records: self.merge.forced(),
+            events,
+            unknown_events,
+            refused_blocks,
+            ambiguous_pools,
+            templates: templates.len() as u64,
+            templates_found: templates.found(),
+            templates_evicted: templates.evicted(),
+            ..std::mem::take(stats)
+        };
+    }
+
+    /// Ties in log time go by the names of the streams, whatever their order of appearance.
+    fn rank_streams(&mut self) {
+        if !std::mem::take(&mut self.ranks_stale) {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.streams.len()).collect();
+        order.sort_by(|a, b| self.streams[*a].name.cmp(&self.streams[*b].name));
+        self.merge.rank(order.into_iter().zip(0..));
+    }
+
+    /// Frames with the framer of a stream and handles the records that come of it.
+    fn with_framer(
+        &mut self,
+        index: usize,
+        emit: Emit<'_>,
+        frame: impl FnOnce(&mut Framer, &mut frame::Counts, &mut dyn FnMut(LogLine<'_>)),
+    ) {
+        let mut framer = std::mem::take(&mut self.streams[index].framer);
+        let mut counts = frame::Counts::default();
+        frame(&mut framer, &mut counts, &mut |line| self.handle_line(index, line, emit));
+        self.streams[index].framer = framer;
+        self.counts.lines += counts.lines;
+        self.counts.joined_lines += counts.joined;
+        self.counts.unparsed_lines += counts.unparsed;
+        self.counts.cut_records += counts.cut_records;
+        self.counts.cut_bytes += counts.cut_bytes;
+    }
+
+    fn handle_line(&mut self, index: usize, line: LogLine<'_>, emit: Emit<'_>) {
+        let record = parse::parse(line.bytes).expect("a record begins with a header");
+        self.counts.records += 1;
+        self.streams[index].first.get_or_insert(record.time);
+        if !parse::names_block(record.content) {
+            self.counts.blockless_records += 1;
+            self.merge.handle_time(index, record.time);
+        } else if let Some(merged) = self.merge.handle_record(index, record.time, line.position, record.content) {
+            let joined = self.streams[index].is_joined(merged.time, &self.settings);
+            self.extract.handle(&merged, joined, emit);
+        }
+    }
+}
+
+impl Stream {
+    fn is_joined(&self, time: LogTime, settings: &Settings) -> bool {
+        let young = self.first.is_some_and(|first| time.millis_since(first) < settings.join_grace_millis);
+        self.joined_midway && young
+    }
+}
+
+/// Makes the events of a record.
+#[derive(Debug)]
+struct Extract {
+    pools: Vec<String>,
+    templates: Templates,
+    counts: ExtractCounts,
+    /// The blocks of the record at hand; kept for its memory.
+    blocks: Vec<BlockId>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct ExtractCounts {
+    events: u64,
+    unknown_events: u64,
+    refused_blocks: u64,
+    ambiguous_pools: u64,
+}
+
+impl Extract {
+    fn new(pools: Vec<String>, templates: Templates) -> Self {
+        Self { pools, templates, counts: ExtractCounts::default(), blocks: Vec::new() }
+    }
+
+    fn handle(&mut self, merged: &Merged<'_>, joined: bool, emit: Emit<'_>) {
+        self.find_blocks(merged.content);
+        if self.blocks.is_empty() {
+            return;
+        }
+        let (template, token) = self.templates.find(merged.content);
+        let events = self.blocks.len() as u64;
+        self.counts.events += events;
+        self.counts.unknown_events += if token == UNKNOWN { events } else { 0 };
+        for block in self.blocks.drain(..) {
+            emit(Event { block, template, token, time: merged.time, position: merged.position }, joined);
+        }
+    }
+
+    /// The distinct blocks that a record names, first to last.
+    fn find_blocks(&mut self, content: &[u8]) {
+        for named in parse::blocks(content) {
+            let block = BlockId { pool: self.pool_id(named.pool), number: named.number };
+            if self.blocks.contains(&block) {
+                continue;
+            }
+            if self.blocks.len() == RECORD_BLOCKS_MAX {
+                self.counts.refused_blocks += 1;
+                continue;
+            }
+            self.blocks.push(block);
+        }
+    }
+
+    /// The first pool that was ever named is number 0, and so are blocks that are named without one: on a cluster with one pool,
+    /// NameNodes (which name none) and DataNodes (which do) speak of the same block.
+    fn pool_id(&mut self, name: Option<&[u8]>) -> PoolId {
+        let Some(name) = name else {
+            self.counts.ambiguous_pools += u64::from(self.pools.len() > 1);
+            return PoolId(0);
+        };
+        if let Some(index) = self.pools.iter().position(|known| known.as_bytes() == name) {
+            return PoolId(index as u32);
+        }
+        if self.pools.len() == POOLS_MAX {
+            self.counts.ambiguous_pools += 1;
+            return PoolId(0);
+        }
+        self.pools.push(String::from_utf8_lossy(name).into_owned());
+        PoolId(self.pools.len() as u32 - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::profile::tests::profile;
+
+    #[test]
+    fn every_block_of_a_line_gets_the_event_once() {
+        check("BLOCK* ask 1.2.3.4:5 to delete  blk_1 blk_2 blk_1", &[(0, 1), (0, 2)]);
+        check("no block here", &[]);
+    }
+
+    #[test]
+    fn fan_out_is_bounded_and_counted() {
+        for (given, kept, refused) in [(1023, 1023, 0), (1024, 1024, 0), (1025, 1024, 1)] {
+            let content: String = (0..given).map(|number| format!(" blk_{number}")).collect();
+            let (events, stats) = events(&[&content]);
+            assert_eq!((events.len(), stats.refused_blocks), (kept, refused), "{given} blocks");
+        }
+    }
+
+    #[test]
+    fn a_block_named_without_a_pool_belongs_to_the_only_one() {
+        let (found, stats) =
+            events(&["allocate blk_1_1", "Receiving BP-1-a:blk_1_1", "added to blk_1_1", "Receiving BP-2-b:blk_1_1", "blk_1"]);
+        assert_eq!(found, [(0, 1), (0, 1), (0, 1), (1, 1), (0, 1)]);
+        assert_eq!(stats.ambiguous_pools, 1);
+    }
+
+    fn check(content: &str, expected: &[(u32, i64)]) {
+        assert_eq!(events(&[content]).0, expected, "{content}");
+    }
+
+    fn events(contents: &[&str]) -> (Vec<(u32, i64)>, Stats) {
+        let mut front = Front::new(settings(), &profile(&["Receiving <*>"])).expect("its masks are known");
+        front.open_stream(StreamId(0), "dn.log", false);
+        let text: String = contents.iter().map(|content| format!("081109 203518 143 INFO dfs.DataNode: {content}\n")).collect();
+        let mut found = Vec::new();
+        let mut emit = |event: Event, _| found.push((event.block.pool.0, event.block.number));
+        for (index, part) in text.as_bytes().chunks(1000).enumerate() {
+            let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset: index as u64 * 1000, bytes: part };
+            front.handle_chunk(chunk, WallTime(0), &mut emit);
+        }
+        front.close_stream(StreamId(0), &mut emit);
+        let mut stats = Stats::default();
+        front.count_into(&mut stats);
+        (found, stats)
+    }
+
+    fn settings() -> Settings {
+        Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 20, join_grace_millis: 0, pool: None }
+    }
+}
