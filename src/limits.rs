@@ -53,6 +53,15 @@ pub const VOCABULARY_MAX: usize = 4096;
 /// Bytes of a model file. A larger one is refused before it is read.
 pub const MODEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Elements of the matrix that says which count patterns cover what; 64 MB while the model is loaded. A model with more is not written.
+pub const PATTERN_CELLS_MAX: usize = 8 * 1024 * 1024;
+
+/// Logits of one inference (windows x steps x tokens); 32 MB, twice while it runs. The scorer splits what is larger.
+pub const INFERENCE_LOGITS_MAX: usize = 8 * 1024 * 1024;
+
+/// Batches that wait for the scorer, and as many that wait to be taken from it. More are handed back to the sender.
+pub const SCORER_BATCHES_MAX: usize = 4;
+
 /// Windows whose scores are remembered, so that one seen before costs no inference. The oldest half is dropped at the bound.
 pub const REMEMBERED_WINDOWS_MAX: usize = 32_768;
 
@@ -67,4 +76,5 @@ pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
+const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);
 const _: () = assert!(VOCABULARY_MAX <= u16::MAX as usize);
