@@ -21,9 +21,13 @@ use crate::pipeline::event::{LogTime, SourceId, StreamId, WallTime};
 pub mod discover;
 pub mod fingerprint;
 pub mod follow;
+mod kin;
 pub mod name;
+mod reader;
 pub mod reread;
+mod source;
 mod start;
+mod streams;
 pub mod wake;
 
 pub use fingerprint::{Fingerprint, Identity};
@@ -299,7 +303,7 @@ impl fmt::Display for Notice {
             Self::Deleted { path, .. } => write!(f, "{} was deleted; all of it had been read", path.display()),
             Self::Lost { path, bytes, .. } => write!(
                 f,
-                "{} is gone with at least {bytes} bytes unread; keep more rotated files, or let the daemon run while logs rotate",
+                "{} is gone, and what was not read of it with it (at least {bytes} bytes); keep more rotated files, or let the daemon run while logs rotate",
                 path.display()
             ),
             Self::Refused { path, reason } => write!(f, "do not follow {}: {reason}", path.display()),
