@@ -1,6 +1,7 @@
 //! Keeps vigil over HDFS: follows its logs, gathers the events of every block, and says which blocks go wrong, and why.
 
 pub mod config;
+pub mod ingest;
 pub mod limits;
 pub mod model;
 pub mod pipeline;

@@ -12,7 +12,21 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 pub const RECORD_WAIT_MILLIS: i64 = 1000;
 
 /// Streams (logs, each with its rotated files) followed at once. More are not opened (`streams_refused`).
+/// Streams (logs, each with its rotated files) followed at once. More are not opened (`refused_streams`).
 pub const STREAMS_MAX: usize = 10_000;
+
+/// Log files known at once, those already read included. More are passed over (`refused_files`).
+pub const SOURCES_MAX: usize = 65_536;
+
+/// Log files held open at once; the least recently read is closed and opened again when its turn comes. Half of the 512 that
+/// a careful host leaves a service, so that sockets and state files never lack a descriptor.
+pub const DESCRIPTORS_MAX: usize = 256;
+
+/// Directories that wake the reader. Files in others are found by the periodic scan alone (`unwatched_directories`).
+pub const WATCHES_MAX: usize = 1024;
+
+/// Decoded bytes that quoting one record of a compressed log may cost; a record further in is told of without its text.
+pub const REREAD_DECODED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Steps of a window: the beginning token and the first events of an episode. Later events no longer reach the model.
 pub const WINDOW_STEPS_MAX: usize = 256;

@@ -1,0 +1,626 @@
+//! Keeps track of every file of every stream, and hands out what nobody has read yet.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::discover::{Found, Listing, Patterns, failed, modified_nanos};
+use super::fingerprint::read_at;
+use super::kin::{self, Kin};
+use super::name::{self, Rank};
+use super::reader::{Descriptors, Reader};
+use super::reread::{find_by_identity, open};
+use super::source::{Look, Place, Source};
+use super::streams::{Slot, Stream, Streams};
+use super::{
+    Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt, TimeReader, start,
+};
+use crate::limits::{CHUNK_BYTES_MAX, SOURCES_MAX};
+use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
+
+/// Follows the files that the settings name. See [`crate::ingest`] for what it promises.
+pub struct Follower {
+    patterns: Patterns,
+    start_at: StartAt,
+    mode: Mode,
+    read_time: TimeReader,
+    streams: Streams,
+    descriptors: Descriptors,
+    /// Streams with something to read.
+    ready: BTreeSet<StreamId>,
+    /// Copies of sources that are there themselves, as they were when that was found out.
+    copies: HashMap<Identity, Copied>,
+    /// Files that were there at the first scan and could not be opened: `start_at` holds for them when they can be.
+    late: HashSet<Identity>,
+    started: bool,
+    now_nanos: i64,
+    directories: BTreeSet<PathBuf>,
+    complaints: Complaints,
+    counters: Counters,
+}
+
+/// One stream as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStatus<'a> {
+    /// Its number.
+    pub id: StreamId,
+    /// Its name: path of the live file.
+    pub name: &'a Path,
+    /// Bytes that were there at the last scan or read and were not handed out; of compressed files their size on disk.
+    pub lag_bytes: u64,
+}
+
+impl Follower {
+    /// A follower that goes on where `saved` stood; `Saved::default()` for a first start. Looks at nothing before the first scan.
+    ///
+    /// # Errors
+    /// When there is no pattern, or one is not a glob.
+    pub fn new(settings: &Settings, saved: Saved, read_time: TimeReader) -> Result<Self, SettingsError> {
+        Ok(Self {
+            patterns: Patterns::new(settings)?,
+            start_at: settings.start_at,
+            mode: settings.mode,
+            read_time,
+            started: saved.started,
+            counters: saved.counters,
+            streams: Streams::restored(saved),
+            descriptors: Descriptors::default(),
+            ready: BTreeSet::new(),
+            copies: HashMap::new(),
+            late: HashSet::new(),
+            now_nanos: 0,
+            directories: BTreeSet::new(),
+            complaints: Complaints::default(),
+        })
+    }
+
+    /// Looks at all directories and files: finds new ones, and notices what was rotated, truncated or deleted. `now` only tells how
+    /// far file times can be trusted. Costs one directory read per directory, one look per file, and 1.3 KB read per changed file.
+    pub fn scan(&mut self, now: WallTime) -> Vec<Notice> {
+        self.now_nanos = now.0.saturating_mul(1_000_000);
+        self.complaints.begin_scan();
+        let mut listing = self.patterns.list();
+        for notice in std::mem::take(&mut listing.notices) {
+            self.complain(notice);
+        }
+        let files = std::mem::take(&mut listing.files);
+        let (seen, unknown) = self.recognise(files);
+        self.look_for_others(&seen, &listing);
+        self.take_up(unknown);
+        self.settle();
+        self.directories = listing.directories;
+        self.started = true;
+        std::mem::take(&mut self.complaints.fresh)
+    }
+
+    /// Streams for which [`Follower::read`] has something, as of the last scan or read; by number. When a scan leaves none in
+    /// [`Mode::Once`], everything has been read.
+    pub fn ready(&self) -> impl Iterator<Item = StreamId> {
+        self.ready.iter().copied()
+    }
+
+    /// Replaces `buffer` by the next bytes of the oldest unread source of `stream` and moves on behind them. `None` when there is
+    /// nothing now; what went wrong is told by the next scan.
+    pub fn read(&mut self, stream: StreamId, buffer: &mut Vec<u8>) -> Option<Read> {
+        buffer.clear();
+        let read = self.read_current(stream, buffer);
+        self.refresh_ready(stream);
+        read
+    }
+
+    /// Where everything stands now, right behind the last byte that was handed out.
+    #[must_use]
+    pub fn positions(&self) -> Saved {
+        Saved { started: self.started, counters: self.counters, ..self.streams.saved() }
+    }
+
+    /// The file behind a number; `None` when it was read to its end and deleted.
+    #[must_use]
+    pub fn source(&self, source: SourceId) -> Option<&SourceInfo> {
+        self.streams.source(source).map(|source| &source.info)
+    }
+
+    /// A snapshot that can read the records at `positions` again, on any thread.
+    #[must_use]
+    pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
+        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
+    }
+
+    /// All streams, by number.
+    pub fn streams(&self) -> impl Iterator<Item = StreamStatus<'_>> {
+        self.streams.iter().map(|stream| StreamStatus {
+            id: stream.id,
+            name: &stream.name,
+            lag_bytes: stream.sources.iter().map(Source::lag_bytes).sum(),
+        })
+    }
+
+    /// What was counted so far, over restarts too.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The directories that the last scan read, for [`crate::ingest::Waker::watch`].
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.directories.iter().map(PathBuf::as_path)
+    }
+}
+
+/// The scan: what became of the files that are known.
+impl Follower {
+    /// Finds the known sources among `files` by identity; returns where they stand, and the files that are none of them.
+    fn recognise(&mut self, files: Vec<Found>) -> (HashSet<Slot>, Vec<Found>) {
+        let by_identity = self.streams.by_identity();
+        let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
+        for found in files {
+            let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
+            let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
+            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
+            match known {
+                Some(slot) => drop(seen.insert(slot)),
+                None => unknown.push(found),
+            }
+        }
+        (seen, unknown)
+    }
+
+    /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is.
+    fn is_still(&mut self, slot: Slot, found: &Found) -> bool {
+        let source = self.streams.at(slot);
+        if matches!(source.place, Place::Missing { replaced: true, .. }) {
+            return false;
+        }
+        let look = if source.is_unchanged(found.size, found.modified_nanos) { Ok(Look::Same(source.info.head)) } else { self.look(slot, found) };
+        match look {
+            Ok(Look::Same(head)) => self.see(slot, found, head),
+            Ok(Look::Other) => {
+                self.replace(slot, found);
+                return false;
+            }
+            // Device and inode have to do until it can be read again.
+            Err(error) => self.complain(failed(&found.path, "open", &error)),
+        }
+        true
+    }
+
+    fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
+        let source = self.streams.at(slot);
+        if !found.gzip && let Some(reader) = self.descriptors.get(source.info.id) {
+            return source.look_at_found(reader, found);
+        }
+        source.look_at_found(&mut open_found(found)?, found)
+    }
+
+    /// Takes down that the source in `slot` is at `found`.
+    fn see(&mut self, slot: Slot, found: &Found, head: Fingerprint) {
+        let now_nanos = self.now_nanos;
+        let source = self.streams.at_mut(slot);
+        source.note_look(head, found.size, found.modified_nanos, now_nanos);
+        source.place = Place::Present;
+        source.seen = true;
+        source.rank = found.rank.clone();
+        if source.info.path != found.path {
+            let from = std::mem::replace(&mut source.info.path, found.path.clone());
+            let notice = Notice::Rotated { source: source.info.id, from, to: found.path.clone() };
+            self.counters.rotated_sources += 1;
+            self.complaints.tell(notice);
+        }
+    }
+
+    /// Takes down that another file is where the source in `slot` was: it was truncated, or its inode was used again.
+    fn replace(&mut self, slot: Slot, found: &Found) {
+        let source = self.streams.at_mut(slot);
+        source.place = Place::Missing { scans: 0, replaced: true };
+        let id = source.info.id;
+        let was_truncated = source.info.path == found.path || self.descriptors.holds(id);
+        self.descriptors.close(id);
+        if was_truncated {
+            self.counters.truncated_sources += 1;
+            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
+        }
+    }
+
+    /// Looks for the sources that the listing did not show: moved away, deleted, or not to be looked at just now.
+    fn look_for_others(&mut self, seen: &HashSet<Slot>, listing: &Listing) {
+        for slot in self.streams.slots().into_iter().filter(|slot| !seen.contains(slot)) {
+            let source = self.streams.at(slot);
+            let parent = source.info.path.parent().unwrap_or(Path::new("."));
+            if listing.unsure.contains(&source.info.path) || listing.unsure.contains(parent) {
+                continue;
+            }
+            match elsewhere(source, listing) {
+                Some(found) if self.is_still(slot, &found) => {}
+                Some(_) | None => self.miss(slot),
+            }
+        }
+    }
+
+    /// Counts that the source in `slot` was not found. Its open descriptor, if there is one, still reads what is left.
+    fn miss(&mut self, slot: Slot) {
+        let source = self.streams.at_mut(slot);
+        source.place = match source.place {
+            Place::Present => Place::Missing { scans: 1, replaced: false },
+            Place::Missing { scans, replaced } => Place::Missing { scans: scans.saturating_add(1), replaced },
+        };
+        let id = source.info.id;
+        if source.finished {
+            self.descriptors.close(id);
+        }
+        self.descriptors.keep(id);
+        if let Some(Ok(metadata)) = self.descriptors.get(id).map(|reader| reader.metadata()) {
+            source.size = metadata.size();
+        }
+    }
+}
+
+/// The scan: files that are not known.
+impl Follower {
+    /// Takes up files that are no known sources. Originals come before what may be their copies.
+    fn take_up(&mut self, mut unknown: Vec<Found>) {
+        unknown.sort_by_key(|found| (found.gzip, found.rank != Rank::Live));
+        let mut copies = HashMap::new();
+        for found in unknown {
+            // An empty rotated file is a copy that has not begun, or nothing at all.
+            if found.size == 0 && found.rank != Rank::Live {
+                continue;
+            }
+            if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
+                copies.insert(found.identity, *copied);
+                continue;
+            }
+            match self.take_up_one(&found) {
+                Ok(Some(copied)) => drop(copies.insert(found.identity, copied)),
+                Ok(None) => {}
+                Err(error) => {
+                    if !self.started && self.late.len() < SOURCES_MAX {
+                        self.late.insert(found.identity);
+                    }
+                    self.complain(failed(&found.path, "open", &error));
+                }
+            }
+        }
+        self.copies = copies;
+    }
+
+    /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
+    fn is_copied(&self, copied: &Copied, found: &Found) -> bool {
+        let is_there = |source: &Source| source.is_present() || self.descriptors.holds(source.info.id);
+        copied.size == found.size && copied.modified_nanos == found.modified_nanos && self.streams.source(copied.original).is_some_and(is_there)
+    }
+
+    fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
+        let mut reader = open_found(found)?;
+        let kin = match self.streams.named(&found.stream) {
+            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
+            None => Kin::Stranger,
+        };
+        let slot = |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
+        match kin {
+            Kin::Copy(original) => return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos })),
+            Kin::Heir(index) => self.inherit(slot(index), found),
+            Kin::Spent(index) => {
+                let slot = slot(index);
+                self.inherit(slot, found);
+                let source = self.streams.at_mut(slot);
+                (source.offset, source.tail, source.given_up) = (found.size, Fingerprint::default(), true);
+            }
+            Kin::Stranger => self.welcome(found, reader)?,
+        }
+        Ok(None)
+    }
+
+    /// Lets the source in `slot` go on in `found`.
+    fn inherit(&mut self, slot: Slot, found: &Found) {
+        let source = self.streams.at_mut(slot);
+        let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
+        source.move_to(found);
+        self.counters.copied_sources += 1;
+        self.complaints.tell(notice);
+    }
+
+    /// Adds a source for a file that is nobody's copy.
+    fn welcome(&mut self, found: &Found, mut reader: Reader) -> io::Result<()> {
+        let head = Fingerprint::of_head(&reader.head()?);
+        let (offset, finished) = self.begin(found, &mut reader)?;
+        let numbers = self.streams.stream_for(&found.stream).and_then(|stream| Ok((stream, self.streams.next_source()?)));
+        let (stream, id) = match numbers {
+            Ok(numbers) => numbers,
+            Err(reason) => {
+                self.complain(Notice::Refused { path: found.path.clone(), reason });
+                return Ok(());
+            }
+        };
+        let info = SourceInfo { id, stream, path: found.path.clone(), identity: found.identity, head };
+        let mut source = Source::new(info, found, offset, finished);
+        if let Reader::Plain(file) = &reader {
+            source.remember_tail(file)?;
+        }
+        self.late.remove(&found.identity);
+        self.streams.add(source);
+        if !finished {
+            self.counters.opened_sources += 1;
+            self.complaints.tell(Notice::Opened { source: id, path: found.path.clone(), offset });
+        }
+        Ok(())
+    }
+
+    /// Where to begin in a new file, and whether that is already the end of it.
+    fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
+        let was_there_first = !self.started || self.late.contains(&found.identity);
+        let is_live = found.rank == Rank::Live && !found.gzip;
+        let end = |file: &File| if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) };
+        match (self.start_at, reader) {
+            _ if !was_there_first => Ok((0, false)),
+            (StartAt::Beginning, _) => Ok((0, false)),
+            (StartAt::End, reader) => end(reader.file()),
+            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => end(reader.file()),
+            (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
+                let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
+                if offset == found.size { end(file) } else { Ok((offset, false)) }
+            }
+            (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
+                let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
+                Ok(offset.map_or((found.size, true), |offset| (offset, false)))
+            }
+        }
+    }
+}
+
+/// The scan: what follows from it.
+impl Follower {
+    /// Counts quiet scans, gives up what is gone, forgets what is over, and works out what is ready.
+    fn settle(&mut self) {
+        for slot in self.streams.slots() {
+            let superseded = slot.index + 1 < self.streams.get(slot.stream).map_or(0, |stream| stream.sources.len());
+            let source = self.streams.at_mut(slot);
+            source.blocked = false;
+            source.count_quiet(superseded);
+            let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX) && !self.descriptors.holds(source.info.id);
+            if is_gone && !source.finished && !source.given_up {
+                self.give_up(slot);
+            }
+        }
+        let is_over = |source: &Source| source.finished && matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX);
+        for forgotten in self.streams.forget(is_over) {
+            self.descriptors.close(forgotten);
+        }
+        let streams: Vec<StreamId> = self.streams.iter().map(|stream| stream.id).collect();
+        for stream in streams {
+            self.refresh_ready(stream);
+        }
+    }
+
+    /// Ends a source where reading stands, and says what that costs.
+    fn give_up(&mut self, slot: Slot) {
+        let source = self.streams.at_mut(slot);
+        let bytes = source.lag_bytes();
+        source.given_up = true;
+        let (id, path) = (source.info.id, source.info.path.clone());
+        let was_truncated = matches!(source.place, Place::Missing { replaced: true, .. });
+        if bytes > 0 || !source.seen || source.gzip {
+            self.counters.lost_sources += 1;
+            self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
+            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
+        } else if !was_truncated {
+            self.counters.deleted_sources += 1;
+            self.complaints.tell(Notice::Deleted { source: id, path });
+        }
+    }
+
+    fn refresh_ready(&mut self, stream: StreamId) {
+        let is_ready = self.streams.get(stream).is_some_and(|stream| self.has_something(stream));
+        if is_ready {
+            self.ready.insert(stream);
+        } else {
+            self.ready.remove(&stream);
+        }
+    }
+
+    fn has_something(&self, stream: &Stream) -> bool {
+        let Some((index, superseded)) = stream.current() else { return false };
+        let source = &stream.sources[index];
+        let is_readable = source.is_present() || self.descriptors.holds(source.info.id);
+        let has_bytes = is_readable && !source.is_caught_up();
+        !source.blocked && (has_bytes || source.is_caught_up() && source.ends(self.mode, superseded))
+    }
+
+    /// Counts a refusal or failure, and tells it unless it was told before and has lasted since.
+    fn complain(&mut self, notice: Notice) {
+        if !self.complaints.is_new(&notice) {
+            return;
+        }
+        match &notice {
+            Notice::Refused { reason: Refusal::TooManyStreams, .. } => self.counters.refused_streams += 1,
+            Notice::Refused { .. } => self.counters.refused_files += 1,
+            Notice::Failed { .. } => self.counters.errors += 1,
+            Notice::Opened { .. }
+            | Notice::Rotated { .. }
+            | Notice::Copied { .. }
+            | Notice::Truncated { .. }
+            | Notice::Deleted { .. }
+            | Notice::Lost { .. } => {}
+        }
+        self.complaints.tell(notice);
+    }
+}
+
+/// Reading.
+impl Follower {
+    fn read_current(&mut self, stream: StreamId, buffer: &mut Vec<u8>) -> Option<Read> {
+        let (index, superseded) = self.streams.get(stream)?.current()?;
+        let slot = Slot { stream, index };
+        let source = self.streams.at(slot);
+        let (id, offset) = (source.info.id, source.offset);
+        if source.blocked {
+            return None;
+        }
+        if !source.given_up {
+            self.fill(slot, buffer);
+        }
+        let bytes = buffer.len();
+        let source = self.streams.at(slot);
+        let end_of_source = bytes == 0 && !source.blocked && source.is_caught_up() && source.ends(self.mode, superseded);
+        if end_of_source {
+            self.finish(slot);
+        }
+        self.counters.bytes += bytes as u64;
+        (bytes > 0 || end_of_source).then_some(Read { stream, source: id, offset, bytes, end_of_source })
+    }
+
+    /// Fills `buffer` from the source in `slot`; blocks the source until the next scan when that fails.
+    fn fill(&mut self, slot: Slot, buffer: &mut Vec<u8>) {
+        let result = self.ensure_open(slot).and_then(|()| self.fill_from_open(slot, buffer));
+        if let Err(error) = result {
+            self.fail(slot, &error);
+        }
+    }
+
+    fn ensure_open(&mut self, slot: Slot) -> io::Result<()> {
+        let source = self.streams.at(slot);
+        if self.descriptors.holds(source.info.id) {
+            return Ok(());
+        }
+        let file = if source.is_present() { open(&source.info.path)? } else { return Err(io::ErrorKind::NotFound.into()) };
+        if Identity::from(&file.metadata()?) != source.info.identity {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.descriptors.insert(source.info.id, Reader::new(file, source.gzip));
+        Ok(())
+    }
+
+    fn fill_from_open(&mut self, slot: Slot, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let now_nanos = self.now_nanos;
+        let source = self.streams.at_mut(slot);
+        let reader = self.descriptors.get(source.info.id).expect("it was opened before");
+        match reader {
+            Reader::Gzip(gzip) => {
+                *buffer = gzip.read_from(source.offset, CHUNK_BYTES_MAX)?;
+                source.exhausted = buffer.is_empty();
+            }
+            Reader::Plain(file) => {
+                let metadata = file.metadata()?;
+                let (size, modified_nanos) = (metadata.size(), modified_nanos(&metadata));
+                if !source.is_unchanged(size, modified_nanos) {
+                    match source.look(file, size)? {
+                        Look::Same(head) => source.note_look(head, size, modified_nanos, now_nanos),
+                        // The next scan finds out what happened.
+                        Look::Other => return Err(io::ErrorKind::NotFound.into()),
+                    }
+                }
+                let bytes = (size - source.offset).min(CHUNK_BYTES_MAX as u64);
+                *buffer = read_at(file, source.offset, bytes as usize)?;
+            }
+        }
+        if !buffer.is_empty() {
+            source.advance(buffer);
+        }
+        Ok(())
+    }
+
+    /// Leaves a source that could not be read alone until the next scan; a compressed one that fails twice without having grown, and
+    /// one that is to be read once only, is given up.
+    fn fail(&mut self, slot: Slot, error: &io::Error) {
+        let source = self.streams.at_mut(slot);
+        source.blocked = true;
+        let is_broken = source.gzip && source.failed_size == Some(source.size);
+        source.failed_size = Some(source.size);
+        let path = source.info.path.clone();
+        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::Interrupted);
+        if error.kind() != io::ErrorKind::NotFound {
+            self.complain(failed(&path, "read", error));
+        }
+        if is_hopeless {
+            self.give_up(slot);
+            self.streams.at_mut(slot).blocked = false;
+        }
+    }
+
+    fn finish(&mut self, slot: Slot) {
+        let source = self.streams.at_mut(slot);
+        source.finished = true;
+        let id = source.info.id;
+        self.counters.finished_sources += 1;
+        if matches!(source.place, Place::Missing { replaced: false, .. }) && !source.given_up {
+            self.counters.deleted_sources += 1;
+            self.complaints.tell(Notice::Deleted { source: id, path: source.info.path.clone() });
+        }
+        self.descriptors.close(id);
+    }
+}
+
+/// A copy of a source, as it was when it was found to be one.
+#[derive(Clone, Copy, Debug)]
+struct Copied {
+    original: SourceId,
+    size: u64,
+    modified_nanos: i64,
+}
+
+/// What there is to tell, and what was told already. Bounded: no more than one complaint a path, and [`SOURCES_MAX`] paths.
+#[derive(Default)]
+struct Complaints {
+    fresh: Vec<Notice>,
+    before: BTreeMap<PathBuf, Notice>,
+    current: BTreeMap<PathBuf, Notice>,
+}
+
+impl Complaints {
+    fn begin_scan(&mut self) {
+        self.before = std::mem::take(&mut self.current);
+    }
+
+    /// Remembers a refusal or failure; `false` if it was there at the last scan, or is told in this one already.
+    fn is_new(&mut self, notice: &Notice) -> bool {
+        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else { return true };
+        let was_told = self.before.get(path) == Some(notice) || self.current.get(path) == Some(notice);
+        if self.current.len() < SOURCES_MAX {
+            self.current.insert(path.clone(), notice.clone());
+        }
+        !was_told
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        if self.fresh.len() < SOURCES_MAX {
+            self.fresh.push(notice);
+        }
+    }
+}
+
+/// Opens a file that was just found, if it still is that file.
+fn open_found(found: &Found) -> io::Result<Reader> {
+    let file = open(&found.path)?;
+    if Identity::from(&file.metadata()?) == found.identity { Ok(Reader::new(file, found.gzip)) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
+/// another name in a directory that is not listed.
+fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
+    if source.finished || matches!(source.place, Place::Missing { replaced: true, .. }) {
+        return None;
+    }
+    let identity = source.info.identity;
+    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
+    let path = if own.is_some() {
+        source.info.path.clone()
+    } else {
+        let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
+        find_by_identity(directory, identity)?
+    };
+    let metadata = fs::metadata(&path).ok()?;
+    let rank = path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
+    Some(Found {
+        stream: PathBuf::new(),
+        rank,
+        gzip: source.gzip,
+        identity,
+        size: metadata.size(),
+        modified_nanos: modified_nanos(&metadata),
+        path,
+    })
+}
+
+/// Scans that must miss a file before it counts as gone: a directory that is read while files are renamed may hide one.
+const MISSING_SCANS_MAX: u8 = 2;

@@ -1,0 +1,131 @@
+//! Recognises a new file as the copy of one that is known, so that copytruncate and compression send nothing twice and lose nothing.
+
+use std::fs::File;
+use std::io;
+
+use super::discover::Found;
+use super::fingerprint::{TAIL_BYTES_MAX, read_at};
+use super::name::Rank;
+use super::reader::{Descriptors, Reader};
+use super::reread::open;
+use super::source::{Look, Source};
+use super::streams::Stream;
+use super::Fingerprint;
+use crate::pipeline::event::SourceId;
+
+/// What a file that was just found is to the sources of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kin {
+    /// Nothing: a file of its own.
+    Stranger,
+    /// A copy of a source that is still there and is read where it is. The copy may not be complete yet.
+    Copy(SourceId),
+    /// What the source of this index has become: everything read from it is here, and what was not read follows.
+    Heir(usize),
+    /// A copy of the source of this index that was made before its last bytes were read: there is nothing more in it.
+    Spent(usize),
+}
+
+/// Holds `found`, whose file is open in `reader`, against the sources of `stream`, newest first.
+///
+/// What goes on exactly where a lost source stood is its heir, whatever else begins alike; a likeness that proves less comes after.
+///
+/// # Errors
+/// When `found` cannot be read.
+pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptors: &mut Descriptors) -> io::Result<Kin> {
+    let head = match reader.head() {
+        Ok(head) => head,
+        // Its writer has only begun to compress.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return unfinished_copy(stream, found, descriptors).ok_or(error),
+        Err(error) => return Err(error),
+    };
+    let candidates = stream.sources.iter().enumerate().rev().filter(|(_, source)| source.info.head.bytes > 0);
+    let (there, lost): (Vec<_>, Vec<_>) = candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
+    for &(index, source) in &lost {
+        if is_heir(source, found, &head, reader)? {
+            return Ok(Kin::Heir(index));
+        }
+    }
+    for &(_, source) in &there {
+        if is_copy(source, found, &head, reader, descriptors)? {
+            return Ok(Kin::Copy(source.info.id));
+        }
+    }
+    for &(index, source) in &lost {
+        if is_spent(source, found, &head, reader)? {
+            return Ok(Kin::Spent(index));
+        }
+    }
+    Ok(Kin::Stranger)
+}
+
+/// The plain file of the same name, of which `found` can only be the compressed copy.
+fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) -> Option<Kin> {
+    let is_original = |source: &&Source| !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id));
+    stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
+}
+
+/// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
+fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &Reader, descriptors: &mut Descriptors) -> io::Result<bool> {
+    if found.gzip {
+        return Ok(!source.gzip && source.info.head.begins(head));
+    }
+    // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
+    if !source.is_live() || found.rank == Rank::Live {
+        return Ok(false);
+    }
+    match original(source, descriptors) {
+        Ok(original) => holds_same(&original, reader.file()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether `found` goes on where reading stands in a source that is nowhere else.
+fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
+    if !source.info.head.begins(head) {
+        return Ok(false);
+    }
+    match reader {
+        Reader::Plain(file) => Ok(source.look(file, found.size)? != Look::Other),
+        // What was read to its end need not be decoded again for certainty.
+        Reader::Gzip(_) if source.finished => Ok(true),
+        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+            Ok(tail) => Ok(source.tail == Fingerprint::of_tail(&tail[tail.len().saturating_sub(source.tail.bytes.into())..])),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Whether a rotated file that is shorter than what was read of `source` is a copy of it. A live file that begins like the last one
+/// has begun anew instead.
+fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
+    match reader {
+        _ if !source.info.head.begins(head) => Ok(false),
+        Reader::Plain(_) => Ok(found.size < source.offset && found.rank != Rank::Live),
+        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn original(source: &Source, descriptors: &mut Descriptors) -> io::Result<File> {
+    match descriptors.get(source.info.id) {
+        Some(reader) => reader.file().try_clone(),
+        None => open(&source.info.path),
+    }
+}
+
+/// Whether two files hold the same as far as the shorter one goes, judging by its two ends.
+fn holds_same(one: &File, other: &File) -> io::Result<bool> {
+    let size = one.metadata()?.len().min(other.metadata()?.len());
+    let stretch = size.min(TAIL_BYTES_MAX as u64);
+    for offset in [0, size - stretch] {
+        if read_at(one, offset, stretch as usize)? != read_at(other, offset, stretch as usize)? {
+            return Ok(false);
+        }
+    }
+    Ok(size > 0)
+}

@@ -1,0 +1,263 @@
+//! One log file as it is followed: what is known of it, and whether it still is the file it was.
+
+use std::fs::File;
+use std::io;
+
+use super::discover::Found;
+use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
+use super::name::{self, Packing, Rank};
+use super::reader::Reader;
+use super::{Fingerprint, Mode, SavedSource, SourceInfo};
+
+/// One file of a stream.
+///
+/// It is *readable* while it has a place or an open descriptor. It ends, once, when [`Source::ends`] says so at its last byte;
+/// from then on it is `finished` and is kept only so that it is not taken for a new file.
+#[derive(Debug)]
+pub struct Source {
+    /// What it is.
+    pub info: SourceInfo,
+    /// Hash of the last bytes before `offset`.
+    pub tail: Fingerprint,
+    /// Bytes handed out; decoded ones if compressed.
+    pub offset: u64,
+    /// Its end has been handed out, or it was never to be read.
+    pub finished: bool,
+    /// Its age in the stream when it last had a name.
+    pub rank: Rank,
+    /// It is compressed.
+    pub gzip: bool,
+    /// Bytes on disk when last looked at.
+    pub size: u64,
+    /// When it was last written, as of then.
+    pub modified_nanos: i64,
+    /// Its content was looked at long enough after that for a later write to show in `modified_nanos`.
+    pub settled: bool,
+    /// Where it is.
+    pub place: Place,
+    /// It was seen since this process began.
+    pub seen: bool,
+    /// `size` at the last scan.
+    pub scanned_size: u64,
+    /// Scans in a row that found a newer file, or this one gone, and nothing more in this one.
+    pub quiet_scans: u8,
+    /// Compressed, and decoded to its end.
+    pub exhausted: bool,
+    /// Reading failed; not before the next scan again.
+    pub blocked: bool,
+    /// Decoding failed when it had this size.
+    pub failed_size: Option<u64>,
+    /// It cannot be found or decoded, so that its end is wherever reading stands.
+    pub given_up: bool,
+}
+
+/// Where a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At its path.
+    Present,
+    /// At no known path, for so many scans. A directory read during a rename may miss a file, so one scan proves nothing.
+    Missing {
+        /// Scans in a row.
+        scans: u8,
+        /// Its inode holds another file by now.
+        replaced: bool,
+    },
+}
+
+/// Whether a file is the one it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It begins as it did; this is its fingerprint now.
+    Same(Fingerprint),
+    /// It holds something else.
+    Other,
+}
+
+impl Source {
+    /// A file found just now, to be read from `offset` on.
+    #[must_use]
+    pub fn new(info: SourceInfo, found: &Found, offset: u64, finished: bool) -> Self {
+        Self {
+            info,
+            tail: Fingerprint::default(),
+            offset,
+            finished,
+            rank: found.rank.clone(),
+            gzip: found.gzip,
+            size: found.size,
+            modified_nanos: found.modified_nanos,
+            settled: false,
+            place: Place::Present,
+            seen: true,
+            scanned_size: 0,
+            quiet_scans: 0,
+            exhausted: false,
+            blocked: false,
+            failed_size: None,
+            given_up: false,
+        }
+    }
+
+    /// A file known from before a restart, to be found again by the next scan.
+    #[must_use]
+    pub fn restored(saved: SavedSource) -> Self {
+        let name = saved.info.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = name::parse(name);
+        Self {
+            rank: name.rank,
+            gzip: name.packing == Packing::Gzip,
+            info: saved.info,
+            tail: saved.tail,
+            offset: saved.offset,
+            finished: saved.finished,
+            size: saved.offset,
+            modified_nanos: 0,
+            settled: false,
+            place: Place::Missing { scans: 0, replaced: false },
+            seen: false,
+            scanned_size: 0,
+            quiet_scans: 0,
+            exhausted: false,
+            blocked: false,
+            failed_size: None,
+            given_up: false,
+        }
+    }
+
+    /// What a restart must know of it.
+    #[must_use]
+    pub fn saved(&self) -> SavedSource {
+        SavedSource { info: self.info.clone(), tail: self.tail, offset: self.offset, finished: self.finished }
+    }
+
+    /// Whether it is at its path.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.place == Place::Present
+    }
+
+    /// Whether it is the file that its writer writes to, as far as the name tells.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.rank == Rank::Live && !self.gzip
+    }
+
+    /// Sort key among the files of its stream, oldest first. A compressed file is older than the plain one of the same name.
+    #[must_use]
+    pub fn age(&self) -> (&Rank, bool) {
+        (&self.rank, !self.gzip)
+    }
+
+    /// Bytes that were there at the last look and were not handed out; a compressed file counts whole until it is read.
+    #[must_use]
+    pub fn lag_bytes(&self) -> u64 {
+        match (self.finished || self.given_up, self.gzip) {
+            (true, _) => 0,
+            (false, true) => if self.exhausted { 0 } else { self.size },
+            (false, false) => self.size.saturating_sub(self.offset),
+        }
+    }
+
+    /// Whether all that is there has been handed out.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.given_up || if self.gzip { self.exhausted } else { self.offset >= self.size }
+    }
+
+    /// Whether nothing more will come, once all that is there has been handed out. `superseded`: a newer file has appeared.
+    #[must_use]
+    pub fn ends(&self, mode: Mode, superseded: bool) -> bool {
+        let is_over = superseded || !self.is_present();
+        self.given_up || self.gzip || mode == Mode::Once || (is_over && self.quiet_scans >= QUIET_SCANS_MIN)
+    }
+
+    /// Counts this scan among the quiet ones, or begins to count anew.
+    pub fn count_quiet(&mut self, superseded: bool) {
+        let is_over = superseded || !self.is_present();
+        let is_quiet = is_over && self.size == self.scanned_size;
+        self.quiet_scans = if is_quiet { self.quiet_scans.saturating_add(1) } else { 0 };
+        self.scanned_size = self.size;
+    }
+
+    /// Whether the last look at the content still holds, going by what the system says of the file now.
+    #[must_use]
+    pub fn is_unchanged(&self, size: u64, modified_nanos: i64) -> bool {
+        self.seen && self.settled && self.size == size && self.modified_nanos == modified_nanos
+    }
+
+    /// Takes down what a look at the content found. `now_nanos` is the time of the last scan, at or before the look.
+    pub fn note_look(&mut self, head: Fingerprint, size: u64, modified_nanos: i64, now_nanos: i64) {
+        self.info.head = head;
+        self.size = size;
+        self.modified_nanos = modified_nanos;
+        self.settled = modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos;
+    }
+
+    /// Looks whether a plain file of `size` bytes still is this one: its first bytes, those before the position, its length.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look(&self, file: &File, size: u64) -> io::Result<Look> {
+        if size < self.offset {
+            return Ok(Look::Other);
+        }
+        let head = read_at(file, 0, HEAD_BYTES_MAX)?;
+        if self.info.head.begins(&head) && self.tail.ends_at(file, self.offset)? {
+            Ok(Look::Same(Fingerprint::of_head(&head)))
+        } else {
+            Ok(Look::Other)
+        }
+    }
+
+    /// Looks whether a file that was just found and opened may be this one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look_at_found(&self, reader: &mut Reader, found: &Found) -> io::Result<Look> {
+        if !found.gzip {
+            return self.look(reader.file(), found.size);
+        }
+        let head = reader.head()?;
+        Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+    }
+
+    /// Moves on behind `bytes`, which were handed out.
+    pub fn advance(&mut self, bytes: &[u8]) {
+        self.offset += bytes.len() as u64;
+        self.tail = Fingerprint::of_tail(bytes);
+    }
+
+    /// Remembers what stands before the position it begins at.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn remember_tail(&mut self, file: &File) -> io::Result<()> {
+        let start = self.offset.saturating_sub(TAIL_BYTES_MAX as u64);
+        self.tail = Fingerprint::of_tail(&read_at(file, start, (self.offset - start) as usize)?);
+        Ok(())
+    }
+
+    /// Lets the source go on in `found`, which holds the same bytes.
+    pub fn move_to(&mut self, found: &Found) {
+        self.info.path.clone_from(&found.path);
+        self.info.identity = found.identity;
+        self.rank = found.rank.clone();
+        self.gzip = found.gzip;
+        self.size = found.size;
+        self.modified_nanos = found.modified_nanos;
+        self.settled = false;
+        self.place = Place::Present;
+        self.seen = true;
+        self.quiet_scans = 0;
+        self.exhausted = false;
+        self.failed_size = None;
+    }
+}
+
+/// Scans that must find a rotated file unchanged before it ends: its writer may still add the lines it had in hand.
+const QUIET_SCANS_MIN: u8 = 2;
+
+/// Two writes closer than this may leave the same file time: Linux stamps by the tick (4 ms), old and network file systems by the
+/// second or two (ext3, HFS+, FAT).
+const FILE_TIME_STEP_NANOS: i64 = 2_000_000_000;

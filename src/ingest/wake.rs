@@ -1,0 +1,117 @@
+//! Wakes the daemon's loop when something moves in a log directory, so that it need not wait for the next periodic scan.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::limits::WATCHES_MAX;
+
+/// Watches directories and signals that a scan is worth while. It decides nothing: events lost to an overflow, to a network file
+/// system or to a failed watch only mean that the periodic scan finds the change.
+pub struct Waker {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+    unwatched: usize,
+    signal: Receiver<()>,
+}
+
+impl Waker {
+    /// A waker that watches nothing yet. Where the system offers no watching at all, it never signals.
+    #[must_use]
+    pub fn new() -> Self {
+        let (sender, signal) = bounded(1);
+        let watcher = notify::recommended_watcher(move |event| on_event(&event, &sender)).ok();
+        Self { watcher, watched: BTreeSet::new(), unwatched: 0, signal }
+    }
+
+    /// Receives a unit when something has moved since it was last received; many movements make one unit.
+    #[must_use]
+    pub fn signal(&self) -> &Receiver<()> {
+        &self.signal
+    }
+
+    /// Watches exactly these directories from now on. Call it after each scan with [`crate::ingest::Follower::directories`]; it
+    /// costs nothing while they stay the same, and tries again what failed.
+    pub fn watch<'a>(&mut self, directories: impl IntoIterator<Item = &'a Path>) {
+        let wanted: BTreeSet<PathBuf> = directories.into_iter().map(Path::to_path_buf).collect();
+        let Some(watcher) = &mut self.watcher else {
+            self.unwatched = wanted.len();
+            return;
+        };
+        for gone in self.watched.difference(&wanted) {
+            // It fails when the directory is gone already, and with it the watch.
+            let _ = watcher.unwatch(gone);
+        }
+        self.watched.retain(|directory| wanted.contains(directory) && directory.is_dir());
+        for directory in &wanted {
+            let has_room = self.watched.len() < WATCHES_MAX;
+            if has_room && !self.watched.contains(directory) && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok() {
+                self.watched.insert(directory.clone());
+            }
+        }
+        self.unwatched = wanted.len() - self.watched.len();
+    }
+
+    /// Directories that only the periodic scan looks at (`unwatched_directories`, gauge).
+    #[must_use]
+    pub fn unwatched(&self) -> usize {
+        self.unwatched
+    }
+}
+
+impl Default for Waker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Passes on that something moved. Opening and closing for reading is our own doing and moves nothing.
+fn on_event(event: &notify::Result<notify::Event>, sender: &Sender<()>) {
+    if event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+        return;
+    }
+    match sender.try_send(()) {
+        // Full: a signal is waiting already. Disconnected: nobody waits any more.
+        Ok(()) | Err(TrySendError::Full(())) | Err(TrySendError::Disconnected(())) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_write_wakes_and_reading_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.log");
+        let mut waker = Waker::new();
+        waker.watch([directory.path(), Path::new("/nonexistent")]);
+        assert_eq!(waker.unwatched(), 1);
+        std::fs::write(&path, b"line\n").unwrap();
+        assert_eq!(waker.signal().recv_timeout(DEADLINE), Ok(()));
+    }
+
+    #[test]
+    fn a_directory_made_anew_is_watched_anew() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("logs");
+        std::fs::create_dir(&directory).unwrap();
+        let mut waker = Waker::new();
+        waker.watch([directory.as_path()]);
+        std::fs::remove_dir(&directory).unwrap();
+        waker.watch([directory.as_path()]);
+        assert_eq!(waker.unwatched(), 1);
+        std::fs::create_dir(&directory).unwrap();
+        waker.watch([directory.as_path()]);
+        assert_eq!(waker.unwatched(), 0);
+        while waker.signal().try_recv().is_ok() {}
+        std::fs::write(directory.join("x.log"), b"line\n").unwrap();
+        assert_eq!(waker.signal().recv_timeout(DEADLINE), Ok(()));
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+}

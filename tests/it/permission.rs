@@ -1,0 +1,93 @@
+//! Permission lost and regained: nothing stops, nothing is lost, it is told once and with a remedy.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use hdfs_vigil::ingest::{Notice, StartAt};
+
+use crate::tail::Tail;
+
+#[test]
+fn a_file_regained_goes_on_where_it_stood() {
+    as_nobody("permission::a_file_regained_goes_on_where_it_stood", || {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n");
+        tail.step();
+        tail.restart();
+        tail.write("x.log", "2\n");
+        chmod(&tail, "x.log", 0o000);
+        tail.settle();
+        tail.check("x.log", &["1"]);
+        check_told_once(&tail);
+        chmod(&tail, "x.log", 0o644);
+        tail.settle();
+        tail.check("x.log", &["1", "2"]);
+        assert_eq!(tail.follower.counters().lost_sources, 0);
+    });
+}
+
+#[test]
+fn a_directory_regained_goes_on_where_it_stood() {
+    as_nobody("permission::a_directory_regained_goes_on_where_it_stood", || {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n");
+        tail.step();
+        tail.restart();
+        tail.write("x.log", "2\n");
+        chmod(&tail, "", 0o000);
+        tail.settle();
+        check_told_once(&tail);
+        chmod(&tail, "", 0o755);
+        tail.settle();
+        tail.check("x.log", &["1", "2"]);
+        assert_eq!(tail.follower.counters().lost_sources, 0);
+    });
+}
+
+#[test]
+fn what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun() {
+    as_nobody("permission::what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun", || {
+        let mut tail = Tail::with(|settings| settings.start_at = StartAt::End);
+        tail.write("x.log", "old\n");
+        chmod(&tail, "x.log", 0o000);
+        tail.settle();
+        check_told_once(&tail);
+        chmod(&tail, "x.log", 0o644);
+        tail.step();
+        tail.write("x.log", "new\n");
+        tail.settle();
+        tail.check("x.log", &["new"]);
+    });
+}
+
+#[track_caller]
+fn check_told_once(tail: &Tail) {
+    let told: Vec<_> = tail.notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("ermission denied") && told[0].contains("group"), "{told:?}");
+    assert_eq!(tail.follower.counters().errors, 1);
+}
+
+fn chmod(tail: &Tail, name: &str, mode: u32) {
+    fs::set_permissions(tail.path(name), Permissions::from_mode(mode)).unwrap();
+}
+
+/// Runs `test` as a user whom permissions bind: in this process, or for root in a copy of this program run by `nobody`.
+fn as_nobody(name: &str, test: impl FnOnce()) {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
+    if !is_root {
+        return test();
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+    let program = directory.path().join("it");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let output = Command::new(&program).args(["--exact", name, "--nocapture"]).env("TMPDIR", directory.path()).current_dir("/").uid(NOBODY).gid(NOBODY).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+const NOBODY: u32 = 65_534;
