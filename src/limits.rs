@@ -50,6 +50,9 @@ pub const PATTERN_CELLS_MAX: usize = 8 * 1024 * 1024;
 /// Logits of one inference (windows x steps x tokens); 32 MB, twice while it runs. The scorer splits what is larger.
 pub const INFERENCE_LOGITS_MAX: usize = 8 * 1024 * 1024;
 
+/// Batches that wait for the scorer, and as many that wait to be taken from it. More are handed back to the sender.
+pub const SCORER_BATCHES_MAX: usize = 4;
+
 /// Windows whose scores are remembered, so that one seen before costs no inference. The oldest half is dropped at the bound.
 pub const REMEMBERED_WINDOWS_MAX: usize = 32_768;
 
