@@ -13,7 +13,7 @@ use crate::limits::{TRAINING_STORIES_MIN, VOCABULARY_MAX};
 use crate::model::contract::Contract;
 use crate::model::onnx::Weights;
 
-pub use self::corpus::{Corpus, CorpusError, Story};
+pub use self::corpus::{Corpus, CorpusError, Story, corpus_from_logs};
 
 mod calibrate;
 pub mod corpus;

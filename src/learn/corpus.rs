@@ -80,6 +80,12 @@ pub enum CorpusError {
         /// Templates in it.
         known: usize,
     },
+    /// Logs are read by the pipeline.
+    #[error("{path} is no session file; raw logs are read by the pipeline", path = path.display())]
+    RawLog {
+        /// The file.
+        path: PathBuf,
+    },
     /// No file was given.
     #[error("no session file was given")]
     NoInput,
@@ -121,6 +127,14 @@ impl Corpus {
         file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;
         Ok(head == HEADER.as_bytes())
     }
+}
+
+/// Reads raw logs with the stages of the pipeline.
+///
+/// # Errors
+/// Always.
+pub fn corpus_from_logs(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
+    Err(paths.first().map_or(CorpusError::NoInput, |path| CorpusError::RawLog { path: path.clone() }))
 }
 
 /// Settings for a vocabulary that comes as texts: those of Drain's publication for HDFS.
