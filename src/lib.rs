@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod ingest;
+pub mod cli;
+pub mod learn;
 pub mod limits;
 pub mod model;
 pub mod pipeline;

@@ -64,6 +64,15 @@ pub const WINDOWS_PENDING_MAX: usize = 4096;
 /// Tokens of a model's vocabulary, reserved ones included. A larger model is refused.
 pub const VOCABULARY_MAX: usize = 4096;
 
+/// Whole stories without which nothing is learnt. Fewer are refused: a percentile of their scores would mean nothing.
+pub const TRAINING_STORIES_MIN: u64 = 100;
+
+/// Distinct windows that a model is trained on. The rarest are left out, and learning says how many.
+pub const TRAINING_WINDOWS_MAX: usize = 50_000;
+
+/// Normal count patterns in a model. The rarest are left out, and learning says how many.
+pub const PATTERNS_MAX: usize = 2000;
+
 /// Bytes of a model file. A larger one is refused before it is read.
 pub const MODEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 

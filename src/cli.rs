@@ -1,0 +1,4 @@
+//! The command line: one file a sub-command.
+
+pub mod evaluate;
+pub mod learn;

@@ -1,0 +1,185 @@
+//! What is learnt from: stories of blocks, and the windows that are made of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::pipeline::event::LogTime;
+use crate::pipeline::profile::{DrainSettings, Scope};
+
+/// The story of one block, as far as its logs tell it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Story {
+    /// Indices into [`Corpus::texts`], in log order.
+    pub events: Vec<u32>,
+    /// When each event was, where the logs are known; as many as there are events.
+    pub times: Option<Vec<LogTime>>,
+    /// Whether the logs began when the block was already alive.
+    pub joined_midway: bool,
+    /// Whether the logs ended before the block had been quiet.
+    pub cut_short: bool,
+}
+
+/// Stories of one cluster, with what is needed to recognize their events again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    /// Template texts, with `<*>` for what varies.
+    pub texts: Vec<String>,
+    /// The stories, in no particular order; the order has a part in the result.
+    pub stories: Vec<Story>,
+    /// File names with the SHA-256 of their bytes.
+    pub inputs: Vec<(String, String)>,
+    /// How the lines became templates.
+    pub drain: DrainSettings,
+    /// Which logs the stories were gathered from.
+    pub scope: Scope,
+}
+
+/// Why stories cannot be read.
+#[derive(Debug, Error)]
+pub enum CorpusError {
+    /// A file cannot be read.
+    #[error("read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The first line is not that of a session file.
+    #[error("{path} begins with {found:?}, a session file begins with {HEADER:?}", path = path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Its first line, cut.
+        found: String,
+    },
+    /// A line of a session file is not three fields with events E1, E2, ….
+    #[error("{path}:{line}: {found:?} is no event; the third field holds events E1, E2, … with a space between them", path = path.display())]
+    Event {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
+    /// An event has no template.
+    #[error("{path}:{line}: event E{event} has no template, {templates} has {known} lines; give the templates that belong to the sessions", path = path.display(), templates = templates.display())]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Number of the event.
+        event: u32,
+        /// The file with the templates.
+        templates: PathBuf,
+        /// Templates in it.
+        known: usize,
+    },
+    /// Logs are read by the pipeline.
+    #[error("{path} is no session file; raw logs are read by the pipeline", path = path.display())]
+    RawLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No file was given.
+    #[error("no session file was given")]
+    NoInput,
+}
+
+/// First line of a session file.
+const HEADER: &str = "BlockId,Label,EventSequence";
+/// File with the templates, looked for beside the first session file.
+const TEMPLATES_FILE: &str = "templates.csv";
+
+impl Corpus {
+    /// Reads session files as LogHub's HDFS_v1 is published: `BlockId,Label,EventSequence`, whole sessions of a whole cluster.
+    /// Labels are not looked at. Line n of `templates` (or of `templates.csv` beside the first file) is the text of event En.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is not such a file.
+    pub fn from_session_files(paths: &[PathBuf], templates: Option<&Path>) -> Result<Self, CorpusError> {
+        let first = paths.first().ok_or(CorpusError::NoInput)?;
+        let templates = templates.map_or_else(|| first.with_file_name(TEMPLATES_FILE), Path::to_owned);
+        let texts: Vec<String> = read(&templates)?.lines().map(str::to_owned).collect();
+        let mut corpus = Self { texts, stories: Vec::new(), inputs: Vec::new(), drain: drain(), scope: Scope::Cluster };
+        for path in paths {
+            let text = read(path)?;
+            corpus.inputs.push((file_name(path), sha256(text.as_bytes())));
+            corpus.stories.extend(stories(path, &text, &templates, corpus.texts.len())?);
+        }
+        Ok(corpus)
+    }
+
+    /// Whether the file looks like a session file, by its first line.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_session_file(path: &Path) -> Result<bool, CorpusError> {
+        use std::io::Read as _;
+        let error = |source| CorpusError::Read { path: path.to_owned(), source };
+        let file = fs::File::open(path).map_err(error)?;
+        let mut head = Vec::new();
+        file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;
+        Ok(head == HEADER.as_bytes())
+    }
+}
+
+/// Reads raw logs with the stages of the pipeline.
+///
+/// # Errors
+/// Always.
+pub fn corpus_from_logs(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
+    Err(paths.first().map_or(CorpusError::NoInput, |path| CorpusError::RawLog { path: path.clone() }))
+}
+
+/// Settings for a vocabulary that comes as texts: those of Drain's publication for HDFS.
+fn drain() -> DrainSettings {
+    let masks = ["block", "pool", "number", "path"].map(str::to_owned).to_vec();
+    DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks }
+}
+
+fn stories(path: &Path, text: &str, templates: &Path, known: usize) -> Result<Vec<Story>, CorpusError> {
+    let mut lines = text.lines();
+    let header = lines.next().unwrap_or_default();
+    if header.trim_end() != HEADER {
+        let found = header.chars().take(80).collect();
+        return Err(CorpusError::Header { path: path.to_owned(), found });
+    }
+    let story = |(line, text): (usize, &str)| story(path, line, text, templates, known);
+    (2..).zip(lines).filter(|(_, text)| !text.is_empty()).map(story).collect()
+}
+
+fn story(path: &Path, line: usize, text: &str, templates: &Path, known: usize) -> Result<Story, CorpusError> {
+    let event = |name: &str| {
+        let number = name.strip_prefix('E').and_then(|digits| digits.parse::<u32>().ok()).filter(|&number| number > 0);
+        let number = number.ok_or_else(|| CorpusError::Event { path: path.to_owned(), line, found: name.to_owned() })?;
+        if number as usize > known {
+            let (path, templates) = (path.to_owned(), templates.to_owned());
+            return Err(CorpusError::Template { path, line, event: number, templates, known });
+        }
+        Ok(number - 1)
+    };
+    let sequence = text.splitn(3, ',').nth(2).unwrap_or_default();
+    let events = sequence.split_ascii_whitespace().map(event).collect::<Result<Vec<u32>, _>>()?;
+    if events.is_empty() {
+        return Err(CorpusError::Event { path: path.to_owned(), line, found: text.chars().take(80).collect() });
+    }
+    Ok(Story { events, ..Story::default() })
+}
+
+fn read(path: &Path) -> Result<String, CorpusError> {
+    fs::read_to_string(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,237 @@
+//! Makes windows of stories: as whole ones, as they stand when a block rests midway, and as tails for logs that are joined late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::corpus::{Corpus, Story};
+use crate::limits::{TRAINING_WINDOWS_MAX, VOCABULARY_MAX};
+use crate::pipeline::event::Token;
+use crate::pipeline::profile::{CountPattern, FIRST_EVENT, START, VocabularyEntry};
+use crate::pipeline::session::Begin;
+use crate::pipeline::session::encode::Encoder;
+
+/// Everything that is trained and calibrated on. Equal windows are one, with a weight: five times fewer in HDFS_v1.
+#[derive(Debug)]
+pub struct Windows {
+    /// Token `FIRST_EVENT + i` is entry `i`.
+    pub vocabulary: Vec<VocabularyEntry>,
+    /// What the network is trained on, with its weight; a whole story weighs 1.
+    pub trained: BTreeMap<Vec<Token>, f64>,
+    /// Whole stories, with how often they occurred.
+    pub whole: BTreeMap<Vec<Token>, u64>,
+    /// Windows of blocks that rest before their story goes on, with how often they occurred.
+    pub resting: BTreeMap<Vec<Token>, u64>,
+    /// Distinct windows that were left out because there are more than [`TRAINING_WINDOWS_MAX`].
+    pub left_out: u64,
+}
+
+/// Weight of all the resting windows of a story together, and of its resumed tails: a block that rests is not yet the end,
+/// but it must not be a surprise. At a fifth, resting costs 1.8 nats where going on is the rule.
+const RESTING_WEIGHT: f64 = 0.2;
+/// Weight of one story in this many, which is cut at random and joined there. All of them would double the time of an epoch.
+const JOINED_WEIGHT: f64 = 0.8;
+const JOINED_EVERY: usize = 4;
+/// An event begins stories when it is the first of more than this share of them.
+const BEGINS_SHARE: f64 = 0.001;
+/// An event repeats without end when at least so many stories have it, and the 99th percentile of its count is so many times the median.
+/// In HDFS_v1 these are the reads: their counts spread by 7 and 8, the next one's by 3.
+const ENDLESS_STORIES_MIN: usize = 20;
+const ENDLESS_SPREAD_MIN: u64 = 4;
+
+impl Windows {
+    /// The windows of a corpus; a block rests when nothing but endless events has come for `quiet_millis`.
+    ///
+    /// `None` when the vocabulary exceeds [`VOCABULARY_MAX`].
+    pub fn new(corpus: &Corpus, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
+        let reader = Reader::new(corpus, quiet_millis)?;
+        let mut windows = Self {
+            vocabulary: reader.vocabulary.clone(),
+            trained: BTreeMap::new(),
+            whole: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            left_out: 0,
+        };
+        for (index, story) in corpus.stories.iter().enumerate() {
+            windows.add(&reader, index, story, random);
+        }
+        windows.keep_commonest();
+        Some(windows)
+    }
+
+    /// Count patterns of stories that may end as they stand, most frequent first.
+    pub fn patterns(&self) -> Vec<CountPattern> {
+        let mut sessions: BTreeMap<Vec<(Token, u16)>, u64> = BTreeMap::new();
+        for (window, &times) in self.whole.iter().chain(&self.resting).filter(|(window, _)| window[0] == START) {
+            *sessions.entry(counts(window)).or_default() += times;
+        }
+        let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
+        patterns
+    }
+
+    fn add(&mut self, reader: &Reader, index: usize, story: &Story, random: &mut ChaCha8Rng) {
+        let begin = if story.joined_midway { Begin::Mid } else { Begin::Start };
+        let rests = reader.rests(story);
+        let share = RESTING_WEIGHT / rests.len().max(1) as f64;
+        for rest in rests {
+            let (head, tail) = story.events.split_at(rest);
+            let window = reader.window(begin, head);
+            *self.resting.entry(window.clone()).or_default() += 1;
+            self.train(window, share);
+            if !story.cut_short {
+                self.train(reader.window(Begin::Resumed, tail), share);
+            }
+        }
+        if story.cut_short || story.events.is_empty() {
+            return;
+        }
+        let window = reader.window(begin, &story.events);
+        *self.whole.entry(window.clone()).or_default() += 1;
+        self.train(window, 1.0);
+        if index.is_multiple_of(JOINED_EVERY) && story.events.len() > 1 {
+            let cut = random.random_range(1..story.events.len());
+            self.train(reader.window(Begin::Mid, &story.events[cut..]), JOINED_WEIGHT);
+        }
+    }
+
+    fn train(&mut self, window: Vec<Token>, weight: f64) {
+        *self.trained.entry(window).or_default() += weight;
+    }
+
+    fn keep_commonest(&mut self) {
+        let Some(excess) = self.trained.len().checked_sub(TRAINING_WINDOWS_MAX).filter(|&excess| excess > 0) else { return };
+        let mut windows: Vec<_> = std::mem::take(&mut self.trained).into_iter().collect();
+        windows.sort_by(|a, b| b.1.total_cmp(&a.1));
+        windows.truncate(TRAINING_WINDOWS_MAX);
+        self.trained = windows.into_iter().collect();
+        self.left_out = excess as u64;
+    }
+}
+
+/// How often each event stands in a window, sorted by token.
+pub fn counts(window: &[Token]) -> Vec<(Token, u16)> {
+    let mut counts = BTreeMap::new();
+    for &token in &window[1..] {
+        *counts.entry(token).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
+
+/// Knows the events of a corpus.
+struct Reader {
+    vocabulary: Vec<VocabularyEntry>,
+    encoder: Encoder,
+    /// Token of each text; `None` = never seen.
+    tokens: Vec<Option<Token>>,
+    /// Counts, without endless events, at which some story ended.
+    endings: BTreeSet<Vec<(Token, u16)>>,
+    quiet_millis: i64,
+}
+
+impl Reader {
+    fn new(corpus: &Corpus, quiet_millis: i64) -> Option<Self> {
+        let seen: BTreeSet<u32> = corpus.stories.iter().flat_map(|story| &story.events).copied().collect();
+        if usize::from(FIRST_EVENT) + seen.len() > VOCABULARY_MAX {
+            return None;
+        }
+        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(corpus, event)).collect();
+        let mut tokens = vec![None; corpus.texts.len()];
+        for (token, &event) in (FIRST_EVENT..).zip(&seen) {
+            tokens[event as usize] = Some(Token(token));
+        }
+        let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
+        let mut reader = Self { vocabulary, encoder, tokens, endings: BTreeSet::new(), quiet_millis };
+        reader.endings = corpus.stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
+        Some(reader)
+    }
+
+    fn token(&self, event: u32) -> Token {
+        self.tokens[event as usize].expect("the vocabulary was made of these stories")
+    }
+
+    fn window(&self, begin: Begin, events: &[u32]) -> Vec<Token> {
+        self.encoder.encode(begin, events.iter().map(|&event| self.token(event))).0.tokens
+    }
+
+    fn ending(&self, events: &[u32]) -> Vec<(Token, u16)> {
+        let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
+        for token in events.iter().map(|&event| self.token(event)).filter(|&token| !self.encoder.is_endless(token)) {
+            let count = counts.entry(token).or_default();
+            *count = count.saturating_add(1);
+        }
+        counts.into_iter().collect()
+    }
+
+    /// Lengths of those heads of a story after which the block rests for a while, the whole story not among them.
+    fn rests(&self, story: &Story) -> Vec<usize> {
+        match &story.times {
+            Some(times) => {
+                let is_endless = |event: &u32| self.encoder.is_endless(self.token(*event));
+                let endless: Vec<bool> = story.events.iter().map(is_endless).collect();
+                gaps(times.iter().map(|time| time.0).zip(endless), self.quiet_millis)
+            }
+            None if story.joined_midway => Vec::new(),
+            None => self.stops(&story.events),
+        }
+    }
+
+    /// Heads that end where some whole story ends, by counts; where the times are not known this is where blocks may rest.
+    fn stops(&self, events: &[u32]) -> Vec<usize> {
+        let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
+        let mut stops = Vec::new();
+        for (length, &event) in (1..events.len()).zip(events) {
+            let token = self.token(event);
+            if !self.encoder.is_endless(token) {
+                let count = counts.entry(token).or_default();
+                *count = count.saturating_add(1);
+            }
+            if self.endings.contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>()) {
+                stops.push(length);
+            }
+        }
+        stops
+    }
+}
+
+fn is_whole(story: &Story) -> bool {
+    !story.joined_midway && !story.cut_short
+}
+
+/// Lengths of heads that are judged: whatever stands before the first moment at which nothing but endless events has come for
+/// `quiet_millis`. Events are (milliseconds, whether endless).
+fn gaps(events: impl Iterator<Item = (i64, bool)>, quiet_millis: i64) -> Vec<usize> {
+    let mut gaps = Vec::new();
+    let mut quiet_at = None;
+    for (length, (time, endless)) in events.enumerate() {
+        if quiet_at.is_some_and(|quiet_at| time >= quiet_at) {
+            gaps.push(length);
+            quiet_at = None;
+        }
+        if !endless {
+            quiet_at = Some(time.saturating_add(quiet_millis));
+        }
+    }
+    gaps
+}
+
+fn entry(corpus: &Corpus, event: u32) -> VocabularyEntry {
+    let whole = || corpus.stories.iter().filter(|story| !story.joined_midway);
+    let first = whole().filter(|story| story.events.first() == Some(&event)).count();
+    VocabularyEntry {
+        text: corpus.texts[event as usize].clone(),
+        begins: first as f64 > BEGINS_SHARE * whole().count() as f64,
+        endless_buckets_max: endless_buckets(&corpus.stories, event),
+    }
+}
+
+/// Buckets of an event that repeats without end: as many as the 99th percentile of its count fills. `None` when it does not.
+fn endless_buckets(stories: &[Story], event: u32) -> Option<u8> {
+    let count = |story: &Story| story.events.iter().filter(|&&other| other == event).count() as u64;
+    let mut counts: Vec<u64> = stories.iter().map(count).filter(|&count| count > 0).collect();
+    counts.sort_unstable();
+    let quantile = |share: f64| counts[((counts.len() - 1) as f64 * share) as usize];
+    let endless = counts.len() >= ENDLESS_STORIES_MIN && quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);
+    endless.then(|| quantile(0.99).ilog2() as u8 + 1)
+}
