@@ -13,13 +13,14 @@ use crate::limits::{TRAINING_STORIES_MIN, VOCABULARY_MAX};
 use crate::model::contract::Contract;
 use crate::model::onnx::Weights;
 
-pub use self::corpus::{Corpus, CorpusError, Story, corpus_from_logs};
+pub use self::corpus::{Corpus, CorpusError, Story};
 
 mod calibrate;
 pub mod corpus;
 pub mod curve;
 pub mod evaluate;
 mod export;
+pub mod logs;
 mod lstm;
 mod network;
 mod train;

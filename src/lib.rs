@@ -1,8 +1,9 @@
 //! Keeps vigil over HDFS: follows its logs, gathers the events of every block, and says which blocks go wrong, and why.
 
-pub mod config;
-pub mod ingest;
 pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod ingest;
 pub mod learn;
 pub mod limits;
 pub mod model;

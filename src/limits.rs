@@ -97,6 +97,12 @@ pub const ALERT_POSITIONS_MAX: usize = 40;
 /// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// Events of a corpus gathered from logs, 12 bytes each. Blocks that come up later are passed over.
+pub const CORPUS_EVENTS_MAX: usize = 20_000_000;
+
+/// Bytes that wait to be put in order where no configuration says otherwise: a chunk of each of 256 logs.
+pub const MERGE_BYTES_DEFAULT: usize = 256 * CHUNK_BYTES_MAX;
+
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);

@@ -165,6 +165,11 @@ impl Pipeline {
         self.with_front(|front, emit| front.handle_end_of_source(stream, emit));
     }
 
+    /// The stream has bytes that were not handled yet: it holds back what is younger than what it has given so far.
+    pub fn handle_behind(&mut self, stream: StreamId) {
+        self.front.handle_behind(stream);
+    }
+
     /// Everything that the stream has was handled; its writer goes on.
     pub fn handle_caught_up(&mut self, stream: StreamId) {
         self.with_front(|front, emit| front.handle_caught_up(stream, emit));

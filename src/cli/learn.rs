@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::learn::evaluate::first_threshold;
-use crate::learn::{Corpus, Learned, Options, Progress, curve, learn};
+use crate::learn::{Corpus, CorpusError, Learned, Options, Progress, corpus, curve, learn, logs};
 use crate::model::onnx;
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile};
 
@@ -58,8 +58,13 @@ const STORIES_SHOWN: usize = 5;
 /// When the inputs cannot be read, are too few, or a file cannot be written.
 pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<()> {
     let corpus = corpus(args)?;
-    let quiet_millis = i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let options = Options { name: name(args), seed: args.seed, epochs: args.epochs, quiet_millis, stop: Arc::clone(stop) };
+    let options = Options {
+        name: name(args),
+        seed: args.seed,
+        epochs: args.epochs,
+        quiet_millis: quiet_millis(args),
+        stop: Arc::clone(stop),
+    };
     let learned = learn_visibly(&corpus, &options)?;
     let bytes = onnx::write(&learned.contract, &learned.weights)?;
     write(&args.output, &bytes)?;
@@ -73,12 +78,20 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
 }
 
 fn corpus(args: &Args) -> anyhow::Result<Corpus> {
-    let sessions = args.inputs.iter().map(|path| Corpus::is_session_file(path)).collect::<Result<Vec<bool>, _>>()?;
+    let sessions = args
+        .inputs
+        .iter()
+        .map(|path| Ok(path.is_file() && Corpus::is_session_file(path)?))
+        .collect::<Result<Vec<bool>, CorpusError>>()?;
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
-        (false, _) => Ok(crate::learn::corpus_from_logs(&args.inputs)?),
+        (false, _) => Ok(logs::gather(&args.inputs, quiet_millis(args), &corpus::drain())?),
     }
+}
+
+fn quiet_millis(args: &Args) -> i64 {
+    i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
 }
 
 fn name(args: &Args) -> String {
@@ -91,7 +104,8 @@ fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> 
         let line = |Progress { epoch, epochs, loss }| eprintln!("epoch {epoch} of {epochs}: loss {loss:.4} nats per token");
         return Ok(learn(corpus, options, &mut { line })?);
     }
-    let style = ProgressStyle::with_template("{bar:30} epoch {pos} of {len}  {msg}  {eta} left").expect("the template is well-formed");
+    let style =
+        ProgressStyle::with_template("{bar:30} epoch {pos} of {len}  {msg}  {eta} left").expect("the template is well-formed");
     let bar = ProgressBar::new(options.epochs.into()).with_style(style);
     let learned = learn(corpus, options, &mut |progress| {
         bar.set_message(format!("loss {:.4} nats per token", progress.loss));

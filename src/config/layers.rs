@@ -44,10 +44,9 @@ impl Layers {
             }
         }
         match builder.add_source(variables(environment)).build() {
-            Ok(merged) if mistakes.is_empty() => Ok(Self {
-                values: flatten(merged.cache.kind),
-                defaults: flatten(ValueKind::Table(defaults.0)),
-            }),
+            Ok(merged) if mistakes.is_empty() => {
+                Ok(Self { values: flatten(merged.cache.kind), defaults: flatten(ValueKind::Table(defaults.0)) })
+            }
             Ok(_) => Err(Mistakes(mistakes)),
             Err(error) => Err(Mistakes([mistakes, vec![format!("read config: {error}")]].concat())),
         }
@@ -91,11 +90,7 @@ impl<'a> Reader<'a> {
     /// Nothing taken yet.
     #[must_use]
     pub fn new(layers: &'a Layers) -> Self {
-        Self {
-            layers,
-            taken: BTreeSet::new(),
-            mistakes: Vec::new(),
-        }
+        Self { layers, taken: BTreeSet::new(), mistakes: Vec::new() }
     }
 
     /// The value of `key` as `parse` makes it, which says what the value `must be` when it cannot.
@@ -114,11 +109,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a mistake in `key` that shows only beside other keys: `what` completes "key …".
     pub fn note(&mut self, key: &str, what: &str) {
-        let place = self
-            .layers
-            .values
-            .get(key)
-            .map_or_else(|| "config".to_owned(), |value| place(key, value));
+        let place = self.layers.values.get(key).map_or_else(|| "config".to_owned(), |value| place(key, value));
         self.mistakes.push(format!("read {place}: {key} {what}"));
     }
 
@@ -134,21 +125,11 @@ impl<'a> Reader<'a> {
     /// Every mistake noted, and every key that nobody took.
     pub fn finish<T>(mut self, checked: T) -> Result<T, Mistakes> {
         let is_unknown = |key: &&String| !self.taken.contains(key.as_str());
-        let unknown: Vec<_> = self
-            .layers
-            .values
-            .keys()
-            .filter(is_unknown)
-            .map(|key| (key, unknown(key, &self.taken)))
-            .collect();
+        let unknown: Vec<_> = self.layers.values.keys().filter(is_unknown).map(|key| (key, unknown(key, &self.taken))).collect();
         for (key, what) in unknown {
             self.note(key, &what);
         }
-        if self.mistakes.is_empty() {
-            Ok(checked)
-        } else {
-            Err(Mistakes(self.mistakes))
-        }
+        if self.mistakes.is_empty() { Ok(checked) } else { Err(Mistakes(self.mistakes)) }
     }
 }
 
@@ -156,13 +137,8 @@ impl<'a> Reader<'a> {
 pub const ENVIRONMENT_PREFIX: &str = "HDFS_VIGIL__";
 
 fn variables(environment: impl IntoIterator<Item = (String, String)>) -> Environment {
-    let ours = environment
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
-    Environment::with_prefix("HDFS_VIGIL")
-        .prefix_separator("__")
-        .separator("__")
-        .source(Some(ours.collect()))
+    let ours = environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
+    Environment::with_prefix("HDFS_VIGIL").prefix_separator("__").separator("__").source(Some(ours.collect()))
 }
 
 /// A file as a layer; its values remember the path as it was given.
@@ -186,10 +162,7 @@ fn read_file(path: &Path) -> Result<Layer, String> {
 }
 
 fn parse(origin: &str, text: &str) -> Result<Layer, String> {
-    FileFormat::Toml
-        .parse(Some(&origin.to_owned()), text)
-        .map(Layer)
-        .map_err(|error| error.to_string())
+    FileFormat::Toml.parse(Some(&origin.to_owned()), text).map(Layer).map_err(|error| error.to_string())
 }
 
 /// Dotted keys of all values that are no tables.
@@ -207,11 +180,7 @@ fn flatten(root: ValueKind) -> BTreeMap<String, Value> {
 }
 
 fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{prefix}.{key}")
-    }
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
 /// The file or the variable that `value` is from.
@@ -219,10 +188,7 @@ fn place(key: &str, value: &Value) -> String {
     match value.origin() {
         None => "config (defaults)".to_owned(),
         Some(origin) if origin.contains("environment") => {
-            format!(
-                "environment variable {ENVIRONMENT_PREFIX}{}",
-                key.to_uppercase().replace('.', "__")
-            )
+            format!("environment variable {ENVIRONMENT_PREFIX}{}", key.to_uppercase().replace('.', "__"))
         }
         Some(origin) => format!("config {origin}"),
     }
@@ -232,10 +198,7 @@ fn unknown(key: &str, known: &BTreeSet<&'static str>) -> String {
     let section = key.split('.').next().unwrap_or(key);
     let name = key.rsplit('.').next().unwrap_or(key);
     let elsewhere = known.iter().find(|known| known.rsplit('.').next() == Some(name));
-    let siblings: Vec<_> = known
-        .iter()
-        .filter_map(|known| known.strip_prefix(section)?.strip_prefix('.'))
-        .collect();
+    let siblings: Vec<_> = known.iter().filter_map(|known| known.strip_prefix(section)?.strip_prefix('.')).collect();
     match elsewhere {
         Some(elsewhere) => format!("is no key; did you mean {elsewhere}?"),
         None if siblings.is_empty() => "is in no known section; see config/default.toml for all of them".to_owned(),

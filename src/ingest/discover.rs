@@ -92,7 +92,9 @@ impl Patterns {
                 directories.entry(path.to_path_buf()).or_default().push(Selector::HdfsLogs);
                 continue;
             }
-            let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else { continue };
+            let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else {
+                continue;
+            };
             for parent in parents(path) {
                 directories.entry(parent).or_default().push(Selector::Matching(selector.clone()));
             }
@@ -118,7 +120,8 @@ impl Patterns {
         // HDFS writes no other names; one that is not UTF-8 is somebody else's.
         let Some(file_name) = file_name.to_str() else { return false };
         let live = name::parse(file_name).live;
-        selectors.iter().any(|selector| selector.takes(file_name, live)) && ![file_name, live].iter().any(|name| self.excludes(directory, name))
+        selectors.iter().any(|selector| selector.takes(file_name, live))
+            && ![file_name, live].iter().any(|name| self.excludes(directory, name))
     }
 
     fn excludes(&self, directory: &Path, name: &str) -> bool {
@@ -232,7 +235,16 @@ mod tests {
     #[test]
     fn a_directory_means_the_hdfs_logs_in_it() {
         check(
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "a.out", "hdfs-audit.log", "SecurityAuth-hdfs.audit", "gc.log.0", "a.log.2.xz"],
+            &[
+                "a.log",
+                "a.log.1",
+                "a.log.2026-11-23.gz",
+                "a.out",
+                "hdfs-audit.log",
+                "SecurityAuth-hdfs.audit",
+                "gc.log.0",
+                "a.log.2.xz",
+            ],
             "",
             &[],
             &["a.log", "a.log.1", "a.log.2026-11-23.gz"],

@@ -15,7 +15,8 @@ use super::reread::{find_by_identity, open};
 use super::source::{Look, Place, Source};
 use super::streams::{Slot, Stream, Streams};
 use super::{
-    Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt, TimeReader, start,
+    Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt,
+    TimeReader, start,
 };
 use crate::limits::{CHUNK_BYTES_MAX, SOURCES_MAX};
 use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
@@ -173,7 +174,11 @@ impl Follower {
         if matches!(source.place, Place::Missing { replaced: true, .. }) {
             return false;
         }
-        let look = if source.is_unchanged(found.size, found.modified_nanos) { Ok(Look::Same(source.info.head)) } else { self.look(slot, found) };
+        let look = if source.is_unchanged(found.size, found.modified_nanos) {
+            Ok(Look::Same(source.info.head))
+        } else {
+            self.look(slot, found)
+        };
         match look {
             Ok(Look::Same(head)) => self.see(slot, found, head),
             Ok(Look::Other) => {
@@ -188,7 +193,9 @@ impl Follower {
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
         let source = self.streams.at(slot);
-        if !found.gzip && let Some(reader) = self.descriptors.get(source.info.id) {
+        if !found.gzip
+            && let Some(reader) = self.descriptors.get(source.info.id)
+        {
             return source.look_at_found(reader, found);
         }
         source.look_at_found(&mut open_found(found)?, found)
@@ -288,7 +295,9 @@ impl Follower {
     /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
     fn is_copied(&self, copied: &Copied, found: &Found) -> bool {
         let is_there = |source: &Source| source.is_present() || self.descriptors.holds(source.info.id);
-        copied.size == found.size && copied.modified_nanos == found.modified_nanos && self.streams.source(copied.original).is_some_and(is_there)
+        copied.size == found.size
+            && copied.modified_nanos == found.modified_nanos
+            && self.streams.source(copied.original).is_some_and(is_there)
     }
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
@@ -297,7 +306,8 @@ impl Follower {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
             None => Kin::Stranger,
         };
-        let slot = |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
+        let slot =
+            |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
         match kin {
             Kin::Copy(original) => return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos })),
             Kin::Heir(index) => self.inherit(slot(index), found),
@@ -351,12 +361,16 @@ impl Follower {
     fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
         let was_there_first = !self.started || self.late.contains(&found.identity);
         let is_live = found.rank == Rank::Live && !found.gzip;
-        let end = |file: &File| if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) };
+        let end = |file: &File| {
+            if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
+        };
         match (self.start_at, reader) {
             _ if !was_there_first => Ok((0, false)),
             (StartAt::Beginning, _) => Ok((0, false)),
             (StartAt::End, reader) => end(reader.file()),
-            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => end(reader.file()),
+            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => {
+                end(reader.file())
+            }
             (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
                 if offset == found.size { end(file) } else { Ok((offset, false)) }
@@ -378,12 +392,15 @@ impl Follower {
             let source = self.streams.at_mut(slot);
             source.blocked = false;
             source.count_quiet(superseded);
-            let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX) && !self.descriptors.holds(source.info.id);
+            let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
+                && !self.descriptors.holds(source.info.id);
             if is_gone && !source.finished && !source.given_up {
                 self.give_up(slot);
             }
         }
-        let is_over = |source: &Source| source.finished && matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX);
+        let is_over = |source: &Source| {
+            source.finished && matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
+        };
         for forgotten in self.streams.forget(is_over) {
             self.descriptors.close(forgotten);
         }
@@ -592,7 +609,11 @@ impl Complaints {
 /// Opens a file that was just found, if it still is that file.
 fn open_found(found: &Found) -> io::Result<Reader> {
     let file = open(&found.path)?;
-    if Identity::from(&file.metadata()?) == found.identity { Ok(Reader::new(file, found.gzip)) } else { Err(io::ErrorKind::NotFound.into()) }
+    if Identity::from(&file.metadata()?) == found.identity {
+        Ok(Reader::new(file, found.gzip))
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
@@ -610,7 +631,8 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
         find_by_identity(directory, identity)?
     };
     let metadata = fs::metadata(&path).ok()?;
-    let rank = path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
+    let rank =
+        path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
         stream: PathBuf::new(),
         rank,

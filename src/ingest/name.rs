@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_oldest_sorts_first() {
-        let oldest_first = ["x.log.2026-11-22", "x.log.2026-11-23", "x.log.2026-11-23.1", "x.log.10", "x.log.2", "x.log.1", "x.log"];
+        let oldest_first =
+            ["x.log.2026-11-22", "x.log.2026-11-23", "x.log.2026-11-23.1", "x.log.10", "x.log.2", "x.log.1", "x.log"];
         assert!(oldest_first.windows(2).all(|pair| parse(pair[0]).rank < parse(pair[1]).rank));
     }
 

@@ -105,7 +105,9 @@ pub fn reread(info: &SourceInfo, offset: u64, length: usize) -> Result<Vec<u8>, 
 pub fn find_by_identity(directory: &Path, identity: Identity) -> Option<PathBuf> {
     let entries = fs::read_dir(directory).ok()?;
     let same_inode = entries.flatten().filter(|entry| entry.ino() == identity.inode).map(|entry| entry.path());
-    same_inode.into_iter().find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Identity::from(&metadata) == identity))
+    same_inode
+        .into_iter()
+        .find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Identity::from(&metadata) == identity))
 }
 
 /// Opens a regular file for reading; never blocks on what has become a FIFO meanwhile.
@@ -129,10 +131,13 @@ fn candidates(info: &SourceInfo) -> Vec<PathBuf> {
 
 /// The files of the same log beside `path`, by name.
 fn siblings(directory: &Path, path: &Path) -> Vec<PathBuf> {
-    let Some(live) = path.file_name().and_then(|name| name.to_str()).map(|name| name::parse(name).live) else { return Vec::new() };
+    let Some(live) = path.file_name().and_then(|name| name.to_str()).map(|name| name::parse(name).live) else {
+        return Vec::new();
+    };
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut siblings: Vec<PathBuf> = names.filter(|name| name::parse(name).live == live).map(|name| directory.join(name)).collect();
+    let mut siblings: Vec<PathBuf> =
+        names.filter(|name| name::parse(name).live == live).map(|name| directory.join(name)).collect();
     siblings.sort();
     siblings
 }

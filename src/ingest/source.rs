@@ -154,7 +154,13 @@ impl Source {
     pub fn lag_bytes(&self) -> u64 {
         match (self.finished || self.given_up, self.gzip) {
             (true, _) => 0,
-            (false, true) => if self.exhausted { 0 } else { self.size },
+            (false, true) => {
+                if self.exhausted {
+                    0
+                } else {
+                    self.size
+                }
+            }
             (false, false) => self.size.saturating_sub(self.offset),
         }
     }

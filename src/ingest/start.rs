@@ -53,7 +53,11 @@ pub fn first_since_in_stream(reader: impl BufRead, since: LogTime, read_time: &T
 }
 
 /// The next line with a time that `accept`s: where it begins, and the time.
-fn timed_line(lines: &mut Lines<impl BufRead>, read_time: &TimeReader, accept: impl Fn(LogTime) -> bool) -> io::Result<Option<(u64, LogTime)>> {
+fn timed_line(
+    lines: &mut Lines<impl BufRead>,
+    read_time: &TimeReader,
+    accept: impl Fn(LogTime) -> bool,
+) -> io::Result<Option<(u64, LogTime)>> {
     while let Some(offset) = lines.next()? {
         if let Some(time) = read_time(&lines.head).filter(|&time| accept(time)) {
             return Ok(Some((offset, time)));
@@ -110,7 +114,9 @@ mod tests {
         for (text, expected) in [("", 0), ("a\n", 2), ("a\nbc", 2), ("abc", 0)] {
             assert_eq!(last_line(&file(text.as_bytes()), text.len() as u64).unwrap(), expected, "{text:?}");
         }
-        for (length, expected) in [(RECORD_BYTES_MAX - 1, 0), (RECORD_BYTES_MAX, 0), (RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX as u64 + 1)] {
+        for (length, expected) in
+            [(RECORD_BYTES_MAX - 1, 0), (RECORD_BYTES_MAX, 0), (RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX as u64 + 1)]
+        {
             assert_eq!(last_line(&file(&vec![b'a'; length]), length as u64).unwrap(), expected, "{length}");
         }
     }

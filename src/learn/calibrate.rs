@@ -57,7 +57,8 @@ impl Scores {
 
     /// Mean and standard deviation of ln(score + epsilon), each score clipped to [`CLIP_SDS`] around them: their fixed point.
     fn winsorised(&self) -> (f64, f64) {
-        let logs: Vec<(f64, f64)> = self.0.iter().map(|&(score, times)| ((f64::from(score) + EPSILON).ln(), times as f64)).collect();
+        let logs: Vec<(f64, f64)> =
+            self.0.iter().map(|&(score, times)| ((f64::from(score) + EPSILON).ln(), times as f64)).collect();
         let (mut mean, mut sd) = moments(&logs, |log| log);
         for _ in 0..1000 {
             let next = moments(&logs, |log| log.clamp(mean - CLIP_SDS * sd, mean + CLIP_SDS * sd));

@@ -80,12 +80,29 @@ pub enum CorpusError {
         /// Templates in it.
         known: usize,
     },
-    /// Logs are read by the pipeline.
-    #[error("{path} is no session file; raw logs are read by the pipeline", path = path.display())]
-    RawLog {
-        /// The file.
-        path: PathBuf,
+    /// A log cannot be read.
+    #[error("{what}")]
+    Log {
+        /// Which, why, and what to do.
+        what: String,
     },
+    /// A path cannot be followed.
+    #[error("{error}")]
+    Pattern {
+        /// Why.
+        error: crate::ingest::SettingsError,
+    },
+    /// A mask of Drain is not known.
+    #[error("mask {mask:?} is not known, must be one of {known:?}", known = crate::pipeline::event::template::mask::Masks::NAMES)]
+    Mask {
+        /// Its name.
+        mask: String,
+    },
+    /// The logs say nothing of blocks.
+    #[error(
+        "no line of these logs names a block; give logs of NameNodes and DataNodes (hadoop-*-namenode-*.log, hadoop-*-datanode-*.log)"
+    )]
+    NoBlocks,
     /// No file was given.
     #[error("no session file was given")]
     NoInput,
@@ -129,16 +146,8 @@ impl Corpus {
     }
 }
 
-/// Reads raw logs with the stages of the pipeline.
-///
-/// # Errors
-/// Always.
-pub fn corpus_from_logs(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
-    Err(paths.first().map_or(CorpusError::NoInput, |path| CorpusError::RawLog { path: path.clone() }))
-}
-
-/// Settings for a vocabulary that comes as texts: those of Drain's publication for HDFS.
-fn drain() -> DrainSettings {
+/// Drain's settings for HDFS: those of its publication.
+pub fn drain() -> DrainSettings {
     let masks = ["block", "pool", "number", "path"].map(str::to_owned).to_vec();
     DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks }
 }

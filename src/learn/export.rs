@@ -39,7 +39,12 @@ pub fn export(
         windows_left_out: windows.left_out,
         patterns_left_out: windows.patterns().len().saturating_sub(PATTERNS_MAX) as u64,
         weights: network.weights()?,
-        contract: Contract { version: CONTRACT_VERSION, profile: profile(corpus, options, windows, calibration), training, golden },
+        contract: Contract {
+            version: CONTRACT_VERSION,
+            profile: profile(corpus, options, windows, calibration),
+            training,
+            golden,
+        },
     })
 }
 
@@ -59,7 +64,8 @@ fn false_alarms(network: &Network, windows: &Windows) -> Result<f64, LearnError>
     let threshold = scores.quantile(THRESHOLD_QUANTILE);
     let patterns = windows.patterns();
     let once: Vec<_> = patterns.iter().filter(|pattern| pattern.sessions == 1).map(|pattern| &pattern.counts).collect();
-    let lonely: Vec<&[Token]> = windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
+    let lonely: Vec<&[Token]> =
+        windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
     let above = score_all(network, &lonely)?.into_iter().filter(|&score| score > threshold).count();
     Ok(above as f64 / windows.whole.values().sum::<u64>().max(1) as f64)
 }
@@ -81,5 +87,10 @@ fn variants(window: &[Token]) -> [Vec<Token>; 4] {
     let tail = |begin| [&[begin], &window[middle..]].concat();
     let unknown = [&window[..middle], &[UNKNOWN], &window[middle..]].concat();
     let begin = if window.len().is_multiple_of(2) { MID } else { RESUMED };
-    [window.to_vec(), window[..middle].to_vec(), tail(begin), unknown[..unknown.len().min(crate::limits::WINDOW_STEPS_MAX)].to_vec()]
+    [
+        window.to_vec(),
+        window[..middle].to_vec(),
+        tail(begin),
+        unknown[..unknown.len().min(crate::limits::WINDOW_STEPS_MAX)].to_vec(),
+    ]
 }

@@ -119,7 +119,14 @@ fn run_back(dimensions: Dimensions, forward: &Forward, w_hh: &Tensor, grad: &[f3
 }
 
 /// Turns the activations in `gates` into their gradients, and `grad_cell` into that of the step before.
-fn step_back(hidden: usize, gates: &mut [f32], cells: &[f32], before: Option<&[f32]>, grad_hidden: &[f32], grad_cell: &mut [f32]) {
+fn step_back(
+    hidden: usize,
+    gates: &mut [f32],
+    cells: &[f32],
+    before: Option<&[f32]>,
+    grad_hidden: &[f32],
+    grad_cell: &mut [f32],
+) {
     for (row, gates) in gates.chunks_exact_mut(4 * hidden).enumerate() {
         let (i, rest) = gates.split_at_mut(hidden);
         let (f, rest) = rest.split_at_mut(hidden);

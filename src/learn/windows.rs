@@ -143,7 +143,8 @@ impl Reader {
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
         let mut reader = Self { vocabulary, encoder, tokens, endings: BTreeSet::new(), quiet_millis };
-        reader.endings = corpus.stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
+        reader.endings =
+            corpus.stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
         Some(reader)
     }
 

@@ -145,12 +145,7 @@ fn check_patterns(contract: &Contract) -> Result<(), WriteError> {
 }
 
 fn check_weights(dimensions: &Dimensions, weights: &Weights) -> Result<(), WriteError> {
-    let Dimensions {
-        tokens,
-        embedding,
-        hidden,
-        latent,
-    } = *dimensions;
+    let Dimensions { tokens, embedding, hidden, latent } = *dimensions;
     check_tensor("embedding", &weights.embedding, tokens * embedding)?;
     check_tensor("encoder.w_ih", &weights.encoder.w_ih, 4 * hidden * embedding)?;
     check_tensor("encoder.w_hh", &weights.encoder.w_hh, 4 * hidden * hidden)?;
@@ -166,11 +161,7 @@ fn check_weights(dimensions: &Dimensions, weights: &Weights) -> Result<(), Write
 
 fn check_tensor(tensor: &'static str, values: &[f32], expected: usize) -> Result<(), WriteError> {
     if values.len() != expected {
-        return Err(WriteError::Shape {
-            tensor,
-            actual: values.len(),
-            expected,
-        });
+        return Err(WriteError::Shape { tensor, actual: values.len(), expected });
     }
     match values.iter().find(|value| !value.is_finite()) {
         Some(&value) => Err(WriteError::NotFinite { tensor, value }),
@@ -197,13 +188,7 @@ fn model(contract: &Contract, graph: GraphProto) -> ModelProto {
         producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto {
-            domain: Some(String::new()),
-            version: Some(OPSET_VERSION),
-        }],
-        metadata_props: vec![StringStringEntryProto {
-            key: Some(METADATA_KEY.to_owned()),
-            value: Some(json),
-        }],
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) }],
+        metadata_props: vec![StringStringEntryProto { key: Some(METADATA_KEY.to_owned()), value: Some(json) }],
     }
 }

@@ -178,15 +178,11 @@ impl Scorer {
 
     fn from_bytes_by_stages(bytes: &[u8], passed: &mut dyn FnMut(Stage)) -> Result<Self, LoadError> {
         let library = library::load(None)?;
-        let network = Network::open(library, bytes).map_err(|error| LoadError::Graph {
-            reason: error.to_string(),
-        })?;
+        let network = Network::open(library, bytes).map_err(|error| LoadError::Graph { reason: error.to_string() })?;
         passed(Stage::Graph);
         let contract = contract(&network)?;
         passed(Stage::Contract);
-        network
-            .signature_fault()
-            .map_or(Ok(()), |fault| Err(LoadError::Signature { fault }))?;
+        network.signature_fault().map_or(Ok(()), |fault| Err(LoadError::Signature { fault }))?;
         passed(Stage::Signature);
         let mut scorer = Self {
             network,
@@ -237,11 +233,7 @@ impl Scorer {
     /// window scores depends on nothing but the window and the model.
     pub fn score(&mut self, windows: &[Window]) -> Vec<Result<Score, ScoreError>> {
         let known: Vec<_> = windows.iter().map(|window| self.known(&window.tokens)).collect();
-        let asked = windows
-            .iter()
-            .zip(&known)
-            .filter(|(_, known)| known.is_none())
-            .map(|(window, _)| window.tokens.as_slice());
+        let asked = windows.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(window, _)| window.tokens.as_slice());
         let fresh = self.infer(asked);
         let answer = |(window, known): (&Window, Option<_>)| known.unwrap_or_else(|| fresh[window.tokens.as_slice()].clone());
         let scores: Vec<_> = windows.iter().zip(known).map(answer).collect();
@@ -256,11 +248,7 @@ impl Scorer {
         let tokens = self.tokens();
         if !validate::is_window(window, tokens) {
             let token_max = window.iter().map(|token| token.0).max().unwrap_or(0);
-            return Some(Err(ScoreError::Window {
-                steps: window.len(),
-                token_max,
-                tokens,
-            }));
+            return Some(Err(ScoreError::Window { steps: window.len(), token_max, tokens }));
         }
         self.remembered.get(window).cloned().map(Ok)
     }
@@ -304,21 +292,12 @@ impl Scorer {
 
     fn try_golden(&mut self) -> Result<(), LoadError> {
         let golden = self.contract.golden.clone();
-        let windows: Vec<Window> = golden
-            .iter()
-            .map(|golden| Window {
-                tokens: golden.tokens.clone(),
-            })
-            .collect();
+        let windows: Vec<Window> = golden.iter().map(|golden| Window { tokens: golden.tokens.clone() }).collect();
         let scores = self.score(&windows);
-        golden
-            .iter()
-            .zip(scores)
-            .enumerate()
-            .try_for_each(|(index, (golden, score))| {
-                let score = score.map_err(|source| LoadError::GoldenRefused { index, source })?;
-                reproduced(index, golden, &score)
-            })
+        golden.iter().zip(scores).enumerate().try_for_each(|(index, (golden, score))| {
+            let score = score.map_err(|source| LoadError::GoldenRefused { index, source })?;
+            reproduced(index, golden, &score)
+        })
     }
 
     fn tokens(&self) -> usize {
@@ -330,10 +309,7 @@ impl Scorer {
 pub const GOLDEN_TOLERANCE: f32 = 1e-4;
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if size > MODEL_BYTES_MAX {
@@ -342,13 +318,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let mut bytes = Vec::with_capacity(size as usize);
     // The file may grow while it is read, or be a device that says it is empty.
     file.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MODEL_BYTES_MAX {
-        Err(LoadError::TooLarge {
-            bytes: bytes.len() as u64,
-        })
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() as u64 > MODEL_BYTES_MAX { Err(LoadError::TooLarge { bytes: bytes.len() as u64 }) } else { Ok(bytes) }
 }
 
 fn contract(network: &Network) -> Result<Contract, LoadError> {
@@ -365,20 +335,9 @@ fn checked(score: Score) -> Result<Score, ScoreError> {
 }
 
 fn reproduced(index: usize, golden: &Golden, score: &Score) -> Result<(), LoadError> {
-    let pairs = [
-        ("score", score.score, golden.score),
-        ("distance", score.distance, golden.distance),
-    ];
-    match pairs
-        .into_iter()
-        .find(|(_, actual, expected)| (actual - expected).abs() > GOLDEN_TOLERANCE)
-    {
-        Some((what, actual, expected)) => Err(LoadError::Golden {
-            index,
-            what,
-            actual,
-            expected,
-        }),
+    let pairs = [("score", score.score, golden.score), ("distance", score.distance, golden.distance)];
+    match pairs.into_iter().find(|(_, actual, expected)| (actual - expected).abs() > GOLDEN_TOLERANCE) {
+        Some((what, actual, expected)) => Err(LoadError::Golden { index, what, actual, expected }),
         None => Ok(()),
     }
 }

@@ -62,11 +62,7 @@ impl ScorerThread {
         let (scored_given, scored) = bounded(SCORER_BATCHES_MAX);
         let work = move || run(scorer, &batches_taken, &scored_given);
         let thread = std::thread::Builder::new().name("scorer".to_owned()).spawn(work)?;
-        Ok(Self {
-            batches: Some(batches),
-            scored: Some(scored),
-            thread: Some(thread),
-        })
+        Ok(Self { batches: Some(batches), scored: Some(scored), thread: Some(thread) })
     }
 
     /// Hands over a batch without waiting.

@@ -38,11 +38,7 @@ pub fn contract(contract: &Contract) -> Result<(), ContractError> {
     profile(&contract.profile)?;
     training(&contract.training)?;
     let tokens = tokens(&contract.profile);
-    contract
-        .golden
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, vector)| golden(index, vector, tokens))
+    contract.golden.iter().enumerate().try_for_each(|(index, vector)| golden(index, vector, tokens))
 }
 
 /// Tokens of a profile's vocabulary, reserved ones included.
@@ -66,25 +62,10 @@ pub fn is_window(window: &[Token], tokens: usize) -> bool {
 fn profile(profile: &Profile) -> Result<(), ContractError> {
     let tokens = tokens(profile);
     require(!profile.name.is_empty(), "profile.name", "empty", "a word")?;
-    require(
-        !profile.vocabulary.is_empty(),
-        "profile.vocabulary",
-        "empty",
-        "at least one template",
-    )?;
-    require(
-        tokens <= VOCABULARY_MAX,
-        "profile.vocabulary",
-        format!("{tokens} tokens"),
-        format!("at most {VOCABULARY_MAX}"),
-    )?;
+    require(!profile.vocabulary.is_empty(), "profile.vocabulary", "empty", "at least one template")?;
+    require(tokens <= VOCABULARY_MAX, "profile.vocabulary", format!("{tokens} tokens"), format!("at most {VOCABULARY_MAX}"))?;
     for (index, entry) in profile.vocabulary.iter().enumerate() {
-        require(
-            !entry.text.is_empty(),
-            &format!("profile.vocabulary[{index}].text"),
-            "empty",
-            "the text of a template",
-        )?;
+        require(!entry.text.is_empty(), &format!("profile.vocabulary[{index}].text"), "empty", "the text of a template")?;
     }
     drain(&profile.drain)?;
     calibration(&profile.calibration, tokens)
@@ -92,18 +73,8 @@ fn profile(profile: &Profile) -> Result<(), ContractError> {
 
 fn drain(drain: &DrainSettings) -> Result<(), ContractError> {
     require(drain.depth >= 3, "profile.drain.depth", drain.depth, ">= 3")?;
-    require(
-        (0.0..=1.0).contains(&drain.similarity),
-        "profile.drain.similarity",
-        drain.similarity,
-        "0..=1",
-    )?;
-    require(
-        drain.children_max >= 1,
-        "profile.drain.children_max",
-        drain.children_max,
-        ">= 1",
-    )
+    require((0.0..=1.0).contains(&drain.similarity), "profile.drain.similarity", drain.similarity, "0..=1")?;
+    require(drain.children_max >= 1, "profile.drain.children_max", drain.children_max, ">= 1")
 }
 
 fn calibration(calibration: &Calibration, tokens: usize) -> Result<(), ContractError> {
@@ -114,42 +85,13 @@ fn calibration(calibration: &Calibration, tokens: usize) -> Result<(), ContractE
         format!("{} long", quantiles.len()),
         format!("{QUANTILES} long"),
     )?;
-    require(
-        quantiles.iter().copied().all(is_measure),
-        "profile.calibration.quantiles",
-        "not all finite",
-        "finite and >= 0",
-    )?;
-    require(
-        quantiles.is_sorted(),
-        "profile.calibration.quantiles",
-        "unsorted",
-        "sorted, smallest first",
-    )?;
-    require(
-        calibration.log_mean.is_finite(),
-        "profile.calibration.log_mean",
-        calibration.log_mean,
-        "finite",
-    )?;
-    for (field, value) in [
-        ("log_sd", calibration.log_sd),
-        ("k", calibration.k),
-        ("epsilon", calibration.epsilon),
-    ] {
-        require(
-            value.is_finite() && value >= 0.0,
-            &format!("profile.calibration.{field}"),
-            value,
-            "finite and >= 0",
-        )?;
+    require(quantiles.iter().copied().all(is_measure), "profile.calibration.quantiles", "not all finite", "finite and >= 0")?;
+    require(quantiles.is_sorted(), "profile.calibration.quantiles", "unsorted", "sorted, smallest first")?;
+    require(calibration.log_mean.is_finite(), "profile.calibration.log_mean", calibration.log_mean, "finite")?;
+    for (field, value) in [("log_sd", calibration.log_sd), ("k", calibration.k), ("epsilon", calibration.epsilon)] {
+        require(value.is_finite() && value >= 0.0, &format!("profile.calibration.{field}"), value, "finite and >= 0")?;
     }
-    require(
-        is_measure(calibration.floor),
-        "profile.calibration.floor",
-        calibration.floor,
-        "finite and >= 0",
-    )?;
+    require(is_measure(calibration.floor), "profile.calibration.floor", calibration.floor, "finite and >= 0")?;
     require(
         is_measure(calibration.distance_max),
         "profile.calibration.distance_max",
@@ -174,28 +116,14 @@ fn distance(calibration: &Calibration, tokens: usize) -> Result<(), ContractErro
         format!("{} long", weights.len()),
         format!("{tokens} long, one a token"),
     )?;
-    require(
-        weights.iter().copied().all(is_measure),
-        "profile.calibration.weights",
-        "not all finite",
-        "finite and >= 0",
-    )?;
-    calibration
-        .patterns
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, entry)| pattern(index, entry, tokens))
+    require(weights.iter().copied().all(is_measure), "profile.calibration.weights", "not all finite", "finite and >= 0")?;
+    calibration.patterns.iter().enumerate().try_for_each(|(index, entry)| pattern(index, entry, tokens))
 }
 
 fn pattern(index: usize, pattern: &CountPattern, tokens: usize) -> Result<(), ContractError> {
     let field = format!("profile.calibration.patterns[{index}]");
     let counts = &pattern.counts;
-    require(
-        counts.is_sorted_by(|a, b| a.0 < b.0),
-        &field,
-        "unsorted",
-        "sorted by token, each once",
-    )?;
+    require(counts.is_sorted_by(|a, b| a.0 < b.0), &field, "unsorted", "sorted by token, each once")?;
     for &(token, count) in counts {
         require(
             is_window(&[START, token], tokens),
@@ -203,58 +131,24 @@ fn pattern(index: usize, pattern: &CountPattern, tokens: usize) -> Result<(), Co
             format!("a count of token {}", token.0),
             "of events in the vocabulary",
         )?;
-        require(
-            count > 0,
-            &field,
-            format!("0 for token {}", token.0),
-            "without what does not occur",
-        )?;
+        require(count > 0, &field, format!("0 for token {}", token.0), "without what does not occur")?;
     }
     Ok(())
 }
 
 fn training(training: &Training) -> Result<(), ContractError> {
-    for (field, width) in [
-        ("embedding", training.embedding),
-        ("hidden", training.hidden),
-        ("latent", training.latent),
-    ] {
-        require(
-            (1..=WIDTH_MAX).contains(&width),
-            &format!("training.{field}"),
-            width,
-            format!("1..={WIDTH_MAX}"),
-        )?;
+    for (field, width) in [("embedding", training.embedding), ("hidden", training.hidden), ("latent", training.latent)] {
+        require((1..=WIDTH_MAX).contains(&width), &format!("training.{field}"), width, format!("1..={WIDTH_MAX}"))?;
     }
-    require(
-        training.loss.iter().all(|loss| loss.is_finite()),
-        "training.loss",
-        "not all finite",
-        "finite",
-    )
+    require(training.loss.iter().all(|loss| loss.is_finite()), "training.loss", "not all finite", "finite")
 }
 
 fn golden(index: usize, golden: &Golden, tokens: usize) -> Result<(), ContractError> {
     let field = format!("golden[{index}]");
     let events = format!("a beginning token and events below {tokens}, at most {WINDOW_STEPS_MAX} in all");
-    require(
-        is_window(&golden.tokens, tokens),
-        &format!("{field}.tokens"),
-        format!("{:?}", golden.tokens),
-        events,
-    )?;
-    require(
-        is_measure(golden.score),
-        &format!("{field}.score"),
-        golden.score,
-        "finite and >= 0",
-    )?;
-    require(
-        is_measure(golden.distance),
-        &format!("{field}.distance"),
-        golden.distance,
-        "finite and >= 0",
-    )
+    require(is_window(&golden.tokens, tokens), &format!("{field}.tokens"), format!("{:?}", golden.tokens), events)?;
+    require(is_measure(golden.score), &format!("{field}.score"), golden.score, "finite and >= 0")?;
+    require(is_measure(golden.distance), &format!("{field}.distance"), golden.distance, "finite and >= 0")
 }
 
 fn is_measure(value: f32) -> bool {
@@ -265,11 +159,7 @@ fn require(holds: bool, field: &str, value: impl ToString, bound: impl ToString)
     if holds {
         return Ok(());
     }
-    Err(ContractError::Field {
-        field: field.to_owned(),
-        value: value.to_string(),
-        bound: bound.to_string(),
-    })
+    Err(ContractError::Field { field: field.to_owned(), value: value.to_string(), bound: bound.to_string() })
 }
 
 /// 0.00, 0.01, …, 1.00

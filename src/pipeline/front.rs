@@ -168,6 +168,11 @@ impl Front {
         }
     }
 
+    /// The stream has bytes that were not handled yet: it holds back what is younger than what it has given so far.
+    pub fn handle_behind(&mut self, stream: StreamId) {
+        self.merge.set_reading(stream.0 as usize, Reading::Behind);
+    }
+
     /// Everything that the stream has was handled; its writer goes on.
     pub fn handle_caught_up(&mut self, stream: StreamId, emit: Emit<'_>) {
         self.streams[stream.0 as usize].caught_up = true;

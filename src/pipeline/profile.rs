@@ -34,6 +34,27 @@ pub struct Profile {
     pub calibration: Calibration,
 }
 
+impl Profile {
+    /// A profile to which every event is unknown: for learning what there is.
+    #[must_use]
+    pub fn without_vocabulary(drain: DrainSettings) -> Self {
+        let calibration = Calibration {
+            sessions: 0,
+            quantiles: Vec::new(),
+            log_mean: 0.0,
+            log_sd: 0.0,
+            k: 0.0,
+            floor: 0.0,
+            ceiling: 0.0,
+            epsilon: 1e-3,
+            patterns: Vec::new(),
+            weights: Vec::new(),
+            distance_max: 0.0,
+        };
+        Self { name: String::new(), scope: Scope::Cluster, vocabulary: Vec::new(), drain, calibration }
+    }
+}
+
 /// Which logs a model's sessions are gathered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -65,7 +65,8 @@ fn what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun()
 
 #[track_caller]
 fn check_told_once(tail: &Tail) {
-    let told: Vec<_> = tail.notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).map(ToString::to_string).collect();
+    let told: Vec<_> =
+        tail.notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("ermission denied") && told[0].contains("group"), "{told:?}");
     assert_eq!(tail.follower.counters().errors, 1);
@@ -85,7 +86,14 @@ fn as_nobody(name: &str, test: impl FnOnce()) {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
     let program = directory.path().join("it");
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
-    let output = Command::new(&program).args(["--exact", name, "--nocapture"]).env("TMPDIR", directory.path()).current_dir("/").uid(NOBODY).gid(NOBODY).output().unwrap();
+    let output = Command::new(&program)
+        .args(["--exact", name, "--nocapture"])
+        .env("TMPDIR", directory.path())
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

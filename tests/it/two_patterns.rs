@@ -46,7 +46,8 @@ fn what_is_no_file_is_refused_once_and_never_opened() {
     tail.write("x.log", "1\n");
     tail.settle();
     tail.check("x.log", &["1"]);
-    let refused: Vec<_> = tail.notices.iter().filter(|notice| matches!(notice, Notice::Refused { reason: Refusal::NotRegular, .. })).collect();
+    let refused: Vec<_> =
+        tail.notices.iter().filter(|notice| matches!(notice, Notice::Refused { reason: Refusal::NotRegular, .. })).collect();
     assert_eq!(refused.len(), 3, "{refused:?}");
     assert_eq!(tail.follower.counters().refused_files, 3);
 }

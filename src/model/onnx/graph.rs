@@ -14,12 +14,7 @@ pub struct Graph {
 impl Graph {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
-        Self {
-            proto: GraphProto {
-                name: Some(name.to_owned()),
-                ..GraphProto::default()
-            },
-        }
+        Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
     }
 
     /// The finished graph.
@@ -82,11 +77,7 @@ impl Graph {
     }
 
     fn constant(&mut self, name: &str, data_type: DataType, dimensions: &[usize], bytes: Vec<u8>, element_bytes: usize) {
-        assert_eq!(
-            bytes.len(),
-            dimensions.iter().product::<usize>() * element_bytes,
-            "elements of {name} fill its shape"
-        );
+        assert_eq!(bytes.len(), dimensions.iter().product::<usize>() * element_bytes, "elements of {name} fill its shape");
         self.proto.initializer.push(TensorProto {
             dims: dimensions.iter().map(|&size| size as i64).collect(),
             data_type: Some(data_type as i32),
@@ -98,12 +89,7 @@ impl Graph {
 
 /// A setting that is an integer.
 pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        i: Some(value),
-        r#type: Some(ATTRIBUTE_INT),
-        ..AttributeProto::default()
-    }
+    AttributeProto { name: Some(name.to_owned()), i: Some(value), r#type: Some(ATTRIBUTE_INT), ..AttributeProto::default() }
 }
 
 /// A setting that is a list of integers.
@@ -132,22 +118,9 @@ pub fn to(data_type: DataType) -> Vec<AttributeProto> {
 }
 
 fn value_info(name: &str, data_type: DataType, dimensions: &[&str]) -> ValueInfoProto {
-    let dim = dimensions
-        .iter()
-        .map(|&name| DimensionProto {
-            dim_param: Some(name.to_owned()),
-        })
-        .collect();
-    let tensor = TensorTypeProto {
-        elem_type: Some(data_type as i32),
-        shape: Some(TensorShapeProto { dim }),
-    };
-    ValueInfoProto {
-        name: Some(name.to_owned()),
-        r#type: Some(TypeProto {
-            tensor_type: Some(tensor),
-        }),
-    }
+    let dim = dimensions.iter().map(|&name| DimensionProto { dim_param: Some(name.to_owned()) }).collect();
+    let tensor = TensorTypeProto { elem_type: Some(data_type as i32), shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 
 fn owned(names: &[&str]) -> Vec<String> {

@@ -53,10 +53,7 @@ mod tests {
 
     fn check(lengths: &[usize], tokens: usize, expected: &[usize]) {
         let windows: Vec<Vec<Token>> = lengths.iter().map(|&length| vec![Token(6); length]).collect();
-        let sizes: Vec<usize> = batches(windows.iter().map(Vec::as_slice).collect(), tokens)
-            .iter()
-            .map(Vec::len)
-            .collect();
+        let sizes: Vec<usize> = batches(windows.iter().map(Vec::as_slice).collect(), tokens).iter().map(Vec::len).collect();
         assert_eq!(sizes, expected);
     }
 }

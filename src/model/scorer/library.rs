@@ -64,9 +64,7 @@ pub fn load(configured: Option<&Path>) -> Result<&'static Library, LibraryError>
 }
 
 fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
-    let from_environment = std::env::var_os(VARIABLE)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let from_environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = from_environment {
         return named(VARIABLE, &path);
     }
@@ -80,11 +78,7 @@ fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
 /// Absolute, since `ort` takes a relative path from the executable and not from the working directory.
 fn named(setting: &'static str, path: &Path) -> Result<PathBuf, LibraryError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if absolute.exists() {
-        Ok(absolute)
-    } else {
-        Err(LibraryError::Missing { setting, path: absolute })
-    }
+    if absolute.exists() { Ok(absolute) } else { Err(LibraryError::Missing { setting, path: absolute }) }
 }
 
 fn open(path: PathBuf) -> Result<Library, LibraryError> {
@@ -93,24 +87,14 @@ fn open(path: PathBuf) -> Result<Library, LibraryError> {
     let environment = builder.with_name("hdfs-vigil").with_telemetry(false).build();
     let environment = environment.map_err(|error| refused(&path, error.to_string()))?;
     environment.set_log_level(LogLevel::Warning);
-    Ok(Library {
-        path,
-        build: ort::info(),
-        environment,
-    })
+    Ok(Library { path, build: ort::info(), environment })
 }
 
 fn refused(path: &Path, reason: String) -> LibraryError {
     if path == Path::new(FILE_NAME) {
-        return LibraryError::NotFound {
-            executable: executable(),
-            reason,
-        };
+        return LibraryError::NotFound { executable: executable(), reason };
     }
-    LibraryError::Unusable {
-        path: path.to_owned(),
-        reason,
-    }
+    LibraryError::Unusable { path: path.to_owned(), reason }
 }
 
 fn executable() -> PathBuf {

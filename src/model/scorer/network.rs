@@ -41,20 +41,13 @@ impl Network {
 
     /// What of the inputs and outputs is not as the contract wants it.
     pub fn signature_fault(&self) -> Option<String> {
-        let inputs = [
-            ("event_ids", TensorElementType::Int64, 2),
-            ("lengths", TensorElementType::Int64, 1),
-        ];
+        let inputs = [("event_ids", TensorElementType::Int64, 2), ("lengths", TensorElementType::Int64, 1)];
         let outputs = [
             ("score", TensorElementType::Float32, 1),
             ("token_error", TensorElementType::Float32, 2),
             ("distance", TensorElementType::Float32, 1),
         ];
-        let surplus = self
-            .session
-            .inputs()
-            .iter()
-            .find(|input| inputs.iter().all(|(name, ..)| *name != input.name()));
+        let surplus = self.session.inputs().iter().find(|input| inputs.iter().all(|(name, ..)| *name != input.name()));
         outlet_fault("input", self.session.inputs(), &inputs)
             .or_else(|| surplus.map(|input| format!("input {} is unknown, must be event_ids and lengths only", input.name())))
             .or_else(|| outlet_fault("output", self.session.outputs(), &outputs))
@@ -69,33 +62,24 @@ impl Network {
     /// When there is no window, one is empty, or one is longer than `steps`.
     pub fn run(&mut self, windows: &[&[Token]], steps: usize) -> Result<Vec<Score>, String> {
         assert!(!windows.is_empty(), "an empty batch crashes ONNX Runtime");
-        assert!(
-            windows.iter().all(|window| (1..=steps).contains(&window.len())),
-            "windows fit into the batch"
-        );
+        assert!(windows.iter().all(|window| (1..=steps).contains(&window.len())), "windows fit into the batch");
         let (ids, lengths) = (event_ids(windows, steps), lengths(windows));
         let describe = |error: ort::Error| error.to_string();
         let event_ids = TensorRef::from_array_view(([windows.len(), steps], ids.as_slice())).map_err(describe)?;
         let lengths = TensorRef::from_array_view(([windows.len()], lengths.as_slice())).map_err(describe)?;
-        let outputs = self
-            .session
-            .run(ort::inputs! { "event_ids" => event_ids, "lengths" => lengths })
-            .map_err(describe)?;
+        let outputs = self.session.run(ort::inputs! { "event_ids" => event_ids, "lengths" => lengths }).map_err(describe)?;
         scores(&outputs, windows, steps)
     }
 }
 
 fn outlet_fault(kind: &str, outlets: &[Outlet], wanted: &[(&str, TensorElementType, usize)]) -> Option<String> {
-    wanted.iter().find_map(
-        |(name, element, rank)| match outlets.iter().find(|outlet| outlet.name() == *name) {
-            None => Some(format!("{kind} {name} is missing")),
-            Some(outlet) if !is_tensor(outlet.dtype(), *element, *rank) => Some(format!(
-                "{kind} {name} is {}, must be a tensor of {element:?} with {rank} dimensions",
-                outlet.dtype()
-            )),
-            Some(_) => None,
-        },
-    )
+    wanted.iter().find_map(|(name, element, rank)| match outlets.iter().find(|outlet| outlet.name() == *name) {
+        None => Some(format!("{kind} {name} is missing")),
+        Some(outlet) if !is_tensor(outlet.dtype(), *element, *rank) => {
+            Some(format!("{kind} {name} is {}, must be a tensor of {element:?} with {rank} dimensions", outlet.dtype()))
+        }
+        Some(_) => None,
+    })
 }
 
 fn is_tensor(value: &ValueType, element: TensorElementType, rank: usize) -> bool {
@@ -105,12 +89,7 @@ fn is_tensor(value: &ValueType, element: TensorElementType, rank: usize) -> bool
 fn event_ids(windows: &[&[Token]], steps: usize) -> Vec<i64> {
     let padded = |window: &&[Token]| {
         let padding = std::iter::repeat_n(PAD, steps - window.len());
-        window
-            .iter()
-            .copied()
-            .chain(padding)
-            .map(|token| i64::from(token.0))
-            .collect::<Vec<_>>()
+        window.iter().copied().chain(padding).map(|token| i64::from(token.0)).collect::<Vec<_>>()
     };
     windows.iter().flat_map(padded).collect()
 }
@@ -134,9 +113,5 @@ fn scores(outputs: &SessionOutputs<'_>, windows: &[&[Token]], steps: usize) -> R
 fn floats<'o>(outputs: &'o SessionOutputs<'_>, name: &str, count: usize) -> Result<&'o [f32], String> {
     let value = outputs.get(name).ok_or_else(|| format!("output {name} is missing"))?;
     let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
-    if values.len() == count {
-        Ok(values)
-    } else {
-        Err(format!("output {name} has shape {shape}, must have {count} elements"))
-    }
+    if values.len() == count { Ok(values) } else { Err(format!("output {name} has shape {shape}, must have {count} elements")) }
 }

@@ -51,13 +51,8 @@ mod tests {
 
     #[test]
     fn holds_no_more_than_the_bound() {
-        for count in [
-            GENERATION_MAX - 1,
-            GENERATION_MAX,
-            GENERATION_MAX + 1,
-            REMEMBERED_WINDOWS_MAX,
-            3 * REMEMBERED_WINDOWS_MAX,
-        ] {
+        for count in [GENERATION_MAX - 1, GENERATION_MAX, GENERATION_MAX + 1, REMEMBERED_WINDOWS_MAX, 3 * REMEMBERED_WINDOWS_MAX]
+        {
             let remembered = filled(count);
             assert!(remembered.len() <= REMEMBERED_WINDOWS_MAX.min(count));
             assert!(remembered.len() >= GENERATION_MAX.min(count));
@@ -85,10 +80,6 @@ mod tests {
     }
 
     fn score(number: usize) -> Score {
-        Score {
-            score: number as f32,
-            distance: 0.0,
-            token_error: vec![],
-        }
+        Score { score: number as f32, distance: 0.0, token_error: vec![] }
     }
 }

@@ -18,18 +18,9 @@ impl Scorer {
     /// Tries odd windows, and whether padding and batch mates leave a score alone, bit for bit.
     pub fn try_out(&mut self) -> Vec<Trial> {
         let odd = self.odd_windows();
-        let mut trials: Vec<Trial> = odd
-            .iter()
-            .map(|(name, window)| Trial {
-                name,
-                fault: self.window_fault(window),
-            })
-            .collect();
+        let mut trials: Vec<Trial> = odd.iter().map(|(name, window)| Trial { name, fault: self.window_fault(window) }).collect();
         let windows: Vec<&[Token]> = odd.iter().map(|(_, window)| window.as_slice()).collect();
-        trials.push(Trial {
-            name: "a padded batch scores as its windows do alone",
-            fault: self.padding_fault(&windows),
-        });
+        trials.push(Trial { name: "a padded batch scores as its windows do alone", fault: self.padding_fault(&windows) });
         trials
     }
 
@@ -44,18 +35,12 @@ impl Scorer {
             ("finite on a window of two steps", with_begin(START, 2, &event)),
             ("finite on an episode resumed", with_begin(RESUMED, 9, &event)),
             ("finite on the longest window", with_begin(START, WINDOW_STEPS_MAX, &event)),
-            (
-                "finite on unknown events only",
-                with_begin(START, WINDOW_STEPS_MAX / 2, &|_| UNKNOWN),
-            ),
+            ("finite on unknown events only", with_begin(START, WINDOW_STEPS_MAX / 2, &|_| UNKNOWN)),
         ]
     }
 
     fn window_fault(&mut self, window: &[Token]) -> Option<String> {
-        self.infer_padded(&[window], window.len())
-            .remove(0)
-            .err()
-            .map(|error| error.to_string())
+        self.infer_padded(&[window], window.len()).remove(0).err().map(|error| error.to_string())
     }
 
     fn padding_fault(&mut self, windows: &[&[Token]]) -> Option<String> {

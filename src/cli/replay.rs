@@ -1,0 +1,354 @@
+//! `hdfs-vigil replay`: pushes logs through the very pipeline of the daemon at full speed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::daemon::engine::{Engine, Observer};
+use crate::daemon::{build, clock};
+use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
+use crate::learn::logs::pattern;
+use crate::model::scorer::Scorer;
+use crate::model::thread::Scored;
+use crate::pipeline::Pipeline;
+use crate::pipeline::event::parse;
+use crate::pipeline::session::Case;
+use crate::pipeline::verdict::{Alert, AlertType, Verdict};
+use crate::sink::document::Document;
+use crate::sink::terminal;
+
+/// Pushes logs through the pipeline of the daemon at full speed and tells what it would have told.
+///
+/// Takes files (with their rotated ones, plain or gzipped) and directories. Nothing is sent, and no state is kept.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Logs, or directories of logs
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Model to judge with, instead of the configured one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Configuration over the defaults; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// What is known of the blocks, `BlockId,Label` with Normal or Anomaly: prints precision, recall and F1
+    #[arg(long, value_name = "CSV")]
+    pub labels: Option<PathBuf>,
+    /// Write the alerts here, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Option<PathBuf>,
+    /// Take the end of the logs for silence: judge also what is not quiet yet
+    #[arg(long)]
+    pub flush: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Alerts printed in full; the others are counted
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub show: usize,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Lines read.
+    pub lines: u64,
+    /// Bytes read, decompressed.
+    pub bytes: u64,
+    /// Wall time, model loaded.
+    pub seconds: f64,
+    /// Lines a second.
+    pub lines_per_second: f64,
+    /// Episodes of blocks.
+    pub sessions: u64,
+    /// Templates found in the logs.
+    pub templates: u64,
+    /// Events: one per block that a line names.
+    pub events: u64,
+    /// Events that the model does not know.
+    pub unknown_events: u64,
+    /// Lines of no known layout.
+    pub unparsed_lines: u64,
+    /// Records that came too late to be put in order.
+    pub late_records: u64,
+    /// Alerts of all types.
+    pub alerts: u64,
+    /// Blocks that were firing at the end.
+    pub firing: u64,
+    /// Alerts that were taken back.
+    pub resolved: u64,
+    /// Most memory that the process ever held, bytes.
+    pub rss_peak_bytes: u64,
+    /// Held against labels.
+    #[serde(flatten)]
+    pub accuracy: Option<Accuracy>,
+}
+
+/// Blocks firing at the end held against their labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the usual words")]
+pub struct Accuracy {
+    pub true_positives: u64,
+    pub false_positives: u64,
+    pub false_negatives: u64,
+    pub true_negatives: u64,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the configuration, the model, a log or the labels cannot be read.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let config = Config::load(&args.config)?;
+    let labels = args.labels.as_deref().map(read_labels).transpose()?;
+    let mut replay = Replay::new(args, &config)?;
+    let begun = Instant::now();
+    replay.read_all(args, out)?;
+    let mut report = replay.report(begun.elapsed().as_secs_f64());
+    report.accuracy = labels.map(|labels| Accuracy::new(&labels, &replay.firing));
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        return Ok(());
+    }
+    replay.tell_rest(args, out)?;
+    print(&report, out).context("print the report")
+}
+
+struct Replay<'a> {
+    engine: Engine,
+    config: &'a Config,
+    firing: BTreeMap<String, u64>,
+    told: Told,
+    alerts: Option<BufWriter<File>>,
+    shown: usize,
+    bar: ProgressBar,
+}
+
+/// Counts while verdicts come in.
+#[derive(Default)]
+struct Told {
+    alerts: u64,
+    resolved: u64,
+}
+
+impl Observer for Told {
+    fn scored(&mut self, _: &Scored) {}
+    fn judged(&mut self, _: &Case, _: &Verdict) {}
+}
+
+impl<'a> Replay<'a> {
+    fn new(args: &Args, config: &'a Config) -> anyhow::Result<Self> {
+        let scorer = load_model(args, config)?;
+        let pipeline = Pipeline::new(build::pipeline_settings(config), scorer.contract().profile.clone());
+        let pipeline = pipeline.map_err(|mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have"))?;
+        let settings = Settings {
+            patterns: args.paths.iter().map(|path| pattern(path)).collect(),
+            exclude: Vec::new(),
+            start_at: StartAt::Beginning,
+            mode: Mode::Once,
+        };
+        check_paths(&args.paths)?;
+        let follower = Follower::new(&settings, Saved::default(), Box::new(|line| Some(parse::parse(line)?.time)))?;
+        let alerts = args.alerts.as_ref().map(|path| File::create(path).with_context(|| format!("write {}", path.display())));
+        Ok(Self {
+            engine: Engine::new(follower, pipeline, scorer, Mode::Once)?,
+            config,
+            firing: BTreeMap::new(),
+            told: Told::default(),
+            alerts: alerts.transpose()?.map(BufWriter::new),
+            shown: 0,
+            bar: progress_bar(args),
+        })
+    }
+
+    fn read_all(&mut self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+        loop {
+            let notices = self.engine.scan(clock::now(), true);
+            if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. } | Notice::Refused { .. })) {
+                bail!("{trouble}");
+            }
+            self.bar.set_length(self.engine.follower.streams().map(|stream| stream.lag_bytes).sum::<u64>() + self.bar.position());
+            if !self.engine.has_unread() {
+                break;
+            }
+            while self.engine.has_unread() {
+                let full = !self.engine.read(clock::now());
+                self.engine.exchange(full, &mut self.told)?;
+                self.tell(args, out)?;
+                self.bar.set_position(self.engine.follower.counters().bytes);
+            }
+        }
+        if args.flush {
+            self.engine.pipeline.flush();
+        }
+        while self.engine.is_scoring() {
+            self.engine.exchange(true, &mut self.told)?;
+            self.tell(args, out)?;
+        }
+        self.bar.finish_and_clear();
+        self.alerts.as_mut().map_or(Ok(()), Write::flush).context("write the alerts")
+    }
+
+    fn tell(&mut self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+        while let Some(alert) = self.engine.pipeline.poll_alert() {
+            self.count(&alert);
+            let show = !args.json && self.shown < args.show;
+            if !show && self.alerts.is_none() {
+                continue;
+            }
+            let document = self.document(&alert);
+            if let Some(file) = &mut self.alerts {
+                writeln!(file, "{}", document.to_json()).context("write the alerts")?;
+            }
+            if show {
+                self.shown += 1;
+                let text = terminal::render(&document, std::io::stdout().is_terminal());
+                self.bar.suspend(|| writeln!(out, "{text}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn document(&self, alert: &Alert) -> Document {
+        let lines = self.engine.follower.rereader(alert.positions.iter().copied());
+        Document::new(alert, &lines, &self.config.ingest.timezone)
+    }
+
+    fn count(&mut self, alert: &Alert) {
+        self.told.alerts += 1;
+        let firing = self.firing.entry(alert.block.to_string()).or_default();
+        match alert.alert_type {
+            AlertType::Firing => *firing += 1,
+            AlertType::Resolved => {
+                *firing = firing.saturating_sub(1);
+                self.told.resolved += 1;
+            }
+        }
+    }
+
+    fn tell_rest(&self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+        let more = self.told.alerts - self.shown as u64;
+        if more > 0 {
+            let how = if args.alerts.is_some() { "all are in the file" } else { "--alerts FILE keeps all, --show N prints more" };
+            writeln!(out, "{more} more alerts; {how}\n")?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, seconds: f64) -> Report {
+        let stats = self.engine.pipeline.stats();
+        Report {
+            lines: stats.lines,
+            bytes: stats.bytes,
+            seconds,
+            lines_per_second: stats.lines as f64 / seconds.max(1e-9),
+            sessions: stats.sessions_started + stats.sessions_joined + stats.sessions_resumed,
+            templates: stats.templates,
+            events: stats.events,
+            unknown_events: stats.unknown_events,
+            unparsed_lines: stats.unparsed_lines,
+            late_records: stats.late_records,
+            alerts: self.told.alerts,
+            firing: self.firing.values().filter(|count| **count > 0).count() as u64,
+            resolved: self.told.resolved,
+            rss_peak_bytes: rss_peak_bytes(),
+            accuracy: None,
+        }
+    }
+}
+
+impl Accuracy {
+    fn new(labels: &BTreeMap<String, bool>, firing: &BTreeMap<String, u64>) -> Self {
+        let mut accuracy = Self::default();
+        for (block, anomalous) in labels {
+            let fires = firing.get(block).is_some_and(|count| *count > 0);
+            *match (fires, anomalous) {
+                (true, true) => &mut accuracy.true_positives,
+                (true, false) => &mut accuracy.false_positives,
+                (false, true) => &mut accuracy.false_negatives,
+                (false, false) => &mut accuracy.true_negatives,
+            } += 1;
+        }
+        let share = |part: u64, rest: u64| if part == 0 { 0.0 } else { part as f64 / (part + rest) as f64 };
+        accuracy.precision = share(accuracy.true_positives, accuracy.false_positives);
+        accuracy.recall = share(accuracy.true_positives, accuracy.false_negatives);
+        let sum = accuracy.precision + accuracy.recall;
+        accuracy.f1 = if sum == 0.0 { 0.0 } else { 2.0 * accuracy.precision * accuracy.recall / sum };
+        accuracy
+    }
+}
+
+fn load_model(args: &Args, config: &Config) -> anyhow::Result<Scorer> {
+    build::load_runtime(config)?;
+    Ok(Scorer::load(args.model.as_ref().unwrap_or(&config.model.path))?)
+}
+
+/// Anomalous or not, by block.
+fn read_labels(path: &Path) -> anyhow::Result<BTreeMap<String, bool>> {
+    let file = File::open(path).with_context(|| format!("read {}", path.display()))?;
+    let mut labels = BTreeMap::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.with_context(|| format!("read {}", path.display()))?;
+        let Some((block, label)) = line.trim_end().split_once(',') else {
+            bail!("{}:{}: {line:?} is not BlockId,Label", path.display(), number + 1)
+        };
+        match label {
+            "Normal" | "Anomaly" => labels.insert(block.to_owned(), label == "Anomaly"),
+            "Label" if number == 0 => None,
+            _ => bail!("{}:{}: label is {label:?}, must be Normal or Anomaly", path.display(), number + 1),
+        };
+    }
+    Ok(labels)
+}
+
+fn check_paths(paths: &[PathBuf]) -> anyhow::Result<()> {
+    for path in paths {
+        let metadata = fs::metadata(path).with_context(|| format!("read {}; name a log, or a directory of logs", path.display()))?;
+        if metadata.is_dir() {
+            fs::read_dir(path).with_context(|| format!("list {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn progress_bar(args: &Args) -> ProgressBar {
+    if args.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = "{bar:30} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+    ProgressBar::new(0).with_style(ProgressStyle::with_template(style).expect("the template is well-formed"))
+}
+
+fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
+    let Report { lines, bytes, seconds, lines_per_second, sessions, templates, events, unknown_events, .. } = report;
+    writeln!(out, "{lines} lines, {bytes} bytes in {seconds:.2} s ({lines_per_second:.0} lines a second)")?;
+    let unknown = 100.0 * *unknown_events as f64 / (*events).max(1) as f64;
+    writeln!(out, "{events} events of {sessions} sessions, {templates} templates, {unknown:.2} % of the events unknown to the model")?;
+    let Report { unparsed_lines, late_records, alerts, firing, resolved, rss_peak_bytes, .. } = report;
+    writeln!(out, "{unparsed_lines} lines without a header, {late_records} records too late to be put in order")?;
+    writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back")?;
+    writeln!(out, "peak memory {:.0} MB", *rss_peak_bytes as f64 / 1e6)?;
+    let Some(accuracy) = report.accuracy else { return Ok(()) };
+    let Accuracy { true_positives, false_positives, false_negatives, true_negatives, precision, recall, f1 } = accuracy;
+    writeln!(out, "precision {precision:.4}  recall {recall:.4}  F1 {f1:.4}")?;
+    writeln!(out, "of the labelled blocks, {true_positives} anomalous ones fire and {false_negatives} do not;")?;
+    writeln!(out, "{false_positives} normal ones fire and {true_negatives} do not")
+}
+
+/// `VmHWM` of this process; 0 where the system does not tell.
+fn rss_peak_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}

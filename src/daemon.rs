@@ -1,0 +1,4 @@
+//! The daemon: one loop that waits, handles and routes.
+
+pub mod clock;
+pub mod engine;

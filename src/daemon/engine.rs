@@ -1,0 +1,177 @@
+//! Moves bytes from the follower through the pipeline, and windows to the scorer and back. The daemon, `replay` and the page that
+//! replays an uploaded log drive the same engine.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use thiserror::Error;
+
+use crate::ingest::{Follower, Mode, Notice};
+use crate::limits::CHUNK_BYTES_MAX;
+use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
+use crate::pipeline::Pipeline;
+use crate::pipeline::event::{Chunk, StreamId, WallTime};
+use crate::pipeline::session::Case;
+use crate::pipeline::verdict::Verdict;
+
+/// The follower, the pipeline and the scorer, driven by one thread.
+pub struct Engine {
+    /// Where bytes come from.
+    pub follower: Follower,
+    /// What becomes of them.
+    pub pipeline: Pipeline,
+    scorer: ScorerThread,
+    mode: Mode,
+    known: BTreeSet<StreamId>,
+    unread: BTreeSet<StreamId>,
+    /// Batches with the scorer.
+    batches_out: usize,
+    buffer: Vec<u8>,
+}
+
+/// Is told what the scorer did and what came of it.
+pub trait Observer {
+    /// A batch came back.
+    fn scored(&mut self, scored: &Scored);
+    /// A case was decided.
+    fn judged(&mut self, case: &Case, verdict: &Verdict);
+}
+
+/// The scorer's thread has ended, which only a panic in the runtime can do.
+#[derive(Debug, Error)]
+#[error("the scorer has ended unexpectedly; see the messages before this one, and report it")]
+pub struct ScorerEnded;
+
+impl Engine {
+    /// An engine over these parts. `mode` is the follower's.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(follower: Follower, pipeline: Pipeline, scorer: crate::model::scorer::Scorer, mode: Mode) -> io::Result<Self> {
+        Ok(Self {
+            follower,
+            pipeline,
+            scorer: ScorerThread::spawn(scorer)?,
+            mode,
+            known: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            batches_out: 0,
+            buffer: Vec::with_capacity(CHUNK_BYTES_MAX),
+        })
+    }
+
+    /// Looks for new, renamed and grown files. `first` says that this is the first scan ever: logs that are there already are joined
+    /// midway, those that appear later are seen from their beginning.
+    pub fn scan(&mut self, now: WallTime, first: bool) -> Vec<Notice> {
+        let notices = self.follower.scan(now);
+        let fresh = self.follower.streams().filter(|status| !self.known.contains(&status.id));
+        let fresh: Vec<(StreamId, String)> = fresh.map(|status| (status.id, status.name.display().to_string())).collect();
+        for (stream, name) in fresh {
+            self.pipeline.open_stream(stream, &name, first);
+            self.known.insert(stream);
+            self.unread.insert(stream);
+        }
+        self.note_unread();
+        notices
+    }
+
+    /// Reads one chunk of the log that is furthest behind in log time. False when nothing is unread, or the pipeline is full.
+    pub fn read(&mut self, now: WallTime) -> bool {
+        if self.pipeline.is_full() {
+            return false;
+        }
+        let behind = self.unread.iter().min_by_key(|stream| (self.pipeline.stream_time(**stream), **stream));
+        let Some(stream) = behind.copied() else { return false };
+        match self.follower.read(stream, &mut self.buffer) {
+            Some(read) => {
+                let bytes = &self.buffer[..read.bytes];
+                self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
+                if read.end_of_source {
+                    self.pipeline.handle_end_of_source(stream);
+                }
+                if !self.follower.ready().any(|ready| ready == stream) {
+                    self.finish(stream);
+                }
+            }
+            None => self.finish(stream),
+        }
+        true
+    }
+
+    /// Whether something is unread, as far as the last scan could tell.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Gives the scorer what it can take, and applies what it has done. With `wait`, waits for one batch if any is out.
+    ///
+    /// # Errors
+    /// When the scorer has ended.
+    pub fn exchange(&mut self, wait: bool, observer: &mut impl Observer) -> Result<(), ScorerEnded> {
+        self.send_batches()?;
+        if wait && self.batches_out > 0 {
+            let scored = self.scorer.receive().ok_or(ScorerEnded)?;
+            self.apply(scored, observer);
+        }
+        while let Ok(scored) = self.scorer.receiver().try_recv() {
+            self.apply(scored, observer);
+        }
+        self.send_batches()
+    }
+
+    /// Whether windows are with the scorer or wait for it.
+    #[must_use]
+    pub fn is_scoring(&self) -> bool {
+        self.batches_out > 0 || self.pipeline.has_windows()
+    }
+
+    /// Where scored batches come in: something to wait for.
+    #[must_use]
+    pub fn scored(&self) -> &crossbeam_channel::Receiver<Scored> {
+        self.scorer.receiver()
+    }
+
+    /// Applies a batch that was taken from [`Engine::scored`].
+    pub fn apply(&mut self, scored: Scored, observer: &mut impl Observer) {
+        self.batches_out -= 1;
+        observer.scored(&scored);
+        self.pipeline.handle_scores(scored.scores.into_iter().map(Result::ok), |case, verdict| observer.judged(case, verdict));
+    }
+
+    fn send_batches(&mut self) -> Result<(), ScorerEnded> {
+        while self.batches_out < BATCHES_OUT_MAX
+            && let Some(windows) = self.pipeline.poll_batch()
+        {
+            match self.scorer.send(Batch { windows }) {
+                Ok(()) => self.batches_out += 1,
+                Err(SendError::Ended(_)) => return Err(ScorerEnded),
+                Err(SendError::Full(_)) => unreachable!("fewer batches are out than the scorer takes"),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_unread(&mut self) {
+        let ready: BTreeSet<StreamId> = self.follower.ready().collect();
+        for stream in self.unread.difference(&ready).copied().collect::<Vec<_>>() {
+            self.finish(stream);
+        }
+        for stream in ready.difference(&self.unread).copied().collect::<Vec<_>>() {
+            self.pipeline.handle_behind(stream);
+        }
+        self.unread = ready;
+    }
+
+    fn finish(&mut self, stream: StreamId) {
+        self.unread.remove(&stream);
+        match self.mode {
+            Mode::Follow => self.pipeline.handle_caught_up(stream),
+            Mode::Once => self.pipeline.close_stream(stream),
+        }
+    }
+}
+
+/// One at work and one waiting: enough to keep the scorer busy, few enough to be drained quickly.
+const BATCHES_OUT_MAX: usize = 2;
+const _: () = assert!(BATCHES_OUT_MAX <= crate::limits::SCORER_BATCHES_MAX);

@@ -1,0 +1,199 @@
+//! Gathers stories from raw logs with the stages of the pipeline that detection uses too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::daemon::clock;
+use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
+use crate::learn::corpus::{Corpus, CorpusError, Story};
+use crate::limits::{CORPUS_EVENTS_MAX, MERGE_BYTES_DEFAULT};
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, SourceId, StreamId, TemplateId, parse};
+use crate::pipeline::front::{self, Front};
+use crate::pipeline::profile::{DrainSettings, Profile, Scope};
+
+/// Stories of all blocks in these logs: files with their rotated ones, plain or gzipped, or directories of them.
+///
+/// Blocks that come up after [`CORPUS_EVENTS_MAX`] events are passed over. A story is taken to be seen from its start when it begins
+/// with an event that stands at the start of most stories it is part of: the logs of a running cluster are full of blocks that are
+/// older than the logs.
+///
+/// # Errors
+/// When a path cannot be read, or no line names a block.
+pub fn gather(paths: &[PathBuf], quiet_millis: i64, drain: &DrainSettings) -> Result<Corpus, CorpusError> {
+    let mut gatherer = Gatherer::new(paths, drain)?;
+    gatherer.read_all()?;
+    gatherer.into_corpus(quiet_millis)
+}
+
+struct Gatherer {
+    follower: Follower,
+    front: Front,
+    drain: DrainSettings,
+    unread: BTreeSet<StreamId>,
+    hashes: BTreeMap<SourceId, Sha256>,
+    blocks: HashMap<BlockId, usize>,
+    stories: Vec<Gathered>,
+    events: usize,
+}
+
+#[derive(Default)]
+struct Gathered {
+    events: Vec<TemplateId>,
+    times: Vec<LogTime>,
+    joined_midway: bool,
+}
+
+impl Gatherer {
+    fn new(paths: &[PathBuf], drain: &DrainSettings) -> Result<Self, CorpusError> {
+        let profile = Profile::without_vocabulary(drain.clone());
+        let front = Front::new(front_settings(), &profile).map_err(|mask| CorpusError::Mask { mask })?;
+        let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|line| Some(parse::parse(line)?.time)));
+        Ok(Self {
+            follower: follower.map_err(|error| CorpusError::Pattern { error })?,
+            front,
+            drain: drain.clone(),
+            unread: BTreeSet::new(),
+            hashes: BTreeMap::new(),
+            blocks: HashMap::new(),
+            stories: Vec::new(),
+            events: 0,
+        })
+    }
+
+    fn read_all(&mut self) -> Result<(), CorpusError> {
+        loop {
+            let notices = self.follower.scan(clock::now());
+            if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. })) {
+                return Err(CorpusError::Log { what: trouble.to_string() });
+            }
+            self.unread = self.follower.ready().collect();
+            if self.unread.is_empty() {
+                return Ok(());
+            }
+            self.open_streams();
+            self.read_unread();
+        }
+    }
+
+    fn open_streams(&mut self) {
+        let streams = self.follower.streams().map(|status| (status.id, status.name.display().to_string()));
+        for (stream, name) in streams.collect::<Vec<_>>() {
+            self.front.open_stream(stream, &name, true);
+        }
+        for status in self.follower.streams().filter(|status| !self.unread.contains(&status.id)) {
+            self.front.close_stream(status.id, &mut |_, _| {});
+        }
+    }
+
+    fn read_unread(&mut self) {
+        let mut buffer = Vec::new();
+        while let Some(stream) = self.unread.iter().min_by_key(|stream| (self.front.stream_time(**stream), **stream)).copied() {
+            let Self { follower, front, blocks, stories, events, hashes, .. } = self;
+            let mut emit = |event: Event, joined: bool| add(blocks, stories, events, &event, joined);
+            if let Some(read) = follower.read(stream, &mut buffer) {
+                let bytes = &buffer[..read.bytes];
+                hashes.entry(read.source).or_default().update(bytes);
+                front.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, clock::now(), &mut emit);
+                if read.end_of_source {
+                    front.handle_end_of_source(stream, &mut emit);
+                }
+            }
+            if !follower.ready().any(|ready| ready == stream) {
+                self.unread.remove(&stream);
+                front.close_stream(stream, &mut emit);
+            }
+        }
+    }
+
+    fn into_corpus(self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
+        let end = self.front.newest().ok_or(CorpusError::NoBlocks)?;
+        let mut indices = BTreeMap::new();
+        for template in self.stories.iter().flat_map(|story| &story.events) {
+            let next = indices.len() as u32;
+            indices.entry(*template).or_insert(next);
+        }
+        if indices.is_empty() {
+            return Err(CorpusError::NoBlocks);
+        }
+        let mut texts = vec![String::new(); indices.len()];
+        for (template, index) in &indices {
+            texts[*index as usize] = self.front.template_text(*template).unwrap_or_else(|| format!("(dropped template {index})"));
+        }
+        let openers = openers(&self.stories);
+        let inputs = self.hashes.into_iter().map(|(source, hash)| (file_name(&self.follower, source), hex(&hash.finalize())));
+        let inputs = inputs.collect();
+        let stories = self.stories.into_iter().map(|story| Story {
+            joined_midway: story.joined_midway || !story.events.first().is_some_and(|first| openers.contains(first)),
+            cut_short: story.times.last().is_some_and(|last| last.plus_millis(quiet_millis) > end),
+            events: story.events.iter().map(|template| indices[template]).collect(),
+            times: Some(story.times),
+        });
+        Ok(Corpus { texts, stories: stories.collect(), inputs, drain: self.drain, scope: Scope::Cluster })
+    }
+}
+
+fn add(blocks: &mut HashMap<BlockId, usize>, stories: &mut Vec<Gathered>, events: &mut usize, event: &Event, joined: bool) {
+    let index = match blocks.get(&event.block) {
+        Some(index) => *index,
+        None if *events >= CORPUS_EVENTS_MAX => return,
+        None => {
+            stories.push(Gathered { joined_midway: joined, ..Gathered::default() });
+            blocks.insert(event.block, stories.len() - 1);
+            stories.len() - 1
+        }
+    };
+    let story = &mut stories[index];
+    if story.events.len() < STORY_EVENTS_MAX {
+        story.events.push(event.template);
+        story.times.push(event.time);
+        *events += 1;
+    }
+}
+
+/// Templates that stand among the first events of most stories they are part of.
+fn openers(stories: &[Gathered]) -> BTreeSet<TemplateId> {
+    let mut counts: BTreeMap<TemplateId, (u64, u64)> = BTreeMap::new();
+    for story in stories.iter().filter(|story| !story.joined_midway) {
+        let seen: BTreeSet<TemplateId> = story.events.iter().copied().collect();
+        let early: BTreeSet<TemplateId> = story.events.iter().take(OPENING_EVENTS).copied().collect();
+        for template in seen {
+            let (stories, openings) = counts.entry(template).or_default();
+            *stories += 1;
+            *openings += u64::from(early.contains(&template));
+        }
+    }
+    let most = counts.into_iter().filter(|(_, (stories, openings))| *openings as f64 >= OPENING_SHARE * *stories as f64);
+    most.map(|(template, _)| template).collect()
+}
+
+fn settings(paths: &[PathBuf]) -> Settings {
+    let patterns = paths.iter().map(|path| pattern(path)).collect();
+    Settings { patterns, exclude: Vec::new(), start_at: StartAt::Beginning, mode: Mode::Once }
+}
+
+/// A path as a pattern that matches just itself.
+pub fn pattern(path: &Path) -> String {
+    glob::Pattern::escape(&path.to_string_lossy())
+}
+
+fn front_settings() -> front::Settings {
+    front::Settings { merge_delay_millis: 2000, merge_bytes_max: MERGE_BYTES_DEFAULT, join_grace_millis: 300_000, pool: None }
+}
+
+fn file_name(follower: &Follower, source: SourceId) -> String {
+    let name = follower.source(source).and_then(|info| Some(info.path.file_name()?.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| format!("source {}", source.0))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Events of one story that are kept: a block that is read all day needs no more to be known as such.
+const STORY_EVENTS_MAX: usize = 4096;
+/// An event opens stories when it is among the first so many events of most stories it is part of. In HDFS_v1 a story opens with the
+/// allocation and three receipts, in any order.
+const OPENING_EVENTS: usize = 4;
+const OPENING_SHARE: f64 = 0.8;
