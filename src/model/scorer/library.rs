@@ -1,9 +1,10 @@
 //! Finds ONNX Runtime on this machine and loads it, once for the life of the process.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use ort::environment::Environment;
+use ort::environment::{Environment, EnvironmentBuilder};
 use ort::logging::LogLevel;
 use thiserror::Error;
 
@@ -52,7 +53,7 @@ pub enum LibraryError {
 /// named one does the search go on.
 ///
 /// # Errors
-/// When there is none that can be used. A later call tries again.
+/// When there is none that can be used. A later call tries again, except after a library whose interface was wrong: it stays loaded.
 pub fn load(configured: Option<&Path>) -> Result<&'static Library, LibraryError> {
     // Held while loading, so that two threads do not make two environments, which ONNX Runtime refuses.
     let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,15 +90,23 @@ fn named(setting: &'static str, path: &Path) -> Result<PathBuf, LibraryError> {
 
 fn open(path: PathBuf) -> Result<Library, LibraryError> {
     let builder = ort::init_from(&path).map_err(|error| refused(&path, error.to_string()))?;
+    // `ort` panics when a library of a fitting version does not offer the interface that it asks for.
+    match catch_unwind(AssertUnwindSafe(|| environment(builder))) {
+        Ok(Ok((environment, build))) => Ok(Library {
+            path,
+            build,
+            environment,
+        }),
+        Ok(Err(error)) => Err(refused(&path, error.to_string())),
+        Err(_) => Err(refused(&path, "it does not offer version 17 of the interface".to_owned())),
+    }
+}
+
+fn environment(builder: EnvironmentBuilder) -> ort::Result<(Environment, &'static str)> {
     // Microsoft's builds from 1.29 on send usage data unless told not to.
-    let environment = builder.with_name("hdfs-vigil").with_telemetry(false).build();
-    let environment = environment.map_err(|error| refused(&path, error.to_string()))?;
+    let environment = builder.with_name("hdfs-vigil").with_telemetry(false).build()?;
     environment.set_log_level(LogLevel::Warning);
-    Ok(Library {
-        path,
-        build: ort::info(),
-        environment,
-    })
+    Ok((environment, ort::info()))
 }
 
 fn refused(path: &Path, reason: String) -> LibraryError {
