@@ -7,5 +7,6 @@ mod model_file;
 mod model_library;
 mod model_loading;
 mod model_scores;
+mod onnxruntime_script;
 mod scorer_thread;
 mod synthetic_model;

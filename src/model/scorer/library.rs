@@ -72,7 +72,7 @@ fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
         return named(VARIABLE, &path);
     }
     if let Some(path) = configured {
-        return named("model.onnxruntime", path);
+        return named("the configuration", path);
     }
     let beside = executable().with_file_name(FILE_NAME);
     Ok(if beside.exists() { beside } else { PathBuf::from(FILE_NAME) })
