@@ -1,9 +1,11 @@
 //! Finds ONNX Runtime on this machine and loads it, once for the life of the process.
 
+use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use ort::LoadDynamicError;
 use ort::environment::{Environment, EnvironmentBuilder};
 use ort::logging::LogLevel;
 use thiserror::Error;
@@ -89,7 +91,7 @@ fn named(setting: &'static str, path: &Path) -> Result<PathBuf, LibraryError> {
 }
 
 fn open(path: PathBuf) -> Result<Library, LibraryError> {
-    let builder = ort::init_from(&path).map_err(|error| refused(&path, error.to_string()))?;
+    let builder = ort::init_from(&path).map_err(|error| refused(&path, reason(&error)))?;
     // `ort` panics when a library of a fitting version does not offer the interface that it asks for.
     match catch_unwind(AssertUnwindSafe(|| environment(builder))) {
         Ok(Ok((environment, build))) => Ok(Library {
@@ -120,6 +122,14 @@ fn refused(path: &Path, reason: String) -> LibraryError {
         path: path.to_owned(),
         reason,
     }
+}
+
+/// What the system's loader says is one level below the message.
+fn reason(error: &LoadDynamicError) -> String {
+    if let LoadDynamicError::Dlopen { error, path: _ } = error {
+        return error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    }
+    error.to_string()
 }
 
 fn executable() -> PathBuf {
