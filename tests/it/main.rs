@@ -14,3 +14,15 @@ mod symlink;
 mod tail;
 mod truncation;
 mod two_patterns;
+//! The crate from outside: real files, the real library, one file per hazard.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
+
+mod model_command;
+mod model_file;
+mod model_library;
+mod model_loading;
+mod model_scores;
+mod onnxruntime_script;
+mod scorer_thread;
+mod synthetic_model;
