@@ -405,10 +405,10 @@ impl Webhook {
 }
 
 fn text(value: &Value) -> Result<String, String> {
-    match &value.kind {
-        ValueKind::String(text) => Ok(text.clone()),
-        _ => Err("a text in quotes".to_owned()),
-    }
+    let ValueKind::String(text) = &value.kind else {
+        return Err("a text in quotes".to_owned());
+    };
+    Ok(text.clone())
 }
 
 fn optional<T>(parse: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) -> Result<Option<T>, String> {
@@ -508,16 +508,17 @@ fn whole_in(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Result<u32, String
 
 /// A list, or the comma-separated text that an environment variable holds.
 fn list(value: &Value) -> Option<Vec<String>> {
-    match &value.kind {
-        ValueKind::Array(items) => items.iter().map(|item| text(item).ok()).collect(),
-        ValueKind::String(text) => Some(
-            text.split(',')
-                .map(|item| item.trim().to_owned())
-                .filter(|item| !item.is_empty())
-                .collect(),
-        ),
-        _ => None,
+    if let ValueKind::Array(items) = &value.kind {
+        return items.iter().map(|item| text(item).ok()).collect();
     }
+    let items = text(value).ok()?;
+    Some(
+        items
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect(),
+    )
 }
 
 fn paths(value: &Value) -> Result<Vec<String>, String> {

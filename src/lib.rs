@@ -4,3 +4,4 @@ pub mod config;
 pub mod limits;
 pub mod model;
 pub mod pipeline;
+pub mod sink;
