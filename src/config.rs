@@ -233,10 +233,7 @@ impl Config {
     /// # Errors
     /// Every mistake at once, each with its file or variable, key, value, bound and remedy.
     pub fn load(files: &[PathBuf]) -> Result<Self, Mistakes> {
-        Self::check(&Layers::read(
-            files,
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        )?)
+        Self::check(&Layers::read(files, environment())?)
     }
 
     /// Checks what `layers` say. Reads the webhook's secret file, and nothing else.
@@ -275,20 +272,34 @@ impl Config {
     }
 }
 
-/// What `hdfs-vigil check-config --print` shows: all layers as TOML, without what may hold a credential.
+/// All layers as TOML, without what may hold a credential.
 #[must_use]
 pub fn effective(layers: &Layers) -> String {
-    layers.to_toml(|key, value| {
-        let url = value
-            .clone()
-            .into_string()
-            .ok()
-            .filter(|url| key == "webhook.url" && !url.is_empty())?;
-        Some(reqwest::Url::parse(&url).map_or_else(
-            |_| "hidden".to_owned(),
-            |url| format!("{}/hidden", url.origin().ascii_serialization()),
-        ))
-    })
+    layers.to_toml(hide_credentials)
+}
+
+/// What differs from the manual, one `key = value (from where)` each, without what may hold a credential.
+#[must_use]
+pub fn changed(layers: &Layers) -> Vec<String> {
+    layers
+        .changed(hide_credentials)
+        .into_iter()
+        .map(|(key, value, place)| format!("{key} = {value} ({place})"))
+        .collect()
+}
+
+/// What to print in place of a value that may hold a credential: addresses of webhooks often do, in their path.
+fn hide_credentials(key: &str, value: &Value) -> Option<String> {
+    let url = text(value).ok().filter(|url| key == "webhook.url" && !url.is_empty())?;
+    Some(reqwest::Url::parse(&url).map_or_else(
+        |_| "hidden".to_owned(),
+        |url| format!("{}/hidden", url.origin().ascii_serialization()),
+    ))
+}
+
+/// The variables of this process that are text.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 impl Ingest {

@@ -19,8 +19,8 @@ use crate::sink::webhook::Attempt;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    counters: Vec<(IntCounter, fn(&Stats) -> u64)>,
-    gauges: Vec<(Gauge, fn(&Stats) -> f64)>,
+    counters: Vec<(IntCounter, Read<u64>)>,
+    gauges: Vec<(Gauge, Read<f64>)>,
     model: IntGaugeVec,
     mode: IntGaugeVec,
     process: Process,
@@ -330,10 +330,11 @@ const PREFIX: &str = "hdfs_vigil_";
 /// `USER_HZ`, which is 100 on every architecture that Rust's Linux targets know.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-type Read<T> = (&'static str, &'static str, fn(&Stats) -> T);
+/// How a value is read out of the stats.
+type Read<T> = fn(&Stats) -> T;
 
 /// Counters of [`Stats`]: name, meaning, field.
-const COUNTERS: &[Read<u64>] = &[
+const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("bytes_total", "Bytes taken in, newlines included.", |s| s.bytes),
     ("lines_total", "Lines taken in, continuation lines included.", |s| s.lines),
     ("records_total", "Header lines with what belongs to them.", |s| s.records),
@@ -420,7 +421,7 @@ const COUNTERS: &[Read<u64>] = &[
 ];
 
 /// Gauges of [`Stats`]: name, meaning, field.
-const GAUGES: &[Read<f64>] = &[
+const GAUGES: &[(&str, &str, Read<f64>)] = &[
     ("templates", "Templates known now.", |s| s.templates as f64),
     ("sessions_open", "Sessions open now.", |s| s.sessions_open as f64),
     ("session_bytes", "Bytes held by open sessions.", |s| s.session_bytes as f64),

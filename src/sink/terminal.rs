@@ -150,7 +150,7 @@ fn write_gap(text: &mut String, left_out: u32) -> fmt::Result {
 }
 
 fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Result {
-    writeln!(text, "  {}", paint.faint(&format!("{}:{}", line.path, line.offset)))?;
+    writeln!(text, "  {}", paint.faint(format_args!("{}:{}", line.path, line.offset)))?;
     match (&line.text, &line.reason) {
         (Some(record), _) => writeln!(text, "    {}", indented(record)),
         (None, reason) => writeln!(text, "    (gone: {})", reason.as_deref().unwrap_or("no reason known")),

@@ -244,11 +244,12 @@ impl Worker {
             let attempt = self.send(&pending.parcel).await;
             pending.attempts += 1;
             self.metrics.count_attempt(attempt);
-            match attempt {
-                Attempt::Delivered => self.settle(&pending, true).await,
-                Attempt::Gone => return self.disable(),
-                _ if pending.attempts >= self.config.attempts_max => self.settle(&pending, false).await,
-                _ => self.postpone(pending, attempt),
+            if attempt == Attempt::Gone {
+                return self.disable();
+            } else if attempt == Attempt::Delivered || pending.attempts >= self.config.attempts_max {
+                self.settle(&pending, attempt == Attempt::Delivered).await;
+            } else {
+                self.postpone(pending, attempt);
             }
         }
     }
