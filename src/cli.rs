@@ -3,3 +3,4 @@
 pub mod evaluate;
 pub mod learn;
 pub mod model;
+pub mod check_config;

@@ -9,3 +9,4 @@ pub mod limits;
 pub mod model;
 pub mod pipeline;
 pub mod state;
+pub mod sink;

@@ -103,6 +103,24 @@ pub const CORPUS_EVENTS_MAX: usize = 20_000_000;
 /// Bytes that wait to be put in order where no configuration says otherwise: a chunk of each of 256 logs.
 pub const MERGE_BYTES_DEFAULT: usize = 256 * CHUNK_BYTES_MAX;
 
+/// Bytes of one alert as JSON. Lines are left out of its middle until it fits (`lines_left_out` in the alert itself).
+/// Standard Webhooks 1.0 asks for less than 20 kB; the rest is for the envelope.
+pub const DOCUMENT_BYTES_MAX: usize = 19_000;
+
+/// Bytes of one quoted record in an alert, of a template and of a path. Longer ones keep their head, marked with `…`.
+pub const DOCUMENT_TEXT_BYTES_MAX: usize = 1024;
+
+/// Hosts, and data node addresses, that one alert names. Further ones are left out.
+pub const DOCUMENT_HOSTS_MAX: usize = 16;
+
+/// Alerts that wait to be sent. More are refused and offered again (`webhook_refused`).
+pub const WEBHOOK_QUEUE_MAX: usize = 4096;
+
+/// Seconds that a receiver can ask for by Retry-After. Longer wishes are cut to this.
+pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
+
+const _: () = assert!(DOCUMENT_BYTES_MAX < 20_000);
+const _: () = assert!(DOCUMENT_TEXT_BYTES_MAX * 4 < DOCUMENT_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);

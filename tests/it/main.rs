@@ -26,3 +26,10 @@ mod model_scores;
 mod onnxruntime_script;
 mod scorer_thread;
 mod synthetic_model;
+//! The crate from outside: real files, real HTTP, one file per hazard.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
+
+mod config_mistakes;
+mod metrics;
+mod webhook_down;

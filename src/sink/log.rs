@@ -1,0 +1,118 @@
+//! What the daemon says of itself: to the journal under systemd, else to standard error.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use tracing::{info, warn};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{Log, LogFormat};
+use crate::pipeline::verdict::AlertType;
+use crate::sink::document::Document;
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// RUST_LOG holds no directives.
+    #[error("read environment variable RUST_LOG: {0}; unset it, or use directives such as \"info\"")]
+    Directives(#[from] tracing_subscriber::filter::ParseError),
+    /// Something has been set up already.
+    #[error("set up the log: {0}")]
+    Again(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets up the log of the whole process; once. RUST_LOG wins over the level of `config`.
+///
+/// # Errors
+/// See [`LogError`]. Without a journal where one was expected, standard error is used.
+pub fn set_up(config: &Log) -> Result<(), LogError> {
+    let directives = env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
+    let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(&config.level))?;
+    Ok(tracing_subscriber::registry()
+        .with(output(config.format).with_filter(filter))
+        .try_init()?)
+}
+
+/// Writes `document` with its main fields, as a warning when it fires.
+pub fn alert(document: &Document) {
+    match document.alert_type {
+        AlertType::Firing => warn!(
+            alert = document.id,
+            incident = document.incident,
+            kind = document.alert_type.name(),
+            reason = document.reason.name(),
+            block = document.block,
+            score = document.score,
+            threshold = document.threshold,
+            signature = document.signature,
+            hosts = document.hosts.join(","),
+            "{}",
+            document.explanation.summary
+        ),
+        AlertType::Resolved => info!(
+            alert = document.id,
+            incident = document.incident,
+            kind = document.alert_type.name(),
+            reason = document.reason.name(),
+            block = document.block,
+            "{}",
+            document.explanation.summary
+        ),
+    }
+}
+
+fn output(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let stream = env::var_os("JOURNAL_STREAM");
+    if is_journal(stream.as_deref(), stderr_identity())
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        return journal.boxed();
+    }
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    match format {
+        LogFormat::Text => layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// Whether standard error is the stream that systemd has connected to the journal: `JOURNAL_STREAM` is its device and inode, and is
+/// inherited by processes that have theirs redirected, systemd.exec(5).
+fn is_journal(stream: Option<&OsStr>, stderr: Option<(u64, u64)>) -> bool {
+    let parse = |stream: &OsStr| {
+        let (device, inode) = stream.to_str()?.split_once(':')?;
+        Some((device.parse().ok()?, inode.parse().ok()?))
+    };
+    stream
+        .and_then(parse)
+        .is_some_and(|stream: (u64, u64)| Some(stream) == stderr)
+}
+
+fn stderr_identity() -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata("/proc/self/fd/2").ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_used_only_when_it_is_standard_error() {
+        let check = |stream: Option<&str>, expected: bool| {
+            assert_eq!(is_journal(stream.map(OsStr::new), Some((9, 42))), expected, "{stream:?}")
+        };
+        check(Some("9:42"), true);
+        check(Some("9:43"), false);
+        check(Some("8:42"), false);
+        check(Some("9"), false);
+        check(Some("x:y"), false);
+        check(Some(""), false);
+        check(None, false);
+        assert!(!is_journal(Some(OsStr::new("9:42")), None));
+    }
+}

@@ -1,0 +1,273 @@
+//! An alert as people want to read it in a terminal at three in the morning.
+
+use std::env;
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, IsTerminal, Write};
+
+use crate::config::Terminal;
+use crate::pipeline::verdict::{AlertType, DeviationKind};
+use crate::sink::document::{Document, LineDocument, grouped};
+
+/// Writes alerts as text, if they are wanted where it is written to.
+#[derive(Debug)]
+pub struct TerminalSink<W> {
+    to: W,
+    colours: bool,
+}
+
+impl TerminalSink<io::Stdout> {
+    /// Standard output as `wanted`; `None` if nothing is to be written there. Colours only on a terminal, and not with NO_COLOR.
+    #[must_use]
+    pub fn stdout(wanted: Terminal) -> Option<Self> {
+        let to = io::stdout();
+        let is_terminal = to.is_terminal();
+        let is_wanted = match wanted {
+            Terminal::Auto => is_terminal,
+            Terminal::Always => true,
+            Terminal::Never => false,
+        };
+        is_wanted.then(|| Self::new(to, is_terminal && wants_colours(env::var_os("NO_COLOR").as_deref())))
+    }
+}
+
+impl<W: Write> TerminalSink<W> {
+    /// Writes to `to`, with `colours` or without.
+    pub fn new(to: W, colours: bool) -> Self {
+        Self { to, colours }
+    }
+
+    /// Writes `document` at once.
+    ///
+    /// # Errors
+    /// As the place says, such as a closed pipe. No reason to end.
+    pub fn write(&mut self, document: &Document) -> io::Result<()> {
+        writeln!(self.to, "{}", render(document, self.colours))?;
+        self.to.flush()
+    }
+}
+
+/// `document` as text of several lines, the last one ended.
+#[must_use]
+pub fn render(document: &Document, colours: bool) -> String {
+    let mut text = String::new();
+    let paint = Paint { colours };
+    write_all(&mut text, document, paint).expect("a string takes all writes");
+    text
+}
+
+fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
+    write_head(text, document, paint)?;
+    if document.alert_type == AlertType::Firing {
+        write_figures(text, document)?;
+        write_deviations(text, document, paint)?;
+        write_lines(text, document, paint)?;
+        write_advice(text, document)?;
+    }
+    Ok(())
+}
+
+fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
+    let title = match document.alert_type {
+        AlertType::Firing => paint.alarm("ANOMALY"),
+        AlertType::Resolved => paint.relief("RESOLVED"),
+    };
+    writeln!(text, "{title} {} at {}", paint.strong(&document.block), document.time)?;
+    writeln!(text, "  {}", document.explanation.summary)?;
+    if document.by_silence {
+        writeln!(text, "  All logs were silent; this was judged by the clock of this host.")?;
+    }
+    Ok(())
+}
+
+fn write_figures(text: &mut String, document: &Document) -> fmt::Result {
+    let (score, threshold, model) = (document.score, document.threshold, &document.model);
+    writeln!(
+        text,
+        "  score      {score:.2} nats against a threshold of {threshold:.2} (distance {:.2}, model {model})",
+        document.distance
+    )?;
+    let named = [
+        ("file", document.hdfs_path.clone().unwrap_or_default()),
+        ("pool", document.pool.clone().unwrap_or_default()),
+        ("hosts", document.hosts.join(", ")),
+        ("datanodes", document.datanodes.join(", ")),
+    ];
+    for (name, value) in named.iter().filter(|(_, value)| !value.is_empty()) {
+        writeln!(text, "  {name:<10} {value}")?;
+    }
+    Ok(())
+}
+
+fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
+    if !document.explanation.deviations.is_empty() {
+        writeln!(text, "\n  What is not as it should be:")?;
+    }
+    for deviation in &document.explanation.deviations {
+        let sign = match deviation.kind {
+            DeviationKind::Missing => "-",
+            DeviationKind::Unknown | DeviationKind::Excess => "+",
+            DeviationKind::Unexpected => "?",
+        };
+        writeln!(text, "  {} {}", paint.alarm(sign), indented(&deviation.template))?;
+        let nats = if deviation.nats > 0.0 {
+            format!(" ({:.2} nats)", deviation.nats)
+        } else {
+            String::new()
+        };
+        writeln!(text, "    {}{nats}", deviation.text)?;
+    }
+    Ok(())
+}
+
+fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
+    let shown = document.lines.len();
+    writeln!(
+        text,
+        "\n  The logs ({shown} of {} events):",
+        grouped(u64::from(document.events))
+    )?;
+    // Where `Document::new` has taken lines out of the middle.
+    let gap = shown.div_ceil(2);
+    for (index, line) in document.lines.iter().enumerate() {
+        if index == gap {
+            write_gap(text, document.lines_left_out)?;
+        }
+        write_line(text, line, paint)?;
+    }
+    if gap == shown {
+        write_gap(text, document.lines_left_out)
+    } else {
+        Ok(())
+    }
+}
+
+fn write_gap(text: &mut String, left_out: u32) -> fmt::Result {
+    if left_out > 0 {
+        writeln!(text, "  … {left_out} more …")
+    } else {
+        Ok(())
+    }
+}
+
+fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Result {
+    writeln!(text, "  {}", paint.faint(format_args!("{}:{}", line.path, line.offset)))?;
+    match (&line.text, &line.reason) {
+        (Some(record), _) => writeln!(text, "    {}", indented(record)),
+        (None, reason) => writeln!(text, "    (gone: {})", reason.as_deref().unwrap_or("no reason known")),
+    }
+}
+
+fn write_advice(text: &mut String, document: &Document) -> fmt::Result {
+    writeln!(text, "\n  What to do:")?;
+    writeln!(text, "    hdfs fsck -blockId {}", document.block)?;
+    if let Some(path) = &document.hdfs_path {
+        writeln!(text, "    hdfs fsck {} -files -blocks -locations", shell_quoted(path))?;
+    }
+    Ok(())
+}
+
+/// Further lines of a record stand below its first one.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// `path` as one word of a POSIX shell: what a log names is pasted by people.
+fn shell_quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
+}
+
+/// <https://no-color.org>: set and not empty means no.
+fn wants_colours(no_color: Option<&std::ffi::OsStr>) -> bool {
+    no_color.is_none_or(|value| value.is_empty())
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+struct Paint {
+    colours: bool,
+}
+
+impl Paint {
+    fn alarm(self, text: impl Display) -> String {
+        self.paint("1;31", text)
+    }
+
+    fn relief(self, text: impl Display) -> String {
+        self.paint("1;32", text)
+    }
+
+    fn strong(self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    fn faint(self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: impl Display) -> String {
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::verdict::Reason;
+    use crate::sink::document::tests::example;
+
+    #[test]
+    fn an_alert_says_what_where_why_and_what_to_do() {
+        insta::assert_snapshot!(render(&example(), false));
+    }
+
+    #[test]
+    fn a_resolved_alert_is_short() {
+        let mut document = Document {
+            alert_type: AlertType::Resolved,
+            reason: Reason::Recovered,
+            by_silence: true,
+            ..example()
+        };
+        document.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
+        insta::assert_snapshot!(render(&document, false));
+    }
+
+    #[test]
+    fn the_gap_stands_where_lines_were_left_out() {
+        let mut document = Document {
+            lines_left_out: 7,
+            ..example()
+        };
+        for (shown, before) in [(0, 0), (1, 1), (2, 1), (3, 2)] {
+            document.lines.truncate(0);
+            document.lines.extend(example().lines.into_iter().take(shown));
+            let text = render(&document, false);
+            let (head, _) = text.split_once("… 7 more …").unwrap();
+            assert_eq!(head.matches(".log").count(), before, "{shown}: {text}");
+        }
+    }
+
+    #[test]
+    fn colours_are_used_only_where_wanted() {
+        assert!(!render(&example(), false).contains('\u{1b}'));
+        assert!(render(&example(), true).starts_with("\u{1b}[1;31mANOMALY\u{1b}[0m "));
+        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
+            assert_eq!(wants_colours(no_color.map(std::ffi::OsStr::new)), expected, "{no_color:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_cannot_run_a_command() {
+        assert_eq!(shell_quoted("/tmp/a-b_c.1"), "/tmp/a-b_c.1");
+        assert_eq!(shell_quoted("/tmp/$(reboot) 'x'"), "'/tmp/$(reboot) '\\''x'\\'''");
+    }
+}
