@@ -1,4 +1,373 @@
 //! The daemon: one loop that waits, handles and routes.
+//!
+//! The loop owns the follower and the pipeline, so that a checkpoint is one instant of both. The scorer, the teller and the network
+//! (webhook, metrics) have threads of their own behind bounded channels. When any of them is slow, the loop stops reading: the log
+//! files are the buffer.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use jiff::tz::TimeZone;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, Mode};
+use crate::daemon::build::millis;
+use crate::daemon::edge::Edge;
+use crate::daemon::engine::{Engine, Observer, ScorerEnded};
+use crate::daemon::outbox::{Done, Outbox};
+use crate::daemon::teller::Teller;
+use crate::ingest::{Follower, Notice, Saved, Waker};
+use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX};
+use crate::model::scorer::Scorer;
+use crate::model::thread::Scored;
+use crate::pipeline::event::{WallTime, parse};
+use crate::pipeline::session::Case;
+use crate::pipeline::verdict::{Alert, AlertId, Verdict};
+use crate::pipeline::{self, Pipeline};
+use crate::sink::http::{Latch, Readiness};
+use crate::sink::metrics::Metrics;
+use crate::state::checkpoint::{StateDirectory, StateError};
+
+pub mod build;
 pub mod clock;
+mod edge;
 pub mod engine;
+pub mod outbox;
+pub mod teller;
+
+/// What may be asked of a running daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Finish what is on its way, write a checkpoint, end.
+    Stop,
+}
+
+/// Everything of one instant, to be written.
+#[derive(serde::Serialize)]
+struct CheckpointRef<'a> {
+    model_sha256: &'a str,
+    positions: Saved,
+    outbox: &'a Outbox,
+    pipeline: pipeline::KeptRef<'a>,
+}
+
+/// Everything of one instant, as it was read.
+#[derive(serde::Deserialize)]
+struct Checkpoint {
+    model_sha256: String,
+    positions: Saved,
+    outbox: Outbox,
+    pipeline: pipeline::Kept,
+}
+
+/// Runs until `control` says stop or its senders are gone.
+///
+/// # Errors
+/// When the model, ONNX Runtime, the state directory or the metrics' address cannot be used.
+pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Arc::new(Readiness::default());
+    let (state, made) = StateDirectory::open(&config.state.directory)?;
+    if made {
+        warn!(directory = %config.state.directory.display(), "The state directory was not there; starting afresh.");
+    }
+    let (done_sender, done) = bounded(DONE_MAX);
+    let edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
+    let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, &done_sender)?;
+    daemon.first_scan();
+    readiness.drop_latch(Latch::FirstScan);
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    info!(model = daemon.model, "Following the logs.");
+    daemon.run(control, &done)?;
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    daemon.stop(&done)?;
+    drop(daemon);
+    edge.stop();
+    Ok(())
+}
+
+struct Daemon {
+    engine: Engine,
+    model: String,
+    model_sha256: String,
+    outbox: Outbox,
+    failed: Vec<AlertId>,
+    teller: Teller,
+    waker: Waker,
+    state: StateDirectory,
+    metrics: Arc<Metrics>,
+    observer: MetricsObserver,
+    zone: TimeZone,
+    sends: bool,
+    notify_age_millis: i64,
+    scan_interval: Duration,
+    checkpoint_interval: Duration,
+    grace: Duration,
+    scan_at: Instant,
+    checkpoint_at: Instant,
+    retry_at: Instant,
+    first: bool,
+}
+
+impl Daemon {
+    fn new(
+        config: &Config,
+        state: StateDirectory,
+        metrics: &Arc<Metrics>,
+        readiness: &Readiness,
+        edge: &Edge,
+        done: &Sender<Done>,
+    ) -> anyhow::Result<Self> {
+        build::load_runtime(config)?;
+        let scorer = Scorer::load(&config.model.path)?;
+        let (model, model_sha256) = (scorer.contract().profile.name.clone(), scorer.sha256().to_owned());
+        metrics.set_model(&model);
+        metrics.set_mode(config.alerts.mode);
+        readiness.drop_latch(Latch::Model);
+        let restored = restore(&state)?;
+        let (pipeline, positions, outbox) = resume(config, &scorer, restored)?;
+        readiness.drop_latch(Latch::Restored);
+        let first = !positions.started;
+        let settings = build::ingest_settings(config, clock::now());
+        let mode = settings.mode;
+        let follower = Follower::new(&settings, positions, Box::new(|line| Some(parse::parse(line)?.time)))?;
+        let now = Instant::now();
+        Ok(Self {
+            engine: Engine::new(follower, pipeline, scorer, mode)?,
+            model,
+            model_sha256,
+            outbox,
+            failed: Vec::new(),
+            teller: Teller::spawn(config, edge.webhook(), Arc::clone(metrics), done.clone())?,
+            waker: Waker::new(),
+            state,
+            metrics: Arc::clone(metrics),
+            observer: MetricsObserver(Arc::clone(metrics)),
+            zone: config.ingest.timezone.clone(),
+            sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
+            notify_age_millis: millis(config.alerts.notify_age_max),
+            scan_interval: config.ingest.scan_interval,
+            checkpoint_interval: config.state.checkpoint_interval,
+            grace: config.shutdown.grace,
+            scan_at: now,
+            checkpoint_at: now + config.state.checkpoint_interval,
+            retry_at: now + RETRY_INTERVAL,
+            first,
+        })
+    }
+
+    fn first_scan(&mut self) {
+        self.scan();
+        self.first = false;
+    }
+
+    fn run(&mut self, control: &Receiver<Control>, done: &Receiver<Done>) -> anyhow::Result<()> {
+        let heartbeat = tick(HEARTBEAT_INTERVAL);
+        loop {
+            self.turn(done)?;
+            let busy = self.engine.has_unread() && !self.engine.pipeline.is_full();
+            let wait = if busy { Duration::ZERO } else { self.wait() };
+            select! {
+                recv(control) -> _ => return Ok(()),
+                recv(self.engine.scored()) -> scored => self.engine.apply(scored.map_err(|_| ScorerEnded)?, &mut self.observer),
+                recv(self.waker.signal()) -> _ => self.scan_at = Instant::now(),
+                recv(done) -> done => done.into_iter().for_each(|done| self.handle_done(done)),
+                recv(heartbeat) -> _ => self.beat(),
+                default(wait) => {}
+            }
+        }
+    }
+
+    /// One turn: look, read, score, tell, keep.
+    fn turn(&mut self, done: &Receiver<Done>) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if now >= self.scan_at {
+            self.scan();
+        }
+        for _ in 0..CHUNKS_PER_TURN_MAX {
+            if !self.engine.read(clock::now()) {
+                break;
+            }
+            self.engine.exchange(false, &mut self.observer)?;
+        }
+        self.engine.pipeline.handle_time(clock::now());
+        self.engine.exchange(false, &mut self.observer)?;
+        self.take_alerts(clock::now());
+        done.try_iter().for_each(|done| self.handle_done(done));
+        if now >= self.retry_at {
+            self.outbox.retry(&std::mem::take(&mut self.failed));
+            self.retry_at = now + RETRY_INTERVAL;
+        }
+        self.tell();
+        if now >= self.checkpoint_at {
+            self.checkpoint();
+        }
+        Ok(())
+    }
+
+    /// Time until the next turn has something to do by itself.
+    fn wait(&self) -> Duration {
+        let pipeline = self.engine.pipeline.poll_timeout();
+        let pipeline = pipeline.map(|(at, _)| Duration::from_millis(at.millis_since(clock::now()).max(MIN_WAIT_MILLIS) as u64));
+        let now = Instant::now();
+        let own = [self.scan_at, self.checkpoint_at, self.retry_at].map(|at| at.saturating_duration_since(now));
+        own.into_iter().chain(pipeline).min().unwrap_or(self.scan_interval)
+    }
+
+    fn scan(&mut self) {
+        for notice in self.engine.scan(clock::now(), self.first) {
+            tell_notice(&notice);
+        }
+        self.waker.watch(self.engine.follower.directories());
+        self.scan_at = Instant::now() + self.scan_interval;
+    }
+
+    fn take_alerts(&mut self, now: WallTime) {
+        while let Some(alert) = self.engine.pipeline.poll_alert() {
+            self.metrics.count_alert(&alert);
+            let send = self.sends && self.is_recent(&alert, now);
+            if self.outbox.push(alert, send) {
+                error!(bound = crate::limits::OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
+            }
+        }
+    }
+
+    fn is_recent(&self, alert: &Alert, now: WallTime) -> bool {
+        let age = now.millis_since(clock::instant(alert.time, &self.zone));
+        let recent = age <= self.notify_age_millis;
+        if !recent {
+            self.metrics.alerts_not_sent.inc();
+        }
+        recent
+    }
+
+    fn tell(&mut self) {
+        while self.teller.has_room()
+            && let Some(errand) = self.outbox.next()
+        {
+            let lines = self.engine.follower.rereader(errand.alert.positions.iter().copied());
+            self.teller.send(errand, lines);
+        }
+    }
+
+    fn handle_done(&mut self, done: Done) {
+        if let Done::Failed(id) = done {
+            self.failed.push(id);
+        }
+        self.outbox.handle_done(done);
+    }
+
+    /// Written less often when it takes long, so that it never takes more than a twentieth of the time.
+    fn checkpoint(&mut self) {
+        let begun = Instant::now();
+        let written = self.state.write(&CheckpointRef {
+            model_sha256: &self.model_sha256,
+            positions: self.engine.follower.positions(),
+            outbox: &self.outbox,
+            pipeline: self.engine.pipeline.kept(),
+        });
+        let took = begun.elapsed();
+        match written {
+            Ok(bytes) => self.metrics.count_checkpoint(bytes, took, std::time::SystemTime::now()),
+            Err(error) => {
+                self.metrics.checkpoint_failures.inc();
+                warn!(%error, "The checkpoint was not written; it is tried again.");
+            }
+        }
+        self.checkpoint_at = Instant::now() + self.checkpoint_interval.max(took * 20);
+    }
+
+    /// Shows that the loop is alive: the service manager restarts a daemon that does not turn any more.
+    fn beat(&mut self) {
+        tell_systemd(&[sd_notify::NotifyState::Watchdog]);
+        self.metrics.observe(&self.engine.pipeline.stats());
+        let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
+        self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.metrics.streams.set(self.engine.follower.streams().count() as i64);
+        let refused = self.engine.follower.counters().refused_streams;
+        self.metrics.streams_refused.inc_by(refused.saturating_sub(self.metrics.streams_refused.get()));
+    }
+
+    /// Scores what was read, writes down what came of it, and keeps the rest.
+    fn stop(&mut self, done: &Receiver<Done>) -> anyhow::Result<()> {
+        let deadline = Instant::now() + self.grace;
+        info!("Asked to stop; finishing what is on its way.");
+        while self.engine.is_scoring() && Instant::now() < deadline {
+            self.engine.exchange(true, &mut self.observer)?;
+        }
+        self.take_alerts(clock::now());
+        while !self.outbox.is_shown() && Instant::now() < deadline {
+            self.tell();
+            if let Ok(done) = done.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                self.handle_done(done);
+            }
+        }
+        let (waiting, scoring) = (self.outbox.len(), self.engine.is_scoring());
+        self.checkpoint();
+        info!(waiting_alerts = waiting, windows_left = scoring, "Stopped; everything else is in the checkpoint.");
+        Ok(())
+    }
+}
+
+/// What the newest checkpoint holds.
+fn restore(state: &StateDirectory) -> Result<Option<Checkpoint>, StateError> {
+    let Some(loaded) = state.read::<Checkpoint>()? else { return Ok(None) };
+    if let Some(error) = loaded.passed_over {
+        warn!(%error, "Going on from the previous checkpoint.");
+    }
+    Ok(Some(loaded.content))
+}
+
+fn resume(config: &Config, scorer: &Scorer, restored: Option<Checkpoint>) -> anyhow::Result<(Pipeline, Saved, Outbox)> {
+    let (settings, profile) = (build::pipeline_settings(config), scorer.contract().profile.clone());
+    let unknown = |mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have");
+    let Some(checkpoint) = restored else {
+        return Ok((Pipeline::new(settings, profile).map_err(unknown)?, Saved::default(), Outbox::default()));
+    };
+    let same_model = checkpoint.model_sha256 == scorer.sha256();
+    if !same_model {
+        warn!(
+            model = profile.name,
+            "The model is another one than before; open sessions end, and blocks that speak again resume."
+        );
+    }
+    let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, same_model).map_err(unknown)?;
+    Ok((pipeline, checkpoint.positions, checkpoint.outbox))
+}
+
+fn tell_notice(notice: &Notice) {
+    if notice.is_trouble() {
+        warn!("{notice}");
+    } else {
+        info!("{notice}");
+    }
+}
+
+/// Outside of systemd nobody listens, and that is no error.
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "The service manager could not be told.");
+    }
+}
+
+/// Counts what the scorer did.
+struct MetricsObserver(Arc<Metrics>);
+
+impl Observer for MetricsObserver {
+    fn scored(&mut self, scored: &Scored) {
+        self.0.inference_seconds.observe(scored.inference_seconds);
+        self.0.batch_windows.observe(scored.batch_windows as f64);
+        self.0.remembered_hits.inc_by(scored.remembered_windows);
+    }
+
+    fn judged(&mut self, _: &Case, verdict: &Verdict) {
+        self.0.score_nats.observe(f64::from(verdict.score));
+    }
+}
+
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// What could not be written down or sent is tried again after this.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Shorter waits would only spin.
+const MIN_WAIT_MILLIS: i64 = 1;

@@ -8,5 +8,5 @@ pub mod learn;
 pub mod limits;
 pub mod model;
 pub mod pipeline;
-pub mod state;
 pub mod sink;
+pub mod state;

@@ -94,6 +94,18 @@ pub const DEVIATIONS_MAX: usize = 12;
 /// Records quoted by one alert: those of its deviations first, then the earliest.
 pub const ALERT_POSITIONS_MAX: usize = 40;
 
+/// Alerts that are not yet where they are to go. At the bound the oldest is dropped (`alerts_dropped`).
+pub const OUTBOX_ALERTS_MAX: usize = 10_000;
+
+/// Alerts with the teller. More wait in the outbox.
+pub const TELLER_ERRANDS_MAX: usize = 64;
+
+/// Reports of alerts shown or sent that the loop has not taken yet. The teller and the webhook wait at the bound.
+pub const DONE_MAX: usize = 1024;
+
+/// Chunks read in one turn of the loop, so that scores, alerts and signals are never far off.
+pub const CHUNKS_PER_TURN_MAX: usize = 16;
+
 /// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 

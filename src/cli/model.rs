@@ -110,11 +110,7 @@ fn check_loaded(path: &Path, mut scorer: Scorer, out: &mut dyn Write) -> Result<
             Some(fault) => writeln!(out, "broken  {}: {fault}", trial.name)?,
         }
     }
-    let verdict = if faults == 0 {
-        "keeps its contract"
-    } else {
-        "breaks its contract, see above"
-    };
+    let verdict = if faults == 0 { "keeps its contract" } else { "breaks its contract, see above" };
     writeln!(out, "{} {verdict}", path.display())?;
     Ok(if faults == 0 { Outcome::Kept } else { Outcome::Broken })
 }
@@ -123,10 +119,7 @@ fn check_loaded(path: &Path, mut scorer: Scorer, out: &mut dyn Write) -> Result<
 fn golden_present(contract: &Contract, out: &mut dyn Write) -> Result<bool> {
     let count = contract.golden.len();
     match count {
-        0 => writeln!(
-            out,
-            "broken  golden windows: none, so nobody can tell whether it computes here as it did in training"
-        )?,
+        0 => writeln!(out, "broken  golden windows: none, so nobody can tell whether it computes here as it did in training")?,
         _ => writeln!(out, "ok      golden windows: {count} scores reproduced")?,
     }
     Ok(count > 0)
@@ -158,24 +151,14 @@ struct Inspection<'a> {
 }
 
 fn print_json(scorer: &Scorer, out: &mut dyn Write) -> Result<()> {
-    let inspection = Inspection {
-        bytes: scorer.bytes(),
-        sha256: scorer.sha256(),
-        contract: scorer.contract(),
-    };
+    let inspection = Inspection { bytes: scorer.bytes(), sha256: scorer.sha256(), contract: scorer.contract() };
     serde_json::to_writer_pretty(&mut *out, &inspection)?;
     Ok(writeln!(out)?)
 }
 
 fn print_all(path: &Path, scorer: &Scorer, out: &mut dyn Write) -> Result<()> {
     let contract = scorer.contract();
-    writeln!(
-        out,
-        "{}, {} bytes, sha256 {}",
-        path.display(),
-        scorer.bytes(),
-        scorer.sha256()
-    )?;
+    writeln!(out, "{}, {} bytes, sha256 {}", path.display(), scorer.bytes(), scorer.sha256())?;
     print_profile(&contract.profile, out)?;
     print_calibration(&contract.profile.calibration, out)?;
     print_training(contract, out)?;
@@ -186,29 +169,15 @@ fn print_profile(profile: &Profile, out: &mut dyn Write) -> Result<()> {
     let drain = &profile.drain;
     writeln!(out, "\nname    {}", profile.name)?;
     writeln!(out, "scope   {}", scope_text(profile.scope))?;
-    write!(
-        out,
-        "drain   depth {}, similarity {}, at most {} children",
-        drain.depth, drain.similarity, drain.children_max
-    )?;
-    writeln!(
-        out,
-        ", masks: {}",
-        if drain.masks.is_empty() {
-            "none".to_owned()
-        } else {
-            drain.masks.join(", ")
-        }
-    )?;
+    write!(out, "drain   depth {}, similarity {}, at most {} children", drain.depth, drain.similarity, drain.children_max)?;
+    writeln!(out, ", masks: {}", if drain.masks.is_empty() { "none".to_owned() } else { drain.masks.join(", ") })?;
     writeln!(out, "\nvocabulary, {} templates", profile.vocabulary.len())?;
     profile.vocabulary.iter().try_for_each(|entry| print_template(entry, out))
 }
 
 fn print_template(entry: &VocabularyEntry, out: &mut dyn Write) -> Result<()> {
     let begins = if entry.begins { "begins" } else { "" };
-    let endless = entry
-        .endless_buckets_max
-        .map_or(String::new(), |buckets| format!("endless, {buckets} buckets"));
+    let endless = entry.endless_buckets_max.map_or(String::new(), |buckets| format!("endless, {buckets} buckets"));
     Ok(writeln!(out, "  {begins:6}  {endless:19}  {}", entry.text)?)
 }
 
@@ -217,48 +186,22 @@ fn print_calibration(calibration: &Calibration, out: &mut dyn Write) -> Result<(
     let unbounded = (calibration.log_mean + calibration.k * calibration.log_sd).exp() - calibration.epsilon;
     let threshold = (unbounded as f32).clamp(calibration.floor, calibration.ceiling);
     writeln!(out, "\ncalibration, from {} episodes", calibration.sessions)?;
-    write!(
-        out,
-        "  score      median {:.3}, 90 % {:.3}, 99 % {:.3}",
-        quantile(50),
-        quantile(90),
-        quantile(99)
-    )?;
+    write!(out, "  score      median {:.3}, 90 % {:.3}, 99 % {:.3}", quantile(50), quantile(90), quantile(99))?;
     writeln!(out, ", highest {:.3} nats (an unknown event: {UNKNOWN_NATS})", quantile(100))?;
-    write!(
-        out,
-        "  threshold  {threshold:.3} nats at first ({} standard deviations of the logarithm)",
-        calibration.k
-    )?;
+    write!(out, "  threshold  {threshold:.3} nats at first ({} standard deviations of the logarithm)", calibration.k)?;
     writeln!(out, ", within {}..={}", calibration.floor, calibration.ceiling)?;
-    write!(
-        out,
-        "  distance   at most {} from one of {}",
-        calibration.distance_max,
-        calibration.patterns.len()
-    )?;
+    write!(out, "  distance   at most {} from one of {}", calibration.distance_max, calibration.patterns.len())?;
     Ok(writeln!(out, " normal count patterns")?)
 }
 
 fn print_training(contract: &Contract, out: &mut dyn Write) -> Result<()> {
     let training = &contract.training;
     writeln!(out, "\ntraining, {} sessions, seed {}", training.sessions, training.seed)?;
-    writeln!(
-        out,
-        "  network    embedding {}, hidden {}, latent {}",
-        training.embedding, training.hidden, training.latent
-    )?;
+    writeln!(out, "  network    embedding {}, hidden {}, latent {}", training.embedding, training.hidden, training.latent)?;
     if let (Some(first), Some(last)) = (training.loss.first(), training.loss.last()) {
-        writeln!(
-            out,
-            "  loss       {first:.4} nats a token after epoch 1, {last:.4} after epoch {}",
-            training.loss.len()
-        )?;
+        writeln!(out, "  loss       {first:.4} nats a token after epoch 1, {last:.4} after epoch {}", training.loss.len())?;
     }
-    training
-        .inputs
-        .iter()
-        .try_for_each(|(name, sha256)| Ok(writeln!(out, "  input      {name}, sha256 {sha256}")?))
+    training.inputs.iter().try_for_each(|(name, sha256)| Ok(writeln!(out, "  input      {name}, sha256 {sha256}")?))
 }
 
 fn scope_text(scope: Scope) -> &'static str {

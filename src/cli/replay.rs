@@ -1,6 +1,6 @@
 //! `hdfs-vigil replay`: pushes logs through the very pipeline of the daemon at full speed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -150,7 +150,8 @@ impl<'a> Replay<'a> {
     fn new(args: &Args, config: &'a Config) -> anyhow::Result<Self> {
         let scorer = load_model(args, config)?;
         let pipeline = Pipeline::new(build::pipeline_settings(config), scorer.contract().profile.clone());
-        let pipeline = pipeline.map_err(|mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have"))?;
+        let pipeline =
+            pipeline.map_err(|mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have"))?;
         let settings = Settings {
             patterns: args.paths.iter().map(|path| pattern(path)).collect(),
             exclude: Vec::new(),
@@ -174,7 +175,8 @@ impl<'a> Replay<'a> {
     fn read_all(&mut self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         loop {
             let notices = self.engine.scan(clock::now(), true);
-            if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. } | Notice::Refused { .. })) {
+            if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. } | Notice::Refused { .. }))
+            {
                 bail!("{trouble}");
             }
             self.bar.set_length(self.engine.follower.streams().map(|stream| stream.lag_bytes).sum::<u64>() + self.bar.position());
@@ -313,7 +315,8 @@ fn read_labels(path: &Path) -> anyhow::Result<BTreeMap<String, bool>> {
 
 fn check_paths(paths: &[PathBuf]) -> anyhow::Result<()> {
     for path in paths {
-        let metadata = fs::metadata(path).with_context(|| format!("read {}; name a log, or a directory of logs", path.display()))?;
+        let metadata =
+            fs::metadata(path).with_context(|| format!("read {}; name a log, or a directory of logs", path.display()))?;
         if metadata.is_dir() {
             fs::read_dir(path).with_context(|| format!("list {}", path.display()))?;
         }
@@ -333,7 +336,10 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     let Report { lines, bytes, seconds, lines_per_second, sessions, templates, events, unknown_events, .. } = report;
     writeln!(out, "{lines} lines, {bytes} bytes in {seconds:.2} s ({lines_per_second:.0} lines a second)")?;
     let unknown = 100.0 * *unknown_events as f64 / (*events).max(1) as f64;
-    writeln!(out, "{events} events of {sessions} sessions, {templates} templates, {unknown:.2} % of the events unknown to the model")?;
+    writeln!(
+        out,
+        "{events} events of {sessions} sessions, {templates} templates, {unknown:.2} % of the events unknown to the model"
+    )?;
     let Report { unparsed_lines, late_records, alerts, firing, resolved, rss_peak_bytes, .. } = report;
     writeln!(out, "{unparsed_lines} lines without a header, {late_records} records too late to be put in order")?;
     writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back")?;

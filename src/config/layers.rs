@@ -71,17 +71,10 @@ impl Layers {
 
     /// What is not from the manual: key, value as TOML, and the file or variable that it is from.
     pub fn changed(&self, hide: impl Fn(&str, &Value) -> Option<String>) -> Vec<(&str, String, String)> {
-        let is_changed = |(key, value): &(&String, &Value)| {
-            self.defaults
-                .get(*key)
-                .is_none_or(|default| default.origin() != value.origin())
-        };
+        let is_changed =
+            |(key, value): &(&String, &Value)| self.defaults.get(*key).is_none_or(|default| default.origin() != value.origin());
         let shown = |key, value| hide(key, value).map_or_else(|| show(value), |hidden| format!("{hidden:?}"));
-        self.values
-            .iter()
-            .filter(is_changed)
-            .map(|(key, value)| (key.as_str(), shown(key, value), place(key, value)))
-            .collect()
+        self.values.iter().filter(is_changed).map(|(key, value)| (key.as_str(), shown(key, value), place(key, value))).collect()
     }
 
     /// Every key of the manual.

@@ -77,20 +77,10 @@ fn check_says_line_by_line_what_holds() {
 fn check_says_what_is_broken() {
     let mut model = SyntheticModel::tiny();
     model.contract.golden[0].score += 1.0;
-    check(
-        &model,
-        &["check"],
-        Outcome::Broken,
-        &["ok      vocabulary", "model.onnx: model golden[0]: score is"],
-    );
+    check(&model, &["check"], Outcome::Broken, &["ok      vocabulary", "model.onnx: model golden[0]: score is"]);
     let mut model = SyntheticModel::tiny();
     model.contract.profile.calibration.weights[1] = f32::MAX;
-    check(
-        &model,
-        &["check"],
-        Outcome::Broken,
-        &["broken  finite on unknown events only: model gave a number that is negative"],
-    );
+    check(&model, &["check"], Outcome::Broken, &["broken  finite on unknown events only: model gave a number that is negative"]);
 }
 
 #[test]

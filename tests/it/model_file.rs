@@ -23,55 +23,22 @@ fn the_same_model_gives_the_same_bytes() {
 #[test]
 fn what_no_model_can_be_is_not_written() {
     check(|_| (), None);
-    check(
-        |model| model.weights.embedding.truncate(5),
-        Some("embedding has 5 weights, must have 30"),
-    );
-    check(
-        |model| model.weights.decoder.w_ih.push(0.0),
-        Some("decoder.w_ih has 41 weights, must have 40"),
-    );
-    check(
-        |model| model.weights.output.bias[3] = f32::NAN,
-        Some("output.bias has a weight that is NaN, must be finite"),
-    );
+    check(|model| model.weights.embedding.truncate(5), Some("embedding has 5 weights, must have 30"));
+    check(|model| model.weights.decoder.w_ih.push(0.0), Some("decoder.w_ih has 41 weights, must have 40"));
+    check(|model| model.weights.output.bias[3] = f32::NAN, Some("output.bias has a weight that is NaN, must be finite"));
     check(|model| model.contract.version = 2, Some("version is 2, must be 1"));
-    check(
-        |model| model.contract.profile.calibration.patterns.clear(),
-        Some("patterns is empty, must hold at least one"),
-    );
+    check(|model| model.contract.profile.calibration.patterns.clear(), Some("patterns is empty, must hold at least one"));
     check(
         |model| model.contract.profile.calibration.weights[7] = -1.0,
         Some("weights is not all finite, must be finite and >= 0"),
     );
-    check(
-        |model| model.contract.profile.calibration.log_sd = f64::NAN,
-        Some("log_sd is NaN, must be finite and >= 0"),
-    );
-    check(
-        |model| model.contract.profile.calibration.ceiling = 0.5,
-        Some("ceiling is 0.5, must be finite and >= the floor 1"),
-    );
-    check(
-        |model| model.contract.profile.calibration.quantiles.truncate(100),
-        Some("quantiles is 100 long, must be 101 long"),
-    );
-    check(
-        |model| pattern(model).reverse(),
-        Some("patterns[0] is unsorted, must be sorted by token"),
-    );
-    check(
-        |model| pattern(model)[0].0.0 = 2,
-        Some("patterns[0] is a count of token 2, must be of events"),
-    );
-    check(
-        |model| model.contract.golden[0].tokens[0].0 = 9,
-        Some("golden[0].tokens is [Token(9), "),
-    );
-    check(
-        |model| model.contract.training.hidden = 0,
-        Some("training.hidden is 0, must be 1..=1024"),
-    );
+    check(|model| model.contract.profile.calibration.log_sd = f64::NAN, Some("log_sd is NaN, must be finite and >= 0"));
+    check(|model| model.contract.profile.calibration.ceiling = 0.5, Some("ceiling is 0.5, must be finite and >= the floor 1"));
+    check(|model| model.contract.profile.calibration.quantiles.truncate(100), Some("quantiles is 100 long, must be 101 long"));
+    check(|model| pattern(model).reverse(), Some("patterns[0] is unsorted, must be sorted by token"));
+    check(|model| pattern(model)[0].0.0 = 2, Some("patterns[0] is a count of token 2, must be of events"));
+    check(|model| model.contract.golden[0].tokens[0].0 = 9, Some("golden[0].tokens is [Token(9), "));
+    check(|model| model.contract.training.hidden = 0, Some("training.hidden is 0, must be 1..=1024"));
 }
 
 #[test]
@@ -91,9 +58,7 @@ fn patterns_that_need_too_much_memory_are_not_written() {
 fn check(change: impl FnOnce(&mut SyntheticModel), expected: Option<&str>) {
     let mut model = SyntheticModel::tiny();
     change(&mut model);
-    let error = onnx::write(&model.contract, &model.weights)
-        .err()
-        .map(|error| error.to_string());
+    let error = onnx::write(&model.contract, &model.weights).err().map(|error| error.to_string());
     match (&error, expected) {
         (Some(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
         (error, expected) => assert_eq!(error.is_some(), expected.is_some(), "{error:?}"),
@@ -110,15 +75,10 @@ fn check_with_python(model: &SyntheticModel, templates: u16) {
     }
     let (directory, path) = model.file();
     let windows: Vec<Window> = (1..=50).map(|seed| random_window(seed, seed as usize, templates)).collect();
-    let scores = model
-        .scorer()
-        .score(&windows)
-        .into_iter()
-        .zip(&windows)
-        .map(|(score, window)| {
-            let score = score.unwrap();
-            json!({ "tokens": window.tokens, "score": score.score, "distance": score.distance, "token_error": score.token_error })
-        });
+    let scores = model.scorer().score(&windows).into_iter().zip(&windows).map(|(score, window)| {
+        let score = score.unwrap();
+        json!({ "tokens": window.tokens, "score": score.score, "distance": score.distance, "token_error": score.token_error })
+    });
     let scores_path = directory.path().join("scores.json");
     std::fs::write(&scores_path, serde_json::to_vec(&scores.collect::<Vec<_>>()).unwrap()).unwrap();
     run_python(&path, &scores_path, "50 windows agree");

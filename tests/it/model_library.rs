@@ -8,18 +8,12 @@ use hdfs_vigil::model::scorer::library;
 
 #[test]
 fn a_missing_library_is_named() {
-    check(
-        Path::new("/no/such/libonnxruntime.so"),
-        "ORT_DYLIB_PATH names /no/such/libonnxruntime.so, which does not exist",
-    );
+    check(Path::new("/no/such/libonnxruntime.so"), "ORT_DYLIB_PATH names /no/such/libonnxruntime.so, which does not exist");
 }
 
 #[test]
 fn a_file_that_is_no_library_is_refused() {
-    check(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml").as_path(),
-        "Cargo.toml: ",
-    );
+    check(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml").as_path(), "Cargo.toml: ");
 }
 
 #[test]
@@ -53,10 +47,7 @@ fn check(library: &Path, expected: &str) {
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && printed.contains("refused: ") && printed.contains(expected),
-        "{output:?}"
-    );
+    assert!(output.status.success() && printed.contains("refused: ") && printed.contains(expected), "{output:?}");
     assert!(printed.contains("scripts/onnxruntime"), "names the remedy: {printed}");
 }
 
@@ -71,12 +62,7 @@ fn check_compiled(source: &str, expected: &str) {
 fn compiled(directory: &Path, source: &str) -> Option<PathBuf> {
     let (source_path, library) = (directory.join("library.c"), directory.join("libonnxruntime.so"));
     fs::write(&source_path, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source_path)
-        .status()
-        .ok()?;
+    let status = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source_path).status().ok()?;
     assert!(status.success());
     Some(library)
 }

@@ -26,16 +26,10 @@ fn a_good_file_is_taken_and_says_what_it_is() {
 #[test]
 fn files_that_are_no_models_are_refused() {
     check(b"", "no ONNX file that this ONNX Runtime can run");
-    check(
-        b"2008-11-09 20:35:18 INFO dfs.DataNode: Receiving block",
-        "no ONNX file that this ONNX Runtime can run",
-    );
+    check(b"2008-11-09 20:35:18 INFO dfs.DataNode: Receiving block", "no ONNX file that this ONNX Runtime can run");
     let good = SyntheticModel::large().bytes();
     check(&good[..good.len() / 2], "no ONNX file that this ONNX Runtime can run");
-    check(
-        &replaced(&good, METADATA_KEY, "something_"),
-        "no metadata property hdfs_vigil; `hdfs-vigil learn` writes it",
-    );
+    check(&replaced(&good, METADATA_KEY, "something_"), "no metadata property hdfs_vigil; `hdfs-vigil learn` writes it");
 }
 
 #[test]
@@ -48,10 +42,7 @@ fn files_beyond_the_bound_are_refused_unread() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Scorer::load(Path::new("/no/such/model.onnx")).err().unwrap().to_string();
-    assert_eq!(
-        error,
-        "read model /no/such/model.onnx: No such file or directory (os error 2)"
-    );
+    assert_eq!(error, "read model /no/such/model.onnx: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -60,18 +51,9 @@ fn a_contract_that_cannot_be_true_is_refused() {
         |json| json.replace(r#""version":1"#, r#""version":9"#),
         "contract: version is 9, must be 1; train the model again",
     );
-    check_contract(
-        |json| json.replace(r#""depth":4"#, r#""depth":2"#),
-        "contract: profile.drain.depth is 2, must be >= 3",
-    );
-    check_contract(
-        |json| json.replace(r#""log_sd":0.25"#, r#""log_sd":null"#),
-        "contract: invalid type: null",
-    );
-    check_contract(
-        |json| json.replace("Event 1 of <*>", ""),
-        "contract: profile.vocabulary[1].text is empty",
-    );
+    check_contract(|json| json.replace(r#""depth":4"#, r#""depth":2"#), "contract: profile.drain.depth is 2, must be >= 3");
+    check_contract(|json| json.replace(r#""log_sd":0.25"#, r#""log_sd":null"#), "contract: invalid type: null");
+    check_contract(|json| json.replace("Event 1 of <*>", ""), "contract: profile.vocabulary[1].text is empty");
     check_contract(|_| "{".to_owned(), "contract: EOF while parsing");
 }
 
@@ -79,10 +61,7 @@ fn a_contract_that_cannot_be_true_is_refused() {
 fn a_graph_that_does_not_belong_to_its_contract_is_refused() {
     let good = SyntheticModel::tiny().bytes();
     check(&replaced(&good, "event_ids", "event_idz"), "model input event_ids is missing");
-    check(
-        &replaced(&good, "token_error", "token_fault"),
-        "model output token_error is missing",
-    );
+    check(&replaced(&good, "token_error", "token_fault"), "model output token_error is missing");
     check_contract(with_one_more_template, "model fails at token 10, the last of its vocabulary");
 }
 
@@ -93,18 +72,12 @@ fn golden_windows_that_score_otherwise_are_refused() {
         change(&mut model);
         model.bytes()
     };
-    check(
-        &golden(|model| model.contract.golden[1].score += 2e-4),
-        "model golden[1]: score is ",
-    );
+    check(&golden(|model| model.contract.golden[1].score += 2e-4), "model golden[1]: score is ");
     check(
         &golden(|model| model.contract.golden[0].distance += 1.0),
         "model golden[0]: distance is 0, must be within 0.0001 of 1",
     );
-    check(
-        &golden(|model| model.weights.output.bias[6] += 0.01),
-        "model golden[0]: score is ",
-    );
+    check(&golden(|model| model.weights.output.bias[6] += 0.01), "model golden[0]: score is ");
 }
 
 fn check(bytes: &[u8], expected: &str) {

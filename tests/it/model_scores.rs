@@ -8,19 +8,10 @@ use crate::synthetic_model::{SyntheticModel, library_missing, random_window, win
 
 #[test]
 fn scores_are_those_of_the_definitions() {
-    let windows = [
-        [2, 6, 7, 7, 8].as_slice(),
-        &[2, 6, 8],
-        &[3, 8],
-        &[2],
-        &[2, 9, 1],
-        &[4, 7, 7, 7, 7, 1, 1],
-        &[2, 7, 7, 7, 7, 7, 7],
-    ];
+    let windows =
+        [[2, 6, 7, 7, 8].as_slice(), &[2, 6, 8], &[3, 8], &[2], &[2, 9, 1], &[4, 7, 7, 7, 7, 1, 1], &[2, 7, 7, 7, 7, 7, 7]];
     check_by_hand(&SyntheticModel::tiny(), &windows.map(window));
-    let long = (1..=40)
-        .map(|seed| random_window(seed, 1 + seed as usize, 40))
-        .collect::<Vec<_>>();
+    let long = (1..=40).map(|seed| random_window(seed, 1 + seed as usize, 40)).collect::<Vec<_>>();
     check_by_hand(&SyntheticModel::large(), &long);
 }
 
@@ -30,16 +21,7 @@ fn distance_is_zero_exactly_for_a_normal_story() {
         return;
     }
     let mut scorer = SyntheticModel::tiny().scorer();
-    for story in [
-        [2, 6, 7, 7, 8].as_slice(),
-        &[2, 7, 8, 6, 7],
-        &[2, 6, 8],
-        &[3, 8],
-        &[4, 7, 7],
-        &[3, 9, 9, 9, 7],
-        &[2],
-        &[3],
-    ] {
+    for story in [[2, 6, 7, 7, 8].as_slice(), &[2, 7, 8, 6, 7], &[2, 6, 8], &[3, 8], &[4, 7, 7], &[3, 9, 9, 9, 7], &[2], &[3]] {
         assert_eq!(scorer.score(&[window(story)]).remove(0).unwrap().distance, 0.0, "{story:?}");
     }
 }
@@ -50,18 +32,11 @@ fn padding_and_batch_mates_change_no_bit() {
         return;
     }
     let model = SyntheticModel::large();
-    let windows: Vec<Window> = (1..=3 * BATCH_WINDOWS_MAX as u32)
-        .map(|seed| random_window(seed, length(seed), 40))
-        .collect();
+    let windows: Vec<Window> = (1..=3 * BATCH_WINDOWS_MAX as u32).map(|seed| random_window(seed, length(seed), 40)).collect();
     let together = model.scorer().score(&windows);
     let mut alone = model.scorer();
     for (window, together) in windows.iter().zip(together) {
-        assert_eq!(
-            alone.score(std::slice::from_ref(window)),
-            [together],
-            "{} steps",
-            window.tokens.len()
-        );
+        assert_eq!(alone.score(std::slice::from_ref(window)), [together], "{} steps", window.tokens.len());
     }
 }
 
@@ -73,11 +48,7 @@ fn what_is_remembered_scores_the_same_and_is_counted() {
     let mut scorer = SyntheticModel::large().scorer();
     let windows = [window(&[2, 6]), window(&[2, 7]), window(&[2, 6])];
     let (before, first) = (scorer.remembered_total(), scorer.score(&windows));
-    assert_eq!(
-        (scorer.remembered_total() - before, scorer.remembered_windows()),
-        (1, 2),
-        "the third is the first"
-    );
+    assert_eq!((scorer.remembered_total() - before, scorer.remembered_windows()), (1, 2), "the third is the first");
     assert_eq!(first, scorer.score(&windows));
     assert_eq!((scorer.remembered_total() - before, scorer.remembered_windows()), (4, 2));
     assert_eq!(first[0], first[2]);
@@ -122,17 +93,12 @@ fn check_by_hand(model: &SyntheticModel, windows: &[Window]) {
         let (score, expected) = (score.unwrap(), model.by_hand(window));
         let differences = all(&score).zip(all(&expected)).map(|(a, b)| (a - b).abs());
         let worst = differences.fold(0.0, f32::max);
-        assert!(
-            worst < 2e-5 && all(&score).count() == all(&expected).count(),
-            "{worst}: {score:?}, must be {expected:?}"
-        );
+        assert!(worst < 2e-5 && all(&score).count() == all(&expected).count(), "{worst}: {score:?}, must be {expected:?}");
     }
 }
 
 fn all(score: &Score) -> impl Iterator<Item = f32> {
-    [score.score, score.distance]
-        .into_iter()
-        .chain(score.token_error.iter().copied())
+    [score.score, score.distance].into_iter().chain(score.token_error.iter().copied())
 }
 
 fn check_refused(refused: Window) {
@@ -156,9 +122,5 @@ fn check(odd: &Window, expected: impl Fn(&Result<Score, ScoreError>) -> bool) {
 /// Mostly short, as blocks are, with every length up to the bound among them.
 fn length(seed: u32) -> usize {
     let steps = seed as usize * 37;
-    if seed.is_multiple_of(3) {
-        1 + steps % WINDOW_STEPS_MAX
-    } else {
-        1 + steps % 30
-    }
+    if seed.is_multiple_of(3) { 1 + steps % WINDOW_STEPS_MAX } else { 1 + steps % 30 }
 }

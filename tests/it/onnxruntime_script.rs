@@ -15,22 +15,10 @@ fn a_library_of_ours_is_linked() {
 #[test]
 fn other_libraries_are_refused() {
     let place = Place::new();
-    check(
-        place.run(Path::new("/no/such.so")),
-        false,
-        "/no/such.so does not exist; name a file, or unset ORT_DYLIB_PATH",
-    );
-    check(
-        place.run(&place.file("other.so", "\x7fELF malloc")),
-        false,
-        "is no ONNX Runtime: it does not export OrtGetApiBase",
-    );
+    check(place.run(Path::new("/no/such.so")), false, "/no/such.so does not exist; name a file, or unset ORT_DYLIB_PATH");
+    check(place.run(&place.file("other.so", "\x7fELF malloc")), false, "is no ONNX Runtime: it does not export OrtGetApiBase");
     let later = place.file("later.so", "OrtGetApiBase VERS_1.29.0\n");
-    check(
-        place.run(&later),
-        false,
-        "is not ONNX Runtime 1.28 (VERS_1.29.0); run scripts/onnxruntime without it",
-    );
+    check(place.run(&later), false, "is not ONNX Runtime 1.28 (VERS_1.29.0); run scripts/onnxruntime without it");
     assert!(!place.installed().exists(), "nothing was installed");
 }
 
@@ -40,10 +28,7 @@ fn a_library_fetched_before_is_checked_and_kept() {
     if !fetched.is_file() || fetched.is_symlink() {
         return println!("skipped: scripts/onnxruntime has not fetched a library here");
     }
-    let output = Command::new(root().join("scripts/onnxruntime"))
-        .env_remove("ORT_DYLIB_PATH")
-        .output()
-        .unwrap();
+    let output = Command::new(root().join("scripts/onnxruntime")).env_remove("ORT_DYLIB_PATH").output().unwrap();
     check(output, true, "already there: ");
 }
 
@@ -60,11 +45,7 @@ impl Place {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("scripts")).unwrap();
-        fs::copy(
-            root().join("scripts/onnxruntime"),
-            directory.path().join("scripts/onnxruntime"),
-        )
-        .unwrap();
+        fs::copy(root().join("scripts/onnxruntime"), directory.path().join("scripts/onnxruntime")).unwrap();
         Self(directory)
     }
 
@@ -75,10 +56,7 @@ impl Place {
     }
 
     fn run(&self, library: &Path) -> Output {
-        Command::new(self.0.path().join("scripts/onnxruntime"))
-            .arg(library)
-            .output()
-            .unwrap()
+        Command::new(self.0.path().join("scripts/onnxruntime")).arg(library).output().unwrap()
     }
 
     fn installed(&self) -> PathBuf {

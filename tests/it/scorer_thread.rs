@@ -17,10 +17,7 @@ fn batches_come_back_in_order() {
         let batch = batch(number);
         thread.send(batch.clone()).unwrap();
         let scored = thread.receive().unwrap();
-        assert_eq!(
-            (scored.batch_windows, &scored.scores),
-            (batch.windows.len(), &scorer.score(&batch.windows))
-        );
+        assert_eq!((scored.batch_windows, &scored.scores), (batch.windows.len(), &scorer.score(&batch.windows)));
         assert!(scored.inference_seconds > 0.0);
     }
 }
@@ -40,10 +37,7 @@ fn a_sender_that_does_not_receive_is_told_and_loses_nothing() {
     };
     assert!(matches!(refused, SendError::Full(refused) if refused == batch(sent + 1)));
     // Those that wait, those that are done, and the one at hand.
-    assert!(
-        (SCORER_BATCHES_MAX as u32..=2 * SCORER_BATCHES_MAX as u32 + 1).contains(&sent),
-        "{sent}"
-    );
+    assert!((SCORER_BATCHES_MAX as u32..=2 * SCORER_BATCHES_MAX as u32 + 1).contains(&sent), "{sent}");
     for number in 1..=sent {
         assert_eq!(thread.receive().unwrap().batch_windows, batch(number).windows.len());
     }
@@ -68,18 +62,12 @@ fn what_is_remembered_is_counted_by_batch() {
     let thread = ScorerThread::spawn(SyntheticModel::large().scorer()).unwrap();
     let windows = vec![window(&[2, 6]), window(&[2, 7]), window(&[2, 6])];
     for expected in [1, 3] {
-        thread
-            .send(Batch {
-                windows: windows.clone(),
-            })
-            .unwrap();
+        thread.send(Batch { windows: windows.clone() }).unwrap();
         assert_eq!(thread.receive().unwrap().remembered_windows, expected);
     }
 }
 
 fn batch(number: u32) -> Batch {
-    let windows: Vec<Window> = (0..number)
-        .map(|index| random_window(number + index, 1 + index as usize, 40))
-        .collect();
+    let windows: Vec<Window> = (0..number).map(|index| random_window(number + index, 1 + index as usize, 40)).collect();
     Batch { windows }
 }

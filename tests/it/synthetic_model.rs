@@ -21,9 +21,7 @@ impl SyntheticModel {
     /// Small enough to follow with a pencil: four templates, two units. Two golden windows, from [`SyntheticModel::by_hand`].
     pub fn tiny() -> Self {
         let mut model = Self::new(4, [3, 2, 2], 1.0);
-        model.contract.golden = [[2, 6, 7, 7, 8].as_slice(), &[3, 9, 6]]
-            .map(|tokens| model.golden(&window(tokens)))
-            .to_vec();
+        model.contract.golden = [[2, 6, 7, 7, 8].as_slice(), &[3, 9, 6]].map(|tokens| model.golden(&window(tokens))).to_vec();
         model
     }
 
@@ -42,22 +40,10 @@ impl SyntheticModel {
             Lstm { w_ih, w_hh, bias }
         };
         let (encoder, decoder) = (lstm(embedding), lstm(embedding + latent));
-        let mut linear = |inputs, outputs| Linear {
-            weight: take(outputs * inputs),
-            bias: take(outputs),
-        };
+        let mut linear = |inputs, outputs| Linear { weight: take(outputs * inputs), bias: take(outputs) };
         let (latent, output) = (linear(hidden, latent), linear(hidden, tokens));
-        let weights = Weights {
-            embedding: take(tokens * embedding),
-            encoder,
-            latent,
-            decoder,
-            output,
-        };
-        Self {
-            contract: contract(templates, sizes),
-            weights,
-        }
+        let weights = Weights { embedding: take(tokens * embedding), encoder, latent, decoder, output };
+        Self { contract: contract(templates, sizes), weights }
     }
 
     /// The bytes of its file.
@@ -81,24 +67,12 @@ impl SyntheticModel {
     pub fn by_hand(&self, window: &Window) -> Score {
         let token_error = self.token_error(&window.tokens);
         let score = token_error.iter().copied().fold(0.0, f32::max);
-        Score {
-            score,
-            distance: self.distance(&window.tokens),
-            token_error,
-        }
+        Score { score, distance: self.distance(&window.tokens), token_error }
     }
 
     fn golden(&self, window: &Window) -> Golden {
-        let Score {
-            score,
-            distance,
-            token_error: _,
-        } = self.by_hand(window);
-        Golden {
-            tokens: window.tokens.clone(),
-            score,
-            distance,
-        }
+        let Score { score, distance, token_error: _ } = self.by_hand(window);
+        Golden { tokens: window.tokens.clone(), score, distance }
     }
 
     fn token_error(&self, tokens: &[Token]) -> Vec<f32> {
@@ -108,19 +82,13 @@ impl SyntheticModel {
         let decoder_input: Vec<_> = embedded.into_iter().map(|step| [step, latent.clone()].concat()).collect();
         let targets = tokens.iter().skip(1).chain([&END]);
         let errors = states(&self.weights.decoder, &decoder_input).into_iter().zip(targets);
-        errors
-            .map(|(state, target)| cross_entropy(&linear(&self.weights.output, &state), *target))
-            .collect()
+        errors.map(|(state, target)| cross_entropy(&linear(&self.weights.output, &state), *target)).collect()
     }
 
     fn embedded(&self, token: Token) -> Vec<f64> {
         let width = self.contract.training.embedding as usize;
         let row = usize::from(token.0) * width;
-        self.weights.embedding[row..row + width]
-            .iter()
-            .copied()
-            .map(f64::from)
-            .collect()
+        self.weights.embedding[row..row + width].iter().copied().map(f64::from).collect()
     }
 
     fn distance(&self, tokens: &[Token]) -> f32 {
@@ -130,11 +98,7 @@ impl SyntheticModel {
             let differences = (0..calibration.weights.len()).map(|index| {
                 let token = Token(index as u16);
                 let counted = tokens[1..].iter().filter(|other| **other == token).count() as f64;
-                let normal = pattern
-                    .counts
-                    .iter()
-                    .find(|(other, _)| *other == token)
-                    .map_or(0.0, |(_, count)| f64::from(*count));
+                let normal = pattern.counts.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, count)| f64::from(*count));
                 f64::from(calibration.weights[index]) * ((counted - normal).max(0.0) + deficit * (normal - counted).max(0.0))
             });
             differences.sum()
@@ -152,9 +116,7 @@ pub fn library_missing() -> bool {
 }
 
 pub fn window(tokens: &[u16]) -> Window {
-    Window {
-        tokens: tokens.iter().copied().map(Token).collect(),
-    }
+    Window { tokens: tokens.iter().copied().map(Token).collect() }
 }
 
 /// A window of so many steps that no other call gives; its events differ from step to step.
@@ -165,11 +127,7 @@ pub fn random_window(seed: u32, steps: usize, templates: u16) -> Window {
         0 => UNKNOWN,
         _ => Token(FIRST_EVENT + numbers.next_below(u32::from(templates)) as u16),
     };
-    Window {
-        tokens: std::iter::once(Token(begin as u16))
-            .chain((1..steps).map(|_| event()))
-            .collect(),
-    }
+    Window { tokens: std::iter::once(Token(begin as u16)).chain((1..steps).map(|_| event())).collect() }
 }
 
 fn contract(templates: usize, [embedding, hidden, latent]: [usize; 3]) -> Contract {
@@ -182,43 +140,24 @@ fn contract(templates: usize, [embedding, hidden, latent]: [usize; 3]) -> Contra
         hidden: hidden as u32,
         latent: latent as u32,
     };
-    Contract {
-        version: CONTRACT_VERSION,
-        profile: profile(templates),
-        training,
-        golden: vec![],
-    }
+    Contract { version: CONTRACT_VERSION, profile: profile(templates), training, golden: vec![] }
 }
 
 fn profile(templates: usize) -> Profile {
-    let entry = |number| VocabularyEntry {
-        text: format!("Event {number} of <*>"),
-        begins: number == 0,
-        endless_buckets_max: None,
-    };
+    let entry =
+        |number| VocabularyEntry { text: format!("Event {number} of <*>"), begins: number == 0, endless_buckets_max: None };
     Profile {
         name: "synthetic".to_owned(),
         scope: Scope::Cluster,
         vocabulary: (0..templates).map(entry).collect(),
-        drain: DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: vec!["block".to_owned()],
-        },
+        drain: DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: vec!["block".to_owned()] },
         calibration: calibration(templates),
     }
 }
 
 /// The first five patterns differ in the counts of one event and in its presence.
 fn calibration(templates: usize) -> Calibration {
-    let patterns: [&[(u16, u16)]; 5] = [
-        &[(6, 1), (7, 2), (8, 1)],
-        &[(6, 1), (8, 1)],
-        &[(6, 1), (7, 5)],
-        &[(7, 3), (9, 7)],
-        &[],
-    ];
+    let patterns: [&[(u16, u16)]; 5] = [&[(6, 1), (7, 2), (8, 1)], &[(6, 1), (8, 1)], &[(6, 1), (7, 5)], &[(7, 3), (9, 7)], &[]];
     let weights = (0..usize::from(FIRST_EVENT) + templates).map(|token| 0.7 + (token * token % 11) as f32 / 3.0);
     Calibration {
         sessions: 3,
@@ -236,10 +175,7 @@ fn calibration(templates: usize) -> Calibration {
 }
 
 fn pattern(counts: &[(u16, u16)]) -> CountPattern {
-    CountPattern {
-        counts: counts.iter().map(|&(token, count)| (Token(token), count)).collect(),
-        sessions: 1,
-    }
+    CountPattern { counts: counts.iter().map(|&(token, count)| (Token(token), count)).collect(), sessions: 1 }
 }
 
 /// Hidden states of an LSTM, one a step.
@@ -254,9 +190,7 @@ fn states(lstm: &Lstm, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
             let row = gate * hidden + unit;
             from_input[row] + from_state[row] + f64::from(lstm.bias[row])
         };
-        c = (0..hidden)
-            .map(|unit| sigmoid(gate(1, unit)) * c[unit] + sigmoid(gate(0, unit)) * gate(2, unit).tanh())
-            .collect();
+        c = (0..hidden).map(|unit| sigmoid(gate(1, unit)) * c[unit] + sigmoid(gate(0, unit)) * gate(2, unit).tanh()).collect();
         h = (0..hidden).map(|unit| sigmoid(gate(3, unit)) * c[unit].tanh()).collect();
         states.push(h.clone());
     }
@@ -264,11 +198,7 @@ fn states(lstm: &Lstm, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
 }
 
 fn linear(layer: &Linear, input: &[f64]) -> Vec<f64> {
-    product(&layer.weight, input)
-        .into_iter()
-        .zip(&layer.bias)
-        .map(|(sum, bias)| sum + f64::from(*bias))
-        .collect()
+    product(&layer.weight, input).into_iter().zip(&layer.bias).map(|(sum, bias)| sum + f64::from(*bias)).collect()
 }
 
 fn product(matrix: &[f32], vector: &[f64]) -> Vec<f64> {
@@ -296,9 +226,7 @@ struct Numbers(u32);
 impl Numbers {
     /// Values in -spread..spread.
     fn take(&mut self, count: usize, spread: f32) -> Vec<f32> {
-        (0..count)
-            .map(|_| spread * (self.next_below(1 << 24) as f32 / (1 << 23) as f32 - 1.0))
-            .collect()
+        (0..count).map(|_| spread * (self.next_below(1 << 24) as f32 / (1 << 23) as f32 - 1.0)).collect()
     }
 
     fn next_below(&mut self, bound: u32) -> u32 {

@@ -64,57 +64,27 @@ fn segments_of(token: Token, ends: BTreeSet<u16>) -> impl Iterator<Item = Segmen
 /// Weights of what is counted: events, known or not. The other tokens are no events.
 fn event_weights(weights: &[f32]) -> Vec<f64> {
     let counts = |token: usize| token >= usize::from(FIRST_EVENT) || token == usize::from(UNKNOWN.0);
-    weights
-        .iter()
-        .enumerate()
-        .map(|(token, &weight)| if counts(token) { f64::from(weight) } else { 0.0 })
-        .collect()
+    weights.iter().enumerate().map(|(token, &weight)| if counts(token) { f64::from(weight) } else { 0.0 }).collect()
 }
 
 /// `counts`, [batch, tokens]
 fn count(graph: &mut Graph, tokens: usize) {
     graph.doubles("no_count", &[], [0.0]);
     graph.integers("tokens", &[1], [tokens as i64]);
-    graph.node_with(
-        "Shape",
-        &["event_ids"],
-        "batch_dimension",
-        vec![int("start", 0), int("end", 1)],
-    );
+    graph.node_with("Shape", &["event_ids"], "batch_dimension", vec![int("start", 0), int("end", 1)]);
     graph.node_with("Concat", &["batch_dimension", "tokens"], "counts_shape", vec![int("axis", 0)]);
     graph.node("Expand", &["no_count", "counts_shape"], "no_counts");
     graph.node_with("Cast", &["valid"], "valid_count", to(DataType::Double));
     let attributes = vec![int("axis", 1), string("reduction", "add")];
-    graph.node_with(
-        "ScatterElements",
-        &["no_counts", "event_ids", "valid_count"],
-        "counts",
-        attributes,
-    );
+    graph.node_with("ScatterElements", &["no_counts", "event_ids", "valid_count"], "counts", attributes);
 }
 
 /// `covered_weight`, [batch, segments]: the weight that a window has in each segment.
 fn covered(graph: &mut Graph, segments: &[Segment], weights: &[f64]) {
-    graph.integers(
-        "segment_token",
-        &[segments.len()],
-        segments.iter().map(|segment| i64::from(segment.token.0)),
-    );
-    graph.doubles(
-        "segment_low",
-        &[segments.len()],
-        segments.iter().map(|segment| f64::from(segment.low)),
-    );
-    graph.doubles(
-        "segment_width",
-        &[segments.len()],
-        segments.iter().map(|segment| f64::from(segment.high - segment.low)),
-    );
-    graph.doubles(
-        "segment_weight",
-        &[segments.len()],
-        segments.iter().map(|segment| weights[usize::from(segment.token.0)]),
-    );
+    graph.integers("segment_token", &[segments.len()], segments.iter().map(|segment| i64::from(segment.token.0)));
+    graph.doubles("segment_low", &[segments.len()], segments.iter().map(|segment| f64::from(segment.low)));
+    graph.doubles("segment_width", &[segments.len()], segments.iter().map(|segment| f64::from(segment.high - segment.low)));
+    graph.doubles("segment_weight", &[segments.len()], segments.iter().map(|segment| weights[usize::from(segment.token.0)]));
     graph.node_with("Gather", &["counts", "segment_token"], "segment_count", vec![int("axis", 1)]);
     graph.node("Sub", &["segment_count", "segment_low"], "above_low");
     graph.node("Max", &["above_low", "no_count"], "above_low_only");
@@ -125,27 +95,15 @@ fn covered(graph: &mut Graph, segments: &[Segment], weights: &[f64]) {
 /// `pattern_columns`, [segments + 1, patterns]: which segments each pattern covers, and below that the weight of the pattern.
 fn pattern_columns(graph: &mut Graph, segments: &[Segment], patterns: &[CountPattern], weights: &[f64]) {
     let covers = |segment: &Segment, pattern: &CountPattern| u8::from(count_of(pattern, segment.token) >= segment.high);
-    let matrix = segments
-        .iter()
-        .flat_map(|segment| patterns.iter().map(move |pattern| covers(segment, pattern)))
-        .collect();
+    let matrix = segments.iter().flat_map(|segment| patterns.iter().map(move |pattern| covers(segment, pattern))).collect();
     let weight_of = |pattern: &CountPattern| -> f64 {
-        pattern
-            .counts
-            .iter()
-            .map(|&(token, count)| f64::from(count) * weights[usize::from(token.0)])
-            .sum()
+        pattern.counts.iter().map(|&(token, count)| f64::from(count) * weights[usize::from(token.0)]).sum()
     };
     // Bytes in the file; ONNX Runtime widens them once, when it folds constants.
     graph.bytes("pattern_covers", &[segments.len(), patterns.len()], matrix);
     graph.doubles("pattern_weight", &[1, patterns.len()], patterns.iter().map(weight_of));
     graph.node_with("Cast", &["pattern_covers"], "pattern_covers_factor", to(DataType::Double));
-    graph.node_with(
-        "Concat",
-        &["pattern_covers_factor", "pattern_weight"],
-        "pattern_columns",
-        vec![int("axis", 0)],
-    );
+    graph.node_with("Concat", &["pattern_covers_factor", "pattern_weight"], "pattern_columns", vec![int("axis", 0)]);
 }
 
 /// `distance`, [batch]. With deficit d, the weight c of the window, p of the pattern, s shared by both, a pattern is
@@ -160,12 +118,7 @@ fn nearest(graph: &mut Graph, weights: &[f64]) {
     graph.node("Mul", &["covered_weight", "covered_factor"], "covered_part");
     graph.node_with("Concat", &["covered_part", "deficit"], "window_rows", vec![int("axis", 1)]);
     graph.node("MatMul", &["window_rows", "pattern_columns"], "nearness_by_pattern");
-    graph.node_with(
-        "ReduceMin",
-        &["nearness_by_pattern"],
-        "nearness",
-        vec![ints("axes", &[1]), int("keepdims", 0)],
-    );
+    graph.node_with("ReduceMin", &["nearness_by_pattern"], "nearness", vec![ints("axes", &[1]), int("keepdims", 0)]);
     graph.doubles("token_weight", &[weights.len()], weights.iter().copied());
     graph.node("MatMul", &["counts", "token_weight"], "window_weight");
     graph.node("Add", &["window_weight", "nearness"], "distance_exact");
@@ -174,8 +127,5 @@ fn nearest(graph: &mut Graph, weights: &[f64]) {
 }
 
 fn count_of(pattern: &CountPattern, token: Token) -> u16 {
-    pattern
-        .counts
-        .binary_search_by_key(&token, |&(token, _)| token)
-        .map_or(0, |index| pattern.counts[index].1)
+    pattern.counts.binary_search_by_key(&token, |&(token, _)| token).map_or(0, |index| pattern.counts[index].1)
 }

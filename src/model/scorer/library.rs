@@ -67,9 +67,7 @@ pub fn load(configured: Option<&Path>) -> Result<&'static Library, LibraryError>
 }
 
 fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
-    let from_environment = std::env::var_os(VARIABLE)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let from_environment = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = from_environment {
         return named(VARIABLE, &path);
     }
@@ -83,22 +81,14 @@ fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
 /// Absolute, since `ort` takes a relative path from the executable and not from the working directory.
 fn named(setting: &'static str, path: &Path) -> Result<PathBuf, LibraryError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if absolute.exists() {
-        Ok(absolute)
-    } else {
-        Err(LibraryError::Missing { setting, path: absolute })
-    }
+    if absolute.exists() { Ok(absolute) } else { Err(LibraryError::Missing { setting, path: absolute }) }
 }
 
 fn open(path: PathBuf) -> Result<Library, LibraryError> {
     let builder = ort::init_from(&path).map_err(|error| refused(&path, reason(&error)))?;
     // `ort` panics when a library of a fitting version does not offer the interface that it asks for.
     match catch_unwind(AssertUnwindSafe(|| environment(builder))) {
-        Ok(Ok((environment, build))) => Ok(Library {
-            path,
-            build,
-            environment,
-        }),
+        Ok(Ok((environment, build))) => Ok(Library { path, build, environment }),
         Ok(Err(error)) => Err(refused(&path, error.to_string())),
         Err(_) => Err(refused(&path, "it does not offer version 17 of the interface".to_owned())),
     }
@@ -113,15 +103,9 @@ fn environment(builder: EnvironmentBuilder) -> ort::Result<(Environment, &'stati
 
 fn refused(path: &Path, reason: String) -> LibraryError {
     if path == Path::new(FILE_NAME) {
-        return LibraryError::NotFound {
-            executable: executable(),
-            reason,
-        };
+        return LibraryError::NotFound { executable: executable(), reason };
     }
-    LibraryError::Unusable {
-        path: path.to_owned(),
-        reason,
-    }
+    LibraryError::Unusable { path: path.to_owned(), reason }
 }
 
 /// What the system's loader says is one level below the message.

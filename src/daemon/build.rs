@@ -1,0 +1,81 @@
+//! Builds the parts from what the configuration says.
+
+use std::time::Duration;
+
+use crate::config::{self, Config};
+use crate::daemon::clock;
+use crate::ingest;
+use crate::model::scorer::library::{self, LibraryError};
+use crate::pipeline::event::{Position, WallTime};
+use crate::pipeline::session::assemble;
+use crate::pipeline::verdict::threshold;
+use crate::pipeline::{self, front};
+use crate::sink::document::{Line, LineSource};
+
+/// Loads ONNX Runtime as configured.
+///
+/// # Errors
+/// When there is none that can be used.
+pub fn load_runtime(config: &Config) -> Result<(), LibraryError> {
+    library::load(config.model.onnxruntime.as_deref()).map(|_| ())
+}
+
+/// The pipeline's settings.
+#[must_use]
+pub fn pipeline_settings(config: &Config) -> pipeline::Settings {
+    let config::Pipeline { merge_bytes_max, session_bytes_max, .. } = config.pipeline;
+    pipeline::Settings {
+        front: front::Settings {
+            merge_delay_millis: millis(config.pipeline.merge_delay),
+            merge_bytes_max,
+            join_grace_millis: millis(config.pipeline.join_grace),
+            pool: config.ingest.pool.clone(),
+        },
+        assemble: assemble::Settings {
+            quiet_millis: millis(config.pipeline.session_quiet),
+            idle_millis: millis(config.pipeline.session_idle),
+            bytes_max: session_bytes_max,
+        },
+        threshold: threshold_settings(&config.threshold),
+        incident_open_millis: millis(config.pipeline.incident_open_max),
+        silence_millis: millis(config.pipeline.silence),
+    }
+}
+
+/// The follower's settings; `now` is where "-2h" counts from.
+#[must_use]
+pub fn ingest_settings(config: &Config, now: WallTime) -> ingest::Settings {
+    let start_at = match config.ingest.start_at {
+        config::StartAt::End => ingest::StartAt::End,
+        config::StartAt::Beginning => ingest::StartAt::Beginning,
+        config::StartAt::Back(back) => {
+            let wall_time = now.plus_millis(-millis(back));
+            ingest::StartAt::Since { log_time: clock::log_time(wall_time, &config.ingest.timezone), wall_time }
+        }
+    };
+    ingest::Settings {
+        patterns: config.ingest.paths.clone(),
+        exclude: config.ingest.exclude.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        start_at,
+        mode: ingest::Mode::Follow,
+    }
+}
+
+/// Milliseconds of a duration, saturating.
+#[must_use]
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn threshold_settings(threshold: &config::Threshold) -> threshold::Settings {
+    let config::Threshold { lambda, winsor_sd, k, floor, ceiling } = *threshold;
+    threshold::Settings { lambda, winsor_sd, k, floor, ceiling }
+}
+
+impl LineSource for ingest::Rereader {
+    fn line(&self, position: Position) -> Line {
+        let text = self.text(position).map_err(|reason| reason.to_string());
+        let path = self.path(position.source).map_or_else(|| "(file no longer known)".into(), std::path::Path::to_path_buf);
+        Line { path, offset: position.offset, text }
+    }
+}

@@ -1,0 +1,188 @@
+//! Alerts that are not yet where they are to go. They stand in every checkpoint, so that a crash loses none.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::OUTBOX_ALERTS_MAX;
+use crate::pipeline::verdict::{Alert, AlertId};
+
+/// Alerts on their way, oldest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outbox {
+    waiting: VecDeque<Waiting>,
+    dropped: u64,
+}
+
+/// One alert on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Waiting {
+    alert: Alert,
+    /// Still to be written down: file, terminal, log.
+    to_show: bool,
+    /// Still to be sent.
+    to_send: bool,
+    /// Handed to the teller; not after a restart.
+    #[serde(skip)]
+    in_hand: bool,
+}
+
+/// What is to be done with an alert.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The alert.
+    pub alert: Alert,
+    /// Write it down.
+    pub show: bool,
+    /// Send it.
+    pub send: bool,
+}
+
+/// What the teller did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is written down.
+    Shown(AlertId),
+    /// It was sent, or given up.
+    Sent(AlertId),
+    /// Something did not work; it is to be tried again later.
+    Failed(AlertId),
+}
+
+impl Outbox {
+    /// Adds an alert. At [`OUTBOX_ALERTS_MAX`] the oldest one is dropped and counted; true when that happened.
+    pub fn push(&mut self, alert: Alert, to_send: bool) -> bool {
+        let full = self.waiting.len() >= OUTBOX_ALERTS_MAX;
+        if full {
+            self.waiting.pop_front();
+            self.dropped += 1;
+        }
+        self.waiting.push_back(Waiting { alert, to_show: true, to_send, in_hand: false });
+        full
+    }
+
+    /// The next alert that nobody has in hand.
+    pub fn next(&mut self) -> Option<Errand> {
+        let waiting = self.waiting.iter_mut().find(|waiting| !waiting.in_hand)?;
+        waiting.in_hand = true;
+        Some(Errand { alert: waiting.alert.clone(), show: waiting.to_show, send: waiting.to_send })
+    }
+
+    /// Notes what was done. True when the alert is done with.
+    pub fn handle_done(&mut self, done: Done) -> bool {
+        let (Done::Shown(id) | Done::Sent(id) | Done::Failed(id)) = done;
+        let Some(index) = self.waiting.iter().position(|waiting| waiting.alert.id == id) else { return false };
+        let waiting = &mut self.waiting[index];
+        match done {
+            Done::Shown(_) => waiting.to_show = false,
+            Done::Sent(_) => waiting.to_send = false,
+            Done::Failed(_) => {}
+        }
+        let finished = !waiting.to_show && !waiting.to_send;
+        if finished {
+            self.waiting.remove(index);
+        }
+        finished
+    }
+
+    /// Lets what failed be tried again.
+    pub fn retry(&mut self, failed: &[AlertId]) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| failed.contains(&waiting.alert.id)) {
+            waiting.in_hand = false;
+        }
+    }
+
+    /// Whether all that can be written down is.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.waiting.iter().all(|waiting| !waiting.to_show)
+    }
+
+    /// Alerts on their way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing is on its way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Alerts dropped at the bound.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::event::{BlockId, LogTime, PoolId};
+    use crate::pipeline::verdict::{AlertType, Explanation, IncidentId, Reason, Verdict};
+
+    #[test]
+    fn an_alert_leaves_when_it_is_shown_and_sent() {
+        let mut outbox = Outbox::default();
+        outbox.push(alert(1), true);
+        assert!(outbox.next().is_some_and(|errand| errand.show && errand.send));
+        assert!(outbox.next().is_none());
+        assert!(!outbox.handle_done(Done::Shown(AlertId(1))));
+        assert!(outbox.is_shown());
+        assert!(outbox.handle_done(Done::Sent(AlertId(1))));
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn after_a_restart_what_is_left_to_do_is_done() {
+        let mut outbox = Outbox::default();
+        outbox.push(alert(1), true);
+        outbox.next();
+        outbox.handle_done(Done::Shown(AlertId(1)));
+        let bytes = postcard::to_stdvec(&outbox).expect("it can be written");
+        let mut outbox: Outbox = postcard::from_bytes(&bytes).expect("and read");
+        assert!(outbox.next().is_some_and(|errand| !errand.show && errand.send));
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_when_it_is_time() {
+        let mut outbox = Outbox::default();
+        outbox.push(alert(1), false);
+        outbox.next();
+        outbox.handle_done(Done::Failed(AlertId(1)));
+        assert!(outbox.next().is_none());
+        outbox.retry(&[AlertId(1)]);
+        assert!(outbox.next().is_some());
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_is_dropped_and_counted() {
+        let mut outbox = Outbox::default();
+        for (number, dropped) in (0..=OUTBOX_ALERTS_MAX as u128).map(|number| (number, number == OUTBOX_ALERTS_MAX as u128)) {
+            assert_eq!(outbox.push(alert(number), true), dropped);
+        }
+        assert_eq!((outbox.len(), outbox.dropped()), (OUTBOX_ALERTS_MAX, 1));
+        assert_eq!(outbox.next().map(|errand| errand.alert.id), Some(AlertId(1)));
+    }
+
+    fn alert(id: u128) -> Alert {
+        Alert {
+            id: AlertId(id),
+            incident: IncidentId(1),
+            alert_type: AlertType::Firing,
+            reason: Reason::UnlikelyStory,
+            time: LogTime(0),
+            block: BlockId { pool: PoolId(0), number: 1 },
+            pool: None,
+            verdict: Verdict { anomalous: true, score: 9.0, threshold: 3.0, distance: 1.0 },
+            model: "m".to_owned(),
+            signature: String::new(),
+            explanation: Explanation::default(),
+            positions: Vec::new(),
+            events: 1,
+            by_silence: false,
+        }
+    }
+}
