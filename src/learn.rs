@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::limits::{TRAINING_STORIES_MIN, VOCABULARY_MAX};
 use crate::model::contract::Contract;
 use crate::model::onnx::Weights;
+use crate::pipeline::profile::{CountPattern, FIRST_EVENT};
 
 pub use self::corpus::{Corpus, CorpusError, Story};
 
@@ -73,6 +74,8 @@ pub struct Learned {
     /// Share of normal blocks that would alarm, 0..=1: of the training stories, those whose counts no other story has and whose score
     /// is above the threshold, as Good & Turing estimate what has not been seen (Good 1953).
     pub false_alarms_expected: f64,
+    /// What whole stories consist of, commonest first.
+    pub stories: Vec<CountPattern>,
     /// Distinct windows left out because there were more than [`crate::limits::TRAINING_WINDOWS_MAX`].
     pub windows_left_out: u64,
     /// Count patterns left out because there were more than [`crate::limits::PATTERNS_MAX`].
@@ -119,7 +122,7 @@ pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progre
     if stories < TRAINING_STORIES_MIN {
         return Err(LearnError::TooFewStories { stories });
     }
-    let network = Network::new(usize::from(crate::pipeline::profile::FIRST_EVENT) + windows.vocabulary.len(), &mut random)?;
+    let network = Network::new(usize::from(FIRST_EVENT) + windows.vocabulary.len(), &mut random)?;
     let schedule = Schedule { epochs: options.epochs.max(1), stop: &options.stop };
     let mut report = |epoch, loss| progress(Progress { epoch, epochs: schedule.epochs, loss });
     let losses = train::train(&network, &windows.trained, schedule, &mut random, &mut report)?;

@@ -133,7 +133,7 @@ fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Resul
     let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
     writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
     writeln!(out, "commonest stories:")?;
-    for pattern in calibration.patterns.iter().take(STORIES_SHOWN) {
+    for pattern in learned.stories.iter().take(STORIES_SHOWN) {
         writeln!(out, "  {:5.1} %", 100.0 * pattern.sessions as f64 / sessions as f64)?;
         tell_pattern(out, &learned.contract.profile, pattern)?;
     }

@@ -62,13 +62,12 @@ impl Windows {
 
     /// Count patterns of stories that may end as they stand, most frequent first.
     pub fn patterns(&self) -> Vec<CountPattern> {
-        let mut sessions: BTreeMap<Vec<(Token, u16)>, u64> = BTreeMap::new();
-        for (window, &times) in self.whole.iter().chain(&self.resting).filter(|(window, _)| window[0] == START) {
-            *sessions.entry(counts(window)).or_default() += times;
-        }
-        let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
-        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
-        patterns
+        patterns(self.whole.iter().chain(&self.resting))
+    }
+
+    /// The same of whole stories alone.
+    pub fn whole_patterns(&self) -> Vec<CountPattern> {
+        patterns(self.whole.iter())
     }
 
     fn add(&mut self, reader: &Reader, index: usize, story: &Story, random: &mut ChaCha8Rng) {
@@ -108,6 +107,16 @@ impl Windows {
         self.trained = windows.into_iter().collect();
         self.left_out = excess as u64;
     }
+}
+
+fn patterns<'a>(windows: impl Iterator<Item = (&'a Vec<Token>, &'a u64)>) -> Vec<CountPattern> {
+    let mut sessions: BTreeMap<Vec<(Token, u16)>, u64> = BTreeMap::new();
+    for (window, times) in windows.filter(|(window, _)| window[0] == START) {
+        *sessions.entry(counts(window)).or_default() += times;
+    }
+    let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
+    patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
+    patterns
 }
 
 /// How often each event stands in a window, sorted by token.
