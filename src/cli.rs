@@ -1,0 +1,3 @@
+//! The sub-commands of `hdfs-vigil`, one file each.
+
+pub mod demo;
