@@ -48,7 +48,7 @@ pub struct Args {
     /// An empty directory for logs, configuration and alerts, which is kept; without it a temporary one
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// The model that the daemon judges with; without it the one of its default configuration
+    /// The model that the daemon judges with; without it models/hdfs-v1/model.onnx if that is here, else the installed one
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ struct Demo {
 impl Demo {
     fn start(args: &Args, program: &Path, places: &Places, signals: Signals) -> anyhow::Result<Self> {
         let http = daemon::free_address()?;
-        fs::write(places.config(), daemon::config(places, http, args.model.as_deref()))
+        fs::write(places.config(), daemon::config(places, http, model(args).as_deref()))
             .context("failed to write the daemon's configuration")?;
         let log_start = LogTime(jiff::Timestamp::now().as_millisecond());
         let mut demo = Self {
@@ -291,6 +291,12 @@ fn meaning_text(meaning: Meaning) -> String {
     }
 }
 
+/// The model asked for, or that of the checkout in which the demo is run.
+fn model(args: &Args) -> Option<PathBuf> {
+    let shipped = Path::new(SHIPPED_MODEL);
+    args.model.clone().or_else(|| shipped.exists().then(|| shipped.to_path_buf()))
+}
+
 /// The directory of a demo; a temporary one goes with it.
 struct Workplace {
     places: Places,
@@ -339,6 +345,7 @@ fn make_private(path: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("failed to make directory {}", path.display()))
 }
 
+const SHIPPED_MODEL: &str = "models/hdfs-v1/model.onnx";
 /// How much faster the cluster's clock runs than the wall's.
 const LOG_SPEED: i64 = 20;
 /// At 2,000 lines a second the NameNode's log is rotated every 12 s and a DataNode's every 40 s.
