@@ -123,3 +123,6 @@ Exit codes:
   69  ONNX Runtime cannot be used
   73  the state directory cannot be used
   78  the configuration is wrong";
+//! The sub-commands of `hdfs-vigil`, one file each.
+
+pub mod demo;

@@ -133,6 +133,25 @@ pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 
 const _: () = assert!(DOCUMENT_BYTES_MAX < 20_000);
 const _: () = assert!(DOCUMENT_TEXT_BYTES_MAX * 4 < DOCUMENT_BYTES_MAX);
+/// Blocks alive at once in the cluster simulator of `demo`. At the bound no new ones begin; the pace falls until others end.
+pub const DEMO_BLOCKS_MAX: usize = 200_000;
+
+/// Incidents on healthy blocks that `demo` remembers, to take them off its count when they are resolved. More are counted as
+/// false alarms for good.
+pub const DEMO_INCIDENTS_MAX: usize = 10_000;
+
+/// Faults that `demo` puts in. At the bound it stops putting in new ones and says so.
+pub const DEMO_FAULTS_MAX: usize = 100_000;
+
+/// Lines a second that `demo` may be asked for. More is refused: one core renders about ten times as many.
+pub const DEMO_LINES_PER_SECOND_MAX: u32 = 50_000;
+
+/// Bytes of one line of the alerts file that `demo` reads. A longer one is dropped.
+pub const DEMO_ALERT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of the end of the daemon's own log that `demo` shows when the daemon dies.
+pub const DEMO_LOG_TAIL_BYTES_MAX: usize = 4 * 1024;
+
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);

@@ -8,7 +8,7 @@
 //! Inputs go in by `handle_*`, outputs come out by `poll_*`. The same chunks in the same order give the same alerts, however they
 //! are cut and whenever the scores come back: scores apply in the order of their windows.
 
-#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::VecDeque;
 
