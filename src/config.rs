@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 mod layers;
 mod quantity;
@@ -254,16 +255,12 @@ impl Config {
             threshold: Threshold::read(reader),
             alerts: Alerts::read(reader),
             webhook: Webhook::read(reader),
-            http: Http {
-                listen: reader.take("http.listen", optional(address)),
-            },
+            http: Http { listen: reader.take("http.listen", optional(address)) },
             state: State {
                 directory: reader.take("state.directory", path),
                 checkpoint_interval: reader.take("state.checkpoint_interval", duration_in(100 * MILLISECOND..=HOUR)),
             },
-            shutdown: Shutdown {
-                grace: reader.take("shutdown.grace", duration_in(Duration::ZERO..=10 * MINUTE)),
-            },
+            shutdown: Shutdown { grace: reader.take("shutdown.grace", duration_in(Duration::ZERO..=10 * MINUTE)) },
             log: Log {
                 level: reader.take("log.level", level),
                 format: reader.take("log.format", one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
@@ -281,20 +278,16 @@ pub fn effective(layers: &Layers) -> String {
 /// What differs from the manual, one `key = value (from where)` each, without what may hold a credential.
 #[must_use]
 pub fn changed(layers: &Layers) -> Vec<String> {
-    layers
-        .changed(hide_credentials)
-        .into_iter()
-        .map(|(key, value, place)| format!("{key} = {value} ({place})"))
-        .collect()
+    layers.changed(hide_credentials).into_iter().map(|(key, value, place)| format!("{key} = {value} ({place})")).collect()
 }
 
 /// What to print in place of a value that may hold a credential: addresses of webhooks often do, in their path.
 fn hide_credentials(key: &str, value: &Value) -> Option<String> {
     let url = text(value).ok().filter(|url| key == "webhook.url" && !url.is_empty())?;
-    Some(reqwest::Url::parse(&url).map_or_else(
-        |_| "hidden".to_owned(),
-        |url| format!("{}/hidden", url.origin().ascii_serialization()),
-    ))
+    Some(
+        reqwest::Url::parse(&url)
+            .map_or_else(|_| "hidden".to_owned(), |url| format!("{}/hidden", url.origin().ascii_serialization())),
+    )
 }
 
 /// The variables of this process that are text.
@@ -330,10 +323,7 @@ impl Pipeline {
         if pipeline.session_idle <= pipeline.session_quiet {
             let quiet = display_duration(pipeline.session_quiet);
             let idle = display_duration(pipeline.session_idle);
-            reader.note(
-                "pipeline.session_idle",
-                &format!("is {idle}, must be longer than pipeline.session_quiet ({quiet})"),
-            );
+            reader.note("pipeline.session_idle", &format!("is {idle}, must be longer than pipeline.session_quiet ({quiet})"));
         }
         pipeline
     }
@@ -341,10 +331,7 @@ impl Pipeline {
 
 impl Model {
     fn read(reader: &mut Reader<'_>) -> Self {
-        Self {
-            path: reader.take("model.path", path),
-            onnxruntime: reader.take("model.onnxruntime", optional(path)),
-        }
+        Self { path: reader.take("model.path", path), onnxruntime: reader.take("model.onnxruntime", optional(path)) }
     }
 }
 
@@ -354,20 +341,13 @@ impl Threshold {
             lambda: reader.take("threshold.lambda", number_in(0.00001..=0.5)),
             winsor_sd: reader.take("threshold.winsor_sd", number_in(1.0..=10.0)),
             k: reader.take("threshold.k", unless_model(0.5..=20.0)),
-            floor: reader
-                .take("threshold.floor", unless_model(0.0..=1000.0))
-                .map(|nats| nats as f32),
-            ceiling: reader
-                .take("threshold.ceiling", unless_model(0.0..=1000.0))
-                .map(|nats| nats as f32),
+            floor: reader.take("threshold.floor", unless_model(0.0..=1000.0)).map(|nats| nats as f32),
+            ceiling: reader.take("threshold.ceiling", unless_model(0.0..=1000.0)).map(|nats| nats as f32),
         };
         if let (Some(floor), Some(ceiling)) = (threshold.floor, threshold.ceiling)
             && floor >= ceiling
         {
-            reader.note(
-                "threshold.ceiling",
-                &format!("is {ceiling}, must be above threshold.floor ({floor})"),
-            );
+            reader.note("threshold.ceiling", &format!("is {ceiling}, must be above threshold.floor ({floor})"));
         }
         threshold
     }
@@ -375,11 +355,7 @@ impl Threshold {
 
 impl Alerts {
     fn read(reader: &mut Reader<'_>) -> Self {
-        let terminals = &[
-            ("auto", Terminal::Auto),
-            ("always", Terminal::Always),
-            ("never", Terminal::Never),
-        ];
+        let terminals = &[("auto", Terminal::Auto), ("always", Terminal::Always), ("never", Terminal::Never)];
         Self {
             mode: reader.take("alerts.mode", one_of(&[("notify", Mode::Notify), ("observe", Mode::Observe)])),
             notify_age_max: reader.take("alerts.notify_age_max", duration_in(MINUTE..=30 * DAY)),
@@ -403,15 +379,8 @@ impl Webhook {
             (true, None) => Err("is \"\", must name a file with the signing secret, as webhook.url is set".to_owned()),
             (true, Some(file)) => Secret::read(&file),
         };
-        let secrets = secrets
-            .map_err(|what| reader.note("webhook.secret_file", &what))
-            .unwrap_or_default();
-        Some(Self {
-            url: url?,
-            secrets,
-            timeout,
-            attempts_max,
-        })
+        let secrets = secrets.map_err(|what| reader.note("webhook.secret_file", &what)).unwrap_or_default();
+        Some(Self { url: url?, secrets, timeout, attempts_max })
     }
 }
 
@@ -425,26 +394,14 @@ fn text(value: &Value) -> Result<String, String> {
 fn optional<T>(parse: impl Fn(&Value) -> Result<T, String>) -> impl Fn(&Value) -> Result<Option<T>, String> {
     move |value| {
         let is_unset = text(value).is_ok_and(|text| text.is_empty());
-        if is_unset {
-            Ok(None)
-        } else {
-            parse(value).map(Some).map_err(|must| format!("{must}, or \"\" for none"))
-        }
+        if is_unset { Ok(None) } else { parse(value).map(Some).map_err(|must| format!("{must}, or \"\" for none")) }
     }
 }
 
 fn one_of<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&Value) -> Result<T, String> {
     move |value| {
-        let chosen = text(value)
-            .ok()
-            .and_then(|text| choices.iter().find(|(name, _)| *name == text));
-        let names = || {
-            choices
-                .iter()
-                .map(|(name, _)| format!("{name:?}"))
-                .collect::<Vec<_>>()
-                .join(" or ")
-        };
+        let chosen = text(value).ok().and_then(|text| choices.iter().find(|(name, _)| *name == text));
+        let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
         chosen.map(|(_, choice)| *choice).ok_or_else(names)
     }
 }
@@ -460,10 +417,7 @@ fn boolean(value: &Value) -> Result<bool, String> {
 
 fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Result<Duration, String> {
     move |value| {
-        let read = text(value)
-            .ok()
-            .and_then(|text| duration(&text))
-            .filter(|duration| range.contains(duration));
+        let read = text(value).ok().and_then(|text| duration(&text)).filter(|duration| range.contains(duration));
         let (least, most) = (display_duration(*range.start()), display_duration(*range.end()));
         read.ok_or_else(|| format!("a duration of {least}..={most}, such as \"{most}\""))
     }
@@ -471,10 +425,7 @@ fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Result<Dur
 
 fn bytes_in(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<usize, String> {
     move |value| {
-        let read = text(value)
-            .ok()
-            .and_then(|text| bytes(&text))
-            .filter(|bytes| range.contains(bytes));
+        let read = text(value).ok().and_then(|text| bytes(&text)).filter(|bytes| range.contains(bytes));
         let (least, most) = (display_bytes(*range.start()), display_bytes(*range.end()));
         let read = read.and_then(|bytes| usize::try_from(bytes).ok());
         read.ok_or_else(|| format!("a size of {least}..={most}, such as \"{most}\""))
@@ -497,23 +448,16 @@ fn unless_model(range: RangeInclusive<f64>) -> impl Fn(&Value) -> Result<Option<
     let number = number_in(range);
     move |value| {
         let is_model = text(value).is_ok_and(|text| text == "model");
-        if is_model {
-            Ok(None)
-        } else {
-            number(value).map(Some).map_err(|must| format!("{must}, or \"model\""))
-        }
+        if is_model { Ok(None) } else { number(value).map(Some).map_err(|must| format!("{must}, or \"model\"")) }
     }
 }
 
 fn whole_in(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Result<u32, String> {
     move |value| {
-        let read = number(value)
-            .filter(|number| number.fract() == 0.0)
-            .map(|number| number as u32);
+        let read = number(value).filter(|number| number.fract() == 0.0).map(|number| number as u32);
         let in_range =
             number(value).is_some_and(|number| (f64::from(*range.start())..=f64::from(*range.end())).contains(&number));
-        read.filter(|_| in_range)
-            .ok_or_else(|| format!("a whole number of {}..={}", range.start(), range.end()))
+        read.filter(|_| in_range).ok_or_else(|| format!("a whole number of {}..={}", range.start(), range.end()))
     }
 }
 
@@ -523,13 +467,7 @@ fn list(value: &Value) -> Option<Vec<String>> {
         return items.iter().map(|item| text(item).ok()).collect();
     }
     let items = text(value).ok()?;
-    Some(
-        items
-            .split(',')
-            .map(|item| item.trim().to_owned())
-            .filter(|item| !item.is_empty())
-            .collect(),
-    )
+    Some(items.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
 }
 
 fn paths(value: &Value) -> Result<Vec<String>, String> {
@@ -545,11 +483,7 @@ fn patterns(value: &Value) -> Result<Vec<glob::Pattern>, String> {
 
 fn start_at(value: &Value) -> Result<StartAt, String> {
     let text = text(value).unwrap_or_default();
-    let back = text
-        .strip_prefix('-')
-        .and_then(duration)
-        .filter(|back| *back <= 30 * DAY)
-        .map(StartAt::Back);
+    let back = text.strip_prefix('-').and_then(duration).filter(|back| *back <= 30 * DAY).map(StartAt::Back);
     match text.as_str() {
         "end" => Ok(StartAt::End),
         "beginning" => Ok(StartAt::Beginning),
@@ -570,18 +504,11 @@ fn timezone(value: &Value) -> Result<TimeZone, String> {
 
 fn pool(value: &Value) -> Result<String, String> {
     let is_pool = |text: &String| text.starts_with("BP-") && text.len() <= POOL_BYTES_MAX && !text.contains(char::is_whitespace);
-    text(value)
-        .ok()
-        .filter(is_pool)
-        .ok_or_else(|| "a block pool such as \"BP-1064460171-10.0.0.1-1626388920000\"".to_owned())
+    text(value).ok().filter(is_pool).ok_or_else(|| "a block pool such as \"BP-1064460171-10.0.0.1-1626388920000\"".to_owned())
 }
 
 fn path(value: &Value) -> Result<PathBuf, String> {
-    text(value)
-        .ok()
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .ok_or_else(|| "a path in quotes".to_owned())
+    text(value).ok().filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(|| "a path in quotes".to_owned())
 }
 
 fn address(value: &Value) -> Result<SocketAddr, String> {
@@ -591,15 +518,14 @@ fn address(value: &Value) -> Result<SocketAddr, String> {
 
 fn url(value: &Value) -> Result<reqwest::Url, String> {
     let is_web = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    let read = text(value)
-        .ok()
-        .and_then(|text| reqwest::Url::parse(&text).ok())
-        .filter(is_web);
+    let read = text(value).ok().and_then(|text| reqwest::Url::parse(&text).ok()).filter(is_web);
     read.ok_or_else(|| "an address such as \"https://alerts.example.org/hdfs\"".to_owned())
 }
 
 fn level(value: &Value) -> Result<String, String> {
-    let is_level = |text: &String| !text.is_empty() && EnvFilter::try_new(text).is_ok();
+    // A lone word that is no level would be taken for the name of a module, and a slip of the pen would silence the daemon.
+    let is_clear = |part: &str| part.contains(['=', '[']) || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
+    let is_level = |text: &String| text.split(',').all(is_clear) && EnvFilter::try_new(text).is_ok();
     text(value)
         .ok()
         .filter(is_level)

@@ -43,11 +43,6 @@ fn check(files: &[PathBuf], environment: impl IntoIterator<Item = (String, Strin
 
 fn report(layers: &Layers, out: &mut dyn Write) -> io::Result<()> {
     let changed = config::changed(layers);
-    writeln!(
-        out,
-        "ok, {} of {} keys differ from the defaults",
-        changed.len(),
-        layers.keys().count()
-    )?;
+    writeln!(out, "ok, {} of {} keys differ from the defaults", changed.len(), layers.keys().count())?;
     changed.iter().try_for_each(|line| writeln!(out, "  {line}"))
 }

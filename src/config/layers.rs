@@ -44,10 +44,9 @@ impl Layers {
             }
         }
         match builder.add_source(variables(environment)).build() {
-            Ok(merged) if mistakes.is_empty() => Ok(Self {
-                values: flatten(merged.cache.kind),
-                defaults: flatten(ValueKind::Table(defaults.0)),
-            }),
+            Ok(merged) if mistakes.is_empty() => {
+                Ok(Self { values: flatten(merged.cache.kind), defaults: flatten(ValueKind::Table(defaults.0)) })
+            }
             Ok(_) => Err(Mistakes(mistakes)),
             Err(error) => Err(Mistakes([mistakes, vec![format!("read config: {error}")]].concat())),
         }
@@ -72,17 +71,10 @@ impl Layers {
 
     /// What is not from the manual: key, value as TOML, and the file or variable that it is from.
     pub fn changed(&self, hide: impl Fn(&str, &Value) -> Option<String>) -> Vec<(&str, String, String)> {
-        let is_changed = |(key, value): &(&String, &Value)| {
-            self.defaults
-                .get(*key)
-                .is_none_or(|default| default.origin() != value.origin())
-        };
+        let is_changed =
+            |(key, value): &(&String, &Value)| self.defaults.get(*key).is_none_or(|default| default.origin() != value.origin());
         let shown = |key, value| hide(key, value).map_or_else(|| show(value), |hidden| format!("{hidden:?}"));
-        self.values
-            .iter()
-            .filter(is_changed)
-            .map(|(key, value)| (key.as_str(), shown(key, value), place(key, value)))
-            .collect()
+        self.values.iter().filter(is_changed).map(|(key, value)| (key.as_str(), shown(key, value), place(key, value))).collect()
     }
 
     /// Every key of the manual.
@@ -106,11 +98,7 @@ impl<'a> Reader<'a> {
     /// Nothing taken yet.
     #[must_use]
     pub fn new(layers: &'a Layers) -> Self {
-        Self {
-            layers,
-            taken: BTreeSet::new(),
-            mistakes: Vec::new(),
-        }
+        Self { layers, taken: BTreeSet::new(), mistakes: Vec::new() }
     }
 
     /// The value of `key` as `parse` makes it, which says what the value `must be` when it cannot.
@@ -129,11 +117,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a mistake in `key` that shows only beside other keys: `what` completes "key …".
     pub fn note(&mut self, key: &str, what: &str) {
-        let place = self
-            .layers
-            .values
-            .get(key)
-            .map_or_else(|| "config".to_owned(), |value| place(key, value));
+        let place = self.layers.values.get(key).map_or_else(|| "config".to_owned(), |value| place(key, value));
         self.mistakes.push(format!("read {place}: {key} {what}"));
     }
 
@@ -149,21 +133,11 @@ impl<'a> Reader<'a> {
     /// Every mistake noted, and every key that nobody took.
     pub fn finish<T>(mut self, checked: T) -> Result<T, Mistakes> {
         let is_unknown = |key: &&String| !self.taken.contains(key.as_str());
-        let unknown: Vec<_> = self
-            .layers
-            .values
-            .keys()
-            .filter(is_unknown)
-            .map(|key| (key, unknown(key, &self.taken)))
-            .collect();
+        let unknown: Vec<_> = self.layers.values.keys().filter(is_unknown).map(|key| (key, unknown(key, &self.taken))).collect();
         for (key, what) in unknown {
             self.note(key, &what);
         }
-        if self.mistakes.is_empty() {
-            Ok(checked)
-        } else {
-            Err(Mistakes(self.mistakes))
-        }
+        if self.mistakes.is_empty() { Ok(checked) } else { Err(Mistakes(self.mistakes)) }
     }
 }
 
@@ -171,13 +145,8 @@ impl<'a> Reader<'a> {
 pub const ENVIRONMENT_PREFIX: &str = "HDFS_VIGIL__";
 
 fn variables(environment: impl IntoIterator<Item = (String, String)>) -> Environment {
-    let ours = environment
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
-    Environment::with_prefix("HDFS_VIGIL")
-        .prefix_separator("__")
-        .separator("__")
-        .source(Some(ours.collect()))
+    let ours = environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
+    Environment::with_prefix("HDFS_VIGIL").prefix_separator("__").separator("__").source(Some(ours.collect()))
 }
 
 /// A file as a layer; its values remember the path as it was given.
@@ -201,10 +170,7 @@ fn read_file(path: &Path) -> Result<Layer, String> {
 }
 
 fn parse(origin: &str, text: &str) -> Result<Layer, String> {
-    FileFormat::Toml
-        .parse(Some(&origin.to_owned()), text)
-        .map(Layer)
-        .map_err(|error| error.to_string())
+    FileFormat::Toml.parse(Some(&origin.to_owned()), text).map(Layer).map_err(|error| error.to_string())
 }
 
 /// Dotted keys of all values that are no tables.
@@ -222,11 +188,7 @@ fn flatten(root: ValueKind) -> BTreeMap<String, Value> {
 }
 
 fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{prefix}.{key}")
-    }
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
 /// The file or the variable that `value` is from.
@@ -234,10 +196,7 @@ fn place(key: &str, value: &Value) -> String {
     match value.origin() {
         None => "config (defaults)".to_owned(),
         Some(origin) if origin.contains("environment") => {
-            format!(
-                "environment variable {ENVIRONMENT_PREFIX}{}",
-                key.to_uppercase().replace('.', "__")
-            )
+            format!("environment variable {ENVIRONMENT_PREFIX}{}", key.to_uppercase().replace('.', "__"))
         }
         Some(origin) => format!("config {origin}"),
     }
@@ -247,10 +206,7 @@ fn unknown(key: &str, known: &BTreeSet<&'static str>) -> String {
     let section = key.split('.').next().unwrap_or(key);
     let name = key.rsplit('.').next().unwrap_or(key);
     let elsewhere = known.iter().find(|known| known.rsplit('.').next() == Some(name));
-    let siblings: Vec<_> = known
-        .iter()
-        .filter_map(|known| known.strip_prefix(section)?.strip_prefix('.'))
-        .collect();
+    let siblings: Vec<_> = known.iter().filter_map(|known| known.strip_prefix(section)?.strip_prefix('.')).collect();
     match elsewhere {
         Some(elsewhere) => format!("is no key; did you mean {elsewhere}?"),
         None if siblings.is_empty() => "is in no known section; see config/default.toml for all of them".to_owned(),

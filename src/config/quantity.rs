@@ -29,19 +29,13 @@ pub fn display_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let whole = |unit: u64| millis > 0 && millis.is_multiple_of(u128::from(unit));
     let fitting = DURATION_UNITS.iter().rev().find(|(_, unit)| whole(*unit));
-    fitting.map_or_else(
-        || "0s".to_owned(),
-        |(name, unit)| format!("{}{name}", millis / u128::from(*unit)),
-    )
+    fitting.map_or_else(|| "0s".to_owned(), |(name, unit)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
 /// `bytes` as [`bytes()`] reads it, in the largest unit that leaves no rest.
 #[must_use]
 pub fn display_bytes(bytes: u64) -> String {
-    let fitting = BYTE_UNITS
-        .iter()
-        .rev()
-        .find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
+    let fitting = BYTE_UNITS.iter().rev().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
     fitting.map_or_else(|| "0B".to_owned(), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
@@ -61,15 +55,8 @@ fn scale(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
 const DURATION_UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Bytes in each unit, smallest first.
-const BYTE_UNITS: &[(&str, u64)] = &[
-    ("B", 1),
-    ("kB", 1000),
-    ("KiB", 1 << 10),
-    ("MB", 1_000_000),
-    ("MiB", 1 << 20),
-    ("GB", 1_000_000_000),
-    ("GiB", 1 << 30),
-];
+const BYTE_UNITS: &[(&str, u64)] =
+    &[("B", 1), ("kB", 1000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20), ("GB", 1_000_000_000), ("GiB", 1 << 30)];
 
 #[cfg(test)]
 mod tests {
@@ -83,17 +70,7 @@ mod tests {
         check_duration("1h30m", Some(5_400_000), "90m");
         check_duration(" 1h 30m ", Some(5_400_000), "90m");
         check_duration("7d", Some(604_800_000), "7d");
-        for wrong in [
-            "",
-            " ",
-            "5",
-            "m",
-            "-5m",
-            "5 parsecs",
-            "1.5h",
-            "99999999999999999999s",
-            "9999999999999999999d",
-        ] {
+        for wrong in ["", " ", "5", "m", "-5m", "5 parsecs", "1.5h", "99999999999999999999s", "9999999999999999999d"] {
             check_duration(wrong, None, "");
         }
     }

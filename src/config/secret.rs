@@ -19,10 +19,7 @@ impl Secret {
         let failed = |error: std::io::Error| format!("is {}, which cannot be read: {error}", path.display());
         let size = std::fs::metadata(path).map_err(failed)?.len();
         if size > FILE_BYTES_MAX {
-            return Err(format!(
-                "is {} of {size} bytes, must be a file of at most {FILE_BYTES_MAX}",
-                path.display()
-            ));
+            return Err(format!("is {} of {size} bytes, must be a file of at most {FILE_BYTES_MAX}", path.display()));
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -9,10 +9,7 @@ fn the_manual_holds_every_key_and_is_valid() {
     let layers = Layers::read(&[], []).unwrap();
     let mut reader = Reader::new(&layers);
     let _ = Config::read(&mut reader);
-    assert_eq!(
-        reader.taken().iter().copied().collect::<Vec<_>>(),
-        layers.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(reader.taken().iter().copied().collect::<Vec<_>>(), layers.keys().collect::<Vec<_>>());
     reader.finish(()).unwrap();
 }
 
@@ -39,15 +36,8 @@ fn defaults_are_those_of_the_manual() {
 #[test]
 fn later_layers_win() {
     let config = load(
-        &[
-            "[log]\nlevel = \"warn\"\nformat = \"json\"\n[ingest]\npaths = [\"/a\", \"/b\"]",
-            "[log]\nlevel = \"debug\"",
-        ],
-        &[
-            ("HDFS_VIGIL__THRESHOLD__K", "4"),
-            ("HDFS_VIGIL__INGEST__PATHS", "/c, /d"),
-            ("HDFS_VIGIL__ALERTS__LOG", "false"),
-        ],
+        &["[log]\nlevel = \"warn\"\nformat = \"json\"\n[ingest]\npaths = [\"/a\", \"/b\"]", "[log]\nlevel = \"debug\""],
+        &[("HDFS_VIGIL__THRESHOLD__K", "4"), ("HDFS_VIGIL__INGEST__PATHS", "/c, /d"), ("HDFS_VIGIL__ALERTS__LOG", "false")],
     )
     .unwrap();
     assert_eq!((config.log.level.as_str(), config.log.format), ("debug", LogFormat::Json));
@@ -68,14 +58,8 @@ fn values_are_read() {
 
 #[test]
 fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
-    check(
-        "[pipeline]\nmerge_delay = \"61s\"",
-        "pipeline.merge_delay is \"61s\", must be a duration of 0s..=1m, such as \"1m\"",
-    );
-    check(
-        "[pipeline]\nsession_quiet = 5",
-        "pipeline.session_quiet is 5, must be a duration of 1s..=1d, such as \"1d\"",
-    );
+    check("[pipeline]\nmerge_delay = \"61s\"", "pipeline.merge_delay is \"61s\", must be a duration of 0s..=1m, such as \"1m\"");
+    check("[pipeline]\nsession_quiet = 5", "pipeline.session_quiet is 5, must be a duration of 1s..=1d, such as \"1d\"");
     check(
         "[pipeline]\nsession_bytes_max = \"1kB\"",
         "pipeline.session_bytes_max is \"1kB\", must be a size of 1MB..=64GB, such as \"64GB\"",
@@ -84,26 +68,11 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
         "[pipeline]\nsession_quiet = \"2h\"\nsession_idle = \"2h\"",
         "pipeline.session_idle is 2h, must be longer than pipeline.session_quiet (2h)",
     );
-    check(
-        "[threshold]\nlambda = 0.9",
-        "threshold.lambda is 0.9, must be a number of 0.00001..=0.5",
-    );
-    check(
-        "[threshold]\nk = \"much\"",
-        "threshold.k is \"much\", must be a number of 0.5..=20, or \"model\"",
-    );
-    check(
-        "[threshold]\nfloor = 3\nceiling = 2",
-        "threshold.ceiling is 2, must be above threshold.floor (3)",
-    );
-    check(
-        "[alerts]\nmode = \"shout\"",
-        "alerts.mode is \"shout\", must be \"notify\" or \"observe\"",
-    );
-    check(
-        "[alerts]\nfiles_kept_max = 1.5",
-        "alerts.files_kept_max is 1.5, must be a whole number of 0..=100",
-    );
+    check("[threshold]\nlambda = 0.9", "threshold.lambda is 0.9, must be a number of 0.00001..=0.5");
+    check("[threshold]\nk = \"much\"", "threshold.k is \"much\", must be a number of 0.5..=20, or \"model\"");
+    check("[threshold]\nfloor = 3\nceiling = 2", "threshold.ceiling is 2, must be above threshold.floor (3)");
+    check("[alerts]\nmode = \"shout\"", "alerts.mode is \"shout\", must be \"notify\" or \"observe\"");
+    check("[alerts]\nfiles_kept_max = 1.5", "alerts.files_kept_max is 1.5, must be a whole number of 0..=100");
     check(
         "[ingest]\npaths = []",
         "ingest.paths is [], must be a list with at least one directory or glob, such as [\"/var/log/hadoop-hdfs\"]",
@@ -124,14 +93,19 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
         "[pipeline]\nquiet = \"5m\"",
         "pipeline.quiet is no key; [pipeline] has incident_open_max, join_grace, merge_bytes_max, merge_delay, session_bytes_max, session_idle, session_quiet, silence",
     );
-    check(
-        "[ingest]\nsession_quiet = \"5m\"",
-        "ingest.session_quiet is no key; did you mean pipeline.session_quiet?",
-    );
-    check(
-        "[piepline]\nx = 1",
-        "piepline.x is in no known section; see config/default.toml for all of them",
-    );
+    check("[ingest]\nsession_quiet = \"5m\"", "ingest.session_quiet is no key; did you mean pipeline.session_quiet?");
+    check("[piepline]\nx = 1", "piepline.x is in no known section; see config/default.toml for all of them");
+}
+
+#[test]
+fn levels_are_told_from_slips_of_the_pen() {
+    let is_level = |text: &str| load(&[&format!("[log]\nlevel = {text:?}")], &[]).is_ok();
+    for right in ["info", "WARN", "off", "info,hdfs_vigil::ingest=debug", "warn,hdfs_vigil[span]=trace"] {
+        assert!(is_level(right), "{right}");
+    }
+    for wrong in ["", "inof", "info,", "hdfs_vigil", "info,hdfs_vigil=loud"] {
+        assert!(!is_level(wrong), "{wrong}");
+    }
 }
 
 #[test]
@@ -146,15 +120,9 @@ fn a_webhook_needs_a_secret_and_neither_is_printed() {
     assert!(missing.0[0].contains("which cannot be read"), "{missing}");
     fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n0123456789abcdef\n").unwrap();
     let webhook = load(&[&toml], &[]).unwrap().webhook.unwrap();
-    assert_eq!(
-        (webhook.secrets.len(), webhook.host().as_str()),
-        (2, "https://hooks.example.org")
-    );
+    assert_eq!((webhook.secrets.len(), webhook.host().as_str()), (2, "https://hooks.example.org"));
     let printed = effective(&layers(&[&toml], &[]).unwrap());
-    assert!(
-        printed.contains("url = \"https://hooks.example.org/hidden\"") && !printed.contains("token"),
-        "{printed}"
-    );
+    assert!(printed.contains("url = \"https://hooks.example.org/hidden\"") && !printed.contains("token"), "{printed}");
 }
 
 #[test]
@@ -170,19 +138,14 @@ fn what_is_printed_reads_back_as_the_same() {
 
 #[test]
 fn three_mistakes_in_three_places_are_told_at_once() {
-    let mistakes = load(
-        &["[log]\nformat = \"xml\"", "[alerts]\nlog = 3"],
-        &[("HDFS_VIGIL__STATE__CHECKPOINT_INTERVAL", "never")],
-    )
-    .unwrap_err();
+    let mistakes =
+        load(&["[log]\nformat = \"xml\"", "[alerts]\nlog = 3"], &[("HDFS_VIGIL__STATE__CHECKPOINT_INTERVAL", "never")])
+            .unwrap_err();
     let [log, state, alerts] =
         ["log.format", "state.checkpoint_interval", "alerts.log"].map(|key| mistakes.0.iter().find(|m| m.contains(key)).unwrap());
     assert_eq!(mistakes.0.len(), 3);
     assert!(log.contains("0.toml") && alerts.contains("1.toml"), "{mistakes}");
-    assert!(
-        state.starts_with("read environment variable HDFS_VIGIL__STATE__CHECKPOINT_INTERVAL: "),
-        "{mistakes}"
-    );
+    assert!(state.starts_with("read environment variable HDFS_VIGIL__STATE__CHECKPOINT_INTERVAL: "), "{mistakes}");
 }
 
 #[test]
@@ -197,13 +160,8 @@ fn files_that_cannot_be_read_are_named() {
 /// `toml` is refused with just one mistake, which ends with `expected`.
 fn check(toml: &str, expected: &str) {
     let mistakes = load(&[toml], &[]).unwrap_err();
-    let [mistake] = mistakes.0.as_slice() else {
-        panic!("{toml}: {mistakes}")
-    };
-    assert!(
-        mistake.starts_with("read config /") && mistake.contains("0.toml: "),
-        "{mistake}"
-    );
+    let [mistake] = mistakes.0.as_slice() else { panic!("{toml}: {mistakes}") };
+    assert!(mistake.starts_with("read config /") && mistake.contains("0.toml: "), "{mistake}");
     assert_eq!(mistake.split_once("0.toml: ").unwrap().1, expected);
 }
 
@@ -214,16 +172,9 @@ fn load(files: &[&str], environment: &[(&str, &str)]) -> Result<Config, Mistakes
 /// Layers of files named `0.toml`, `1.toml`, … and of an environment.
 fn layers(files: &[&str], environment: &[(&str, &str)]) -> Result<Layers, Mistakes> {
     let directory = tempfile::tempdir().unwrap();
-    let paths: Vec<_> = (0..files.len())
-        .map(|number| directory.path().join(format!("{number}.toml")))
-        .collect();
+    let paths: Vec<_> = (0..files.len()).map(|number| directory.path().join(format!("{number}.toml"))).collect();
     for (path, text) in paths.iter().zip(files) {
         fs::write(path, text).unwrap();
     }
-    Layers::read(
-        &paths,
-        environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-    )
+    Layers::read(&paths, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }

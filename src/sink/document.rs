@@ -121,11 +121,7 @@ impl Document {
     /// Reads the lines of `alert` again from `source` and says in words what it says in numbers. Times are of `zone`.
     #[must_use]
     pub fn new(alert: &Alert, source: &dyn LineSource, zone: &TimeZone) -> Self {
-        let lines: Vec<_> = alert
-            .positions
-            .iter()
-            .map(|position| LineDocument::new(source.line(*position)))
-            .collect();
+        let lines: Vec<_> = alert.positions.iter().map(|position| LineDocument::new(source.line(*position))).collect();
         let texts = || lines.iter().filter_map(|line| line.text.as_deref());
         let mut document = Self {
             id: alert.id.to_string(),
@@ -180,12 +176,7 @@ impl LineDocument {
             Ok(bytes) => (Some(clean(&String::from_utf8_lossy(head(&bytes)))), None),
             Err(reason) => (None, Some(clean(&reason))),
         };
-        Self {
-            path: clean(&line.path.to_string_lossy()),
-            offset: line.offset,
-            text,
-            reason,
-        }
+        Self { path: clean(&line.path.to_string_lossy()), offset: line.offset, text, reason }
     }
 }
 
@@ -217,25 +208,17 @@ impl DeviationDocument {
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
-    let groups = digits.as_bytes()[first..]
-        .chunks(3)
-        .map(|group| std::str::from_utf8(group).expect("digits are ASCII"));
+    let groups = digits.as_bytes()[first..].chunks(3).map(|group| std::str::from_utf8(group).expect("digits are ASCII"));
     let head = (first > 0).then_some(&digits[..first]);
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
 
 /// The instant that civil `time` is in `zone`, in RFC 3339. Where clocks were set back, the earlier of both.
 fn rfc3339(time: LogTime, zone: &TimeZone) -> String {
-    let (least, most) = (
-        Timestamp::MIN.as_millisecond() + DAY_MILLIS,
-        Timestamp::MAX.as_millisecond() - DAY_MILLIS,
-    );
+    let (least, most) = (Timestamp::MIN.as_millisecond() + DAY_MILLIS, Timestamp::MAX.as_millisecond() - DAY_MILLIS);
     let as_utc = Timestamp::from_millisecond(time.0.clamp(least, most)).expect("clamped to what jiff holds");
     let civil = Offset::UTC.to_datetime(as_utc);
-    let instant = zone
-        .to_ambiguous_timestamp(civil)
-        .compatible()
-        .expect("a day away from the ends of time");
+    let instant = zone.to_ambiguous_timestamp(civil).compatible().expect("a day away from the ends of time");
     format!("{:.3}", instant.display_with_offset(zone.to_offset(instant)))
 }
 
@@ -249,10 +232,7 @@ fn summary(alert: &Alert) -> String {
         Reason::UnlikelyStory if sessions == 0 => format!("The story of {block} is an unlikely one{}.", worst(alert)),
         Reason::UnlikelyStory => {
             let (below, sessions) = (grouped(below), grouped(sessions));
-            format!(
-                "The story of {block} is less likely than {below} of {sessions} normal stories{}.",
-                worst(alert)
-            )
+            format!("The story of {block} is less likely than {below} of {sessions} normal stories{}.", worst(alert))
         }
         Reason::Recovered => format!("{block} is well again: what was missing came after all."),
         Reason::Retracted => format!("{block} was normal after all: what seemed unlikely was part of a normal story."),
@@ -268,24 +248,12 @@ fn worst(alert: &Alert) -> String {
         return String::new();
     };
     let quoted: String = clean(&deviation.template).chars().take(SUMMARY_TEMPLATE_CHARS_MAX).collect();
-    let mark = if deviation.template.chars().count() > SUMMARY_TEMPLATE_CHARS_MAX {
-        "…"
-    } else {
-        ""
-    };
-    format!(
-        "; {}: “{}{mark}”",
-        departure(deviation.kind, deviation.count),
-        quoted.trim_end_matches('.')
-    )
+    let mark = if deviation.template.chars().count() > SUMMARY_TEMPLATE_CHARS_MAX { "…" } else { "" };
+    format!("; {}: “{}{mark}”", departure(deviation.kind, deviation.count), quoted.trim_end_matches('.'))
 }
 
 fn departure(kind: DeviationKind, count: u32) -> String {
-    let times = if count == 1 {
-        "once".to_owned()
-    } else {
-        format!("{} times", grouped(u64::from(count)))
-    };
+    let times = if count == 1 { "once".to_owned() } else { format!("{} times", grouped(u64::from(count))) };
     match kind {
         DeviationKind::Unknown => format!("never seen in a normal story, here {times}"),
         DeviationKind::Excess => format!("{times} more than in the nearest normal story"),
@@ -297,10 +265,7 @@ fn departure(kind: DeviationKind, count: u32) -> String {
 /// The host that writes the log at `path`: the last part of Hadoop's `hadoop-USER-ROLE-HOST.log`, else the name without its endings.
 fn host(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = [".log", ".out"]
-        .iter()
-        .find_map(|ending| name.split_once(ending))
-        .map_or(&*name, |(stem, _)| stem);
+    let stem = [".log", ".out"].iter().find_map(|ending| name.split_once(ending)).map_or(&*name, |(stem, _)| stem);
     let after_role = ROLES.iter().find_map(|role| stem.split_once(role)).map(|(_, host)| host);
     after_role.filter(|host| !host.is_empty()).unwrap_or(stem).to_owned()
 }
@@ -313,9 +278,7 @@ fn datanodes(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let end = rest[start..]
-            .find(|c| !is_part(c))
-            .map_or(rest.len(), |length| start + length);
+        let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
         let word = rest[start..end].trim_end_matches(['.', ':']);
         if word.parse::<SocketAddrV4>().is_ok() && !rest[..start].ends_with(client) {
             found.push(word.to_owned());
@@ -328,18 +291,8 @@ fn datanodes(text: &str) -> Vec<String> {
 /// The file that a NameNode allocated the block for, in the words of 2008 and of Hadoop 2 and 3.
 fn hdfs_path(text: &str) -> Option<&str> {
     let line = text.lines().next()?;
-    let of_2008 = || {
-        line.split_once("NameSystem.allocateBlock: ")?
-            .1
-            .rsplit_once(". blk_")
-            .map(|(path, _)| path)
-    };
-    let of_today = || {
-        line.split_once("BLOCK* allocate ")?
-            .1
-            .split_once(" for ")
-            .map(|(_, path)| path)
-    };
+    let of_2008 = || line.split_once("NameSystem.allocateBlock: ")?.1.rsplit_once(". blk_").map(|(path, _)| path);
+    let of_today = || line.split_once("BLOCK* allocate ")?.1.split_once(" for ").map(|(_, path)| path);
     of_2008().or_else(of_today).filter(|path| path.starts_with('/'))
 }
 
@@ -363,11 +316,7 @@ fn clean(text: &str) -> String {
         .unwrap_or(0);
     let mark = if cut < text.len() { "…" } else { "" };
     let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text[..cut]
-        .chars()
-        .map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c })
-        .chain(mark.chars())
-        .collect()
+    text[..cut].chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).chain(mark.chars()).collect()
 }
 
 /// Characters of a template in a summary; the deviations have all of it.
@@ -376,15 +325,7 @@ const UTF8_BYTES_MAX: usize = 4;
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// What stands before the host in the names of Hadoop's logs.
-const ROLES: &[&str] = &[
-    "-secondarynamenode-",
-    "-namenode-",
-    "-datanode-",
-    "-journalnode-",
-    "-zkfc-",
-    "-balancer-",
-    "-nfs3-",
-];
+const ROLES: &[&str] = &["-secondarynamenode-", "-namenode-", "-datanode-", "-journalnode-", "-zkfc-", "-balancer-", "-nfs3-"];
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -21,12 +21,7 @@ impl AlertFile {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(path: PathBuf, bytes_max: u64, kept_max: u32) -> Self {
-        Self {
-            path,
-            bytes_max,
-            kept_max,
-            open: None,
-        }
+        Self { path, bytes_max, kept_max, open: None }
     }
 
     /// Appends one line for each of `documents` and waits until the disk has them. A file that others have renamed or deleted is
@@ -41,10 +36,7 @@ impl AlertFile {
         let lines: String = documents.iter().map(|document| document.to_json() + "\n").collect();
         self.write(lines.as_bytes()).map_err(|error| {
             self.open = None;
-            io::Error::new(
-                error.kind(),
-                format!("append to {} (alerts.file): {error}", self.path.display()),
-            )
+            io::Error::new(error.kind(), format!("append to {} (alerts.file): {error}", self.path.display()))
         })
     }
 
@@ -83,12 +75,7 @@ impl AlertFile {
 
 /// Opens `path` for appending, for its owner and group only since log lines name users and files, and ends a line that a crash cut off.
 fn open(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .append(true)
-        .mode(0o640)
-        .open(path)?;
+    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(path)?;
     if file.metadata()?.len() > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
@@ -102,10 +89,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata()
-        .map(identity)
-        .ok()
-        .is_some_and(|open| fs::metadata(path).map(identity).ok() == Some(open))
+    file.metadata().map(identity).ok().is_some_and(|open| fs::metadata(path).map(identity).ok() == Some(open))
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -129,9 +113,7 @@ mod tests {
     #[test]
     fn alerts_are_appended_one_a_line() {
         let (_directory, path) = place();
-        AlertFile::new(path.clone(), u64::MAX, 1)
-            .append(&[example(), example()])
-            .unwrap();
+        AlertFile::new(path.clone(), u64::MAX, 1).append(&[example(), example()]).unwrap();
         AlertFile::new(path.clone(), u64::MAX, 1).append(&[example()]).unwrap();
         assert_eq!(read(&path), vec![example(); 3]);
     }

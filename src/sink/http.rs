@@ -85,10 +85,7 @@ impl Server {
                 format!("listen on {address} (http.listen): {error}; choose another address, or \"\" for none"),
             )
         };
-        Ok(Self {
-            listener: TcpListener::bind(address).await.map_err(failed)?,
-            router: router(metrics, readiness),
-        })
+        Ok(Self { listener: TcpListener::bind(address).await.map_err(failed)?, router: router(metrics, readiness) })
     }
 
     /// The address, with the port that was found for port 0.
@@ -125,9 +122,6 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) 
     if missing.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for {}\n", missing.join(", ")),
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", ")))
     }
 }

@@ -33,9 +33,7 @@ pub enum LogError {
 pub fn set_up(config: &Log) -> Result<(), LogError> {
     let directives = env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
     let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(&config.level))?;
-    Ok(tracing_subscriber::registry()
-        .with(output(config.format).with_filter(filter))
-        .try_init()?)
+    Ok(tracing_subscriber::registry().with(output(config.format).with_filter(filter)).try_init()?)
 }
 
 /// Writes `document` with its main fields, as a warning when it fires.
@@ -87,9 +85,7 @@ fn is_journal(stream: Option<&OsStr>, stderr: Option<(u64, u64)>) -> bool {
         let (device, inode) = stream.to_str()?.split_once(':')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     };
-    stream
-        .and_then(parse)
-        .is_some_and(|stream: (u64, u64)| Some(stream) == stderr)
+    stream.and_then(parse).is_some_and(|stream: (u64, u64)| Some(stream) == stderr)
 }
 
 fn stderr_identity() -> Option<(u64, u64)> {

@@ -69,54 +69,25 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let build = register(
-            &registry,
-            IntGaugeVec::new(opts("build_info", "1, with the version as a label."), &["version"]),
-        );
+        let build = register(&registry, IntGaugeVec::new(opts("build_info", "1, with the version as a label."), &["version"]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
-            counters: COUNTERS
-                .iter()
-                .map(|(name, help, read)| (counter(&registry, name, help), *read))
-                .collect(),
-            gauges: GAUGES
-                .iter()
-                .map(|(name, help, read)| (float_gauge(&registry, name, help), *read))
-                .collect(),
-            model: register(
-                &registry,
-                IntGaugeVec::new(opts("model_info", "1, with the model's name as a label."), &["model"]),
-            ),
-            mode: register(
-                &registry,
-                IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"]),
-            ),
+            counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
+            gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
+            model: register(&registry, IntGaugeVec::new(opts("model_info", "1, with the model's name as a label."), &["model"])),
+            mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
             process: Process::new(&registry),
             lag_bytes: gauge(&registry, "lag_bytes", "Bytes of followed files that are not read yet."),
             streams: gauge(&registry, "streams", "Logs followed now."),
-            streams_refused: counter(
-                &registry,
-                "streams_refused_total",
-                "Logs not opened because there were too many.",
-            ),
-            score_nats: histogram(
-                &registry,
-                "score_nats",
-                "Scores of windows.",
-                exponential_buckets(0.125, 2.0, 10),
-            ),
+            streams_refused: counter(&registry, "streams_refused_total", "Logs not opened because there were too many."),
+            score_nats: histogram(&registry, "score_nats", "Scores of windows.", exponential_buckets(0.125, 2.0, 10)),
             inference_seconds: histogram(
                 &registry,
                 "inference_seconds",
                 "Time of one inference.",
                 exponential_buckets(0.001, 2.0, 13),
             ),
-            batch_windows: histogram(
-                &registry,
-                "batch_windows",
-                "Windows in one inference.",
-                exponential_buckets(1.0, 2.0, 8),
-            ),
+            batch_windows: histogram(&registry, "batch_windows", "Windows in one inference.", exponential_buckets(1.0, 2.0, 8)),
             remembered_windows: gauge(&registry, "remembered_windows", "Windows whose scores are remembered."),
             remembered_hits: counter(&registry, "remembered_hits_total", "Windows answered without inference."),
             alerts: counters(&registry, "alerts_total", "Alerts raised, sent or not.", &["type", "reason"]),
@@ -127,34 +98,18 @@ impl Metrics {
                 &["outcome"],
             ),
             webhook_deliveries: counter(&registry, "webhook_deliveries_total", "Alerts that the receiver took."),
-            webhook_given_up: counter(
-                &registry,
-                "webhook_given_up_total",
-                "Alerts given up after all their attempts.",
-            ),
+            webhook_given_up: counter(&registry, "webhook_given_up_total", "Alerts given up after all their attempts."),
             webhook_refused: counter(
                 &registry,
                 "webhook_refused_total",
                 "Alerts not taken into the full queue; they are offered again.",
             ),
             webhook_queued: gauge(&registry, "webhook_queued", "Alerts that wait to be sent."),
-            webhook_disabled: gauge(
-                &registry,
-                "webhook_disabled",
-                "1 once the receiver has answered that it is gone.",
-            ),
+            webhook_disabled: gauge(&registry, "webhook_disabled", "1 once the receiver has answered that it is gone."),
             alerts_not_sent: counter(&registry, "alerts_not_sent_total", "Alerts that were too old to be sent."),
-            file_failures: counter(
-                &registry,
-                "file_failures_total",
-                "Alerts that could not be appended to the file.",
-            ),
+            file_failures: counter(&registry, "file_failures_total", "Alerts that could not be appended to the file."),
             checkpoint_writes: counter(&registry, "checkpoint_writes_total", "Checkpoints written."),
-            checkpoint_failures: counter(
-                &registry,
-                "checkpoint_failures_total",
-                "Checkpoints that could not be written.",
-            ),
+            checkpoint_failures: counter(&registry, "checkpoint_failures_total", "Checkpoints that could not be written."),
             checkpoint_seconds: histogram(
                 &registry,
                 "checkpoint_seconds",
@@ -196,9 +151,7 @@ impl Metrics {
 
     /// Counts an alert that was raised.
     pub fn count_alert(&self, alert: &Alert) {
-        self.alerts
-            .with_label_values(&[alert.alert_type.name(), alert.reason.name()])
-            .inc();
+        self.alerts.with_label_values(&[alert.alert_type.name(), alert.reason.name()]).inc();
     }
 
     /// Counts an attempt of the webhook.
@@ -242,17 +195,11 @@ struct Process {
 
 impl Process {
     fn new(registry: &Registry) -> Self {
-        let start = register(
-            registry,
-            Gauge::new("process_start_time_seconds", "When the process began, since the Unix epoch."),
-        );
+        let start = register(registry, Gauge::new("process_start_time_seconds", "When the process began, since the Unix epoch."));
         start.set(unix_seconds(SystemTime::now()));
         Self {
             resident_bytes: register(registry, IntGauge::new("process_resident_memory_bytes", "Resident memory.")),
-            cpu_seconds: register(
-                registry,
-                prometheus::Counter::new("process_cpu_seconds_total", "User and system time."),
-            ),
+            cpu_seconds: register(registry, prometheus::Counter::new("process_cpu_seconds_total", "User and system time.")),
             open_fds: register(registry, IntGauge::new("process_open_fds", "Open file descriptors.")),
         }
     }
@@ -287,8 +234,7 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 fn unix_seconds(at: SystemTime) -> f64 {
-    at.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn opts(name: &str, help: &str) -> Opts {
@@ -313,10 +259,7 @@ fn float_gauge(registry: &Registry, name: &str, help: &str) -> Gauge {
 
 fn histogram(registry: &Registry, name: &str, help: &str, buckets: prometheus::Result<Vec<f64>>) -> Histogram {
     let buckets = buckets.expect("buckets begin above 0 and grow");
-    register(
-        registry,
-        Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets)),
-    )
+    register(registry, Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets)))
 }
 
 fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
@@ -338,86 +281,28 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("bytes_total", "Bytes taken in, newlines included.", |s| s.bytes),
     ("lines_total", "Lines taken in, continuation lines included.", |s| s.lines),
     ("records_total", "Header lines with what belongs to them.", |s| s.records),
-    ("joined_lines_total", "Lines that belong to the record before them.", |s| {
-        s.joined_lines
-    }),
-    (
-        "unparsed_lines_total",
-        "Lines that have no header and no record before them.",
-        |s| s.unparsed_lines,
-    ),
-    (
-        "cut_records_total",
-        "Records that were too long and cut to their head.",
-        |s| s.cut_records,
-    ),
-    ("cut_bytes_total", "Bytes left out of records that were too long.", |s| {
-        s.cut_bytes
-    }),
-    ("blockless_records_total", "Records that name no block.", |s| {
-        s.blockless_records
-    }),
-    (
-        "late_records_total",
-        "Records older than what had already left the merge.",
-        |s| s.late_records,
-    ),
-    (
-        "forced_records_total",
-        "Records released early because the merge was full.",
-        |s| s.forced_records,
-    ),
+    ("joined_lines_total", "Lines that belong to the record before them.", |s| s.joined_lines),
+    ("unparsed_lines_total", "Lines that have no header and no record before them.", |s| s.unparsed_lines),
+    ("cut_records_total", "Records that were too long and cut to their head.", |s| s.cut_records),
+    ("cut_bytes_total", "Bytes left out of records that were too long.", |s| s.cut_bytes),
+    ("blockless_records_total", "Records that name no block.", |s| s.blockless_records),
+    ("late_records_total", "Records older than what had already left the merge.", |s| s.late_records),
+    ("forced_records_total", "Records released early because the merge was full.", |s| s.forced_records),
     ("events_total", "Events: one per block that a record names.", |s| s.events),
-    ("unknown_events_total", "Events that the model does not know.", |s| {
-        s.unknown_events
-    }),
-    ("refused_blocks_total", "Blocks of one record beyond the bound.", |s| {
-        s.refused_blocks
-    }),
-    (
-        "ambiguous_pools_total",
-        "Events without a pool on a cluster that has several.",
-        |s| s.ambiguous_pools,
-    ),
-    (
-        "refused_events_total",
-        "Events not kept because their session was full.",
-        |s| s.refused_events,
-    ),
-    (
-        "templates_found_total",
-        "Templates found beside the model's vocabulary.",
-        |s| s.templates_found,
-    ),
-    (
-        "templates_evicted_total",
-        "Templates dropped because there were too many.",
-        |s| s.templates_evicted,
-    ),
-    ("sessions_started_total", "Sessions that began with their story.", |s| {
-        s.sessions_started
-    }),
+    ("unknown_events_total", "Events that the model does not know.", |s| s.unknown_events),
+    ("refused_blocks_total", "Blocks of one record beyond the bound.", |s| s.refused_blocks),
+    ("ambiguous_pools_total", "Events without a pool on a cluster that has several.", |s| s.ambiguous_pools),
+    ("refused_events_total", "Events not kept because their session was full.", |s| s.refused_events),
+    ("templates_found_total", "Templates found beside the model's vocabulary.", |s| s.templates_found),
+    ("templates_evicted_total", "Templates dropped because there were too many.", |s| s.templates_evicted),
+    ("sessions_started_total", "Sessions that began with their story.", |s| s.sessions_started),
     ("sessions_joined_total", "Sessions joined midway.", |s| s.sessions_joined),
-    ("sessions_resumed_total", "Sessions of blocks that were known before.", |s| {
-        s.sessions_resumed
-    }),
-    ("sessions_idle_total", "Sessions released after their time.", |s| {
-        s.sessions_idle
-    }),
-    ("sessions_evicted_total", "Sessions released by the byte budget.", |s| {
-        s.sessions_evicted
-    }),
-    (
-        "windows_total",
-        "Windows given to the model, remembered ones included.",
-        |s| s.windows,
-    ),
-    ("threshold_updates_total", "Episodes that set the threshold.", |s| {
-        s.threshold_updates
-    }),
-    ("refused_scores_total", "Scores that were not finite and were refused.", |s| {
-        s.refused_scores
-    }),
+    ("sessions_resumed_total", "Sessions of blocks that were known before.", |s| s.sessions_resumed),
+    ("sessions_idle_total", "Sessions released after their time.", |s| s.sessions_idle),
+    ("sessions_evicted_total", "Sessions released by the byte budget.", |s| s.sessions_evicted),
+    ("windows_total", "Windows given to the model, remembered ones included.", |s| s.windows),
+    ("threshold_updates_total", "Episodes that set the threshold.", |s| s.threshold_updates),
+    ("refused_scores_total", "Scores that were not finite and were refused.", |s| s.refused_scores),
 ];
 
 /// Gauges of [`Stats`]: name, meaning, field.
@@ -425,24 +310,12 @@ const GAUGES: &[(&str, &str, Read<f64>)] = &[
     ("templates", "Templates known now.", |s| s.templates as f64),
     ("sessions_open", "Sessions open now.", |s| s.sessions_open as f64),
     ("session_bytes", "Bytes held by open sessions.", |s| s.session_bytes as f64),
-    ("windows_pending", "Windows that wait for their score.", |s| {
-        s.windows_pending as f64
-    }),
+    ("windows_pending", "Windows that wait for their score.", |s| s.windows_pending as f64),
     ("threshold_nats", "The threshold.", |s| s.threshold),
-    ("threshold_log_mean", "Mean of ln score behind the threshold.", |s| {
-        s.threshold_log_mean
-    }),
-    (
-        "threshold_log_sd",
-        "Standard deviation of ln score behind the threshold.",
-        |s| s.threshold_log_sd,
-    ),
+    ("threshold_log_mean", "Mean of ln score behind the threshold.", |s| s.threshold_log_mean),
+    ("threshold_log_sd", "Standard deviation of ln score behind the threshold.", |s| s.threshold_log_sd),
     ("incidents_firing", "Incidents firing now.", |s| s.incidents_firing as f64),
-    (
-        "log_time_seconds",
-        "Log time reached, since the epoch of the logs' own clock.",
-        |s| s.log_time_millis as f64 / 1000.0,
-    ),
+    ("log_time_seconds", "Log time reached, since the epoch of the logs' own clock.", |s| s.log_time_millis as f64 / 1000.0),
 ];
 
 #[cfg(test)]
@@ -467,10 +340,7 @@ mod tests {
     fn counters_follow_absolute_values_and_never_fall() {
         let metrics = Metrics::new();
         for (bytes, expected) in [(5, 5), (5, 5), (9, 9), (3, 9), (12, 12)] {
-            metrics.observe(&Stats {
-                bytes,
-                ..Stats::default()
-            });
+            metrics.observe(&Stats { bytes, ..Stats::default() });
             check(&metrics, "hdfs_vigil_bytes_total", expected);
         }
     }
@@ -499,10 +369,7 @@ mod tests {
 
     fn check(metrics: &Metrics, name: &str, expected: u64) {
         let text = metrics.text();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_else(|| panic!("no {name} in {text}"));
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
         assert_eq!(line.trim(), expected.to_string());
     }
 }

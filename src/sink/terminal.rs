@@ -109,11 +109,7 @@ fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt
             DeviationKind::Unexpected => "?",
         };
         writeln!(text, "  {} {}", paint.alarm(sign), indented(&deviation.template))?;
-        let nats = if deviation.nats > 0.0 {
-            format!(" ({:.2} nats)", deviation.nats)
-        } else {
-            String::new()
-        };
+        let nats = if deviation.nats > 0.0 { format!(" ({:.2} nats)", deviation.nats) } else { String::new() };
         writeln!(text, "    {}{nats}", deviation.text)?;
     }
     Ok(())
@@ -121,11 +117,7 @@ fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt
 
 fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     let shown = document.lines.len();
-    writeln!(
-        text,
-        "\n  The logs ({shown} of {} events):",
-        grouped(u64::from(document.events))
-    )?;
+    writeln!(text, "\n  The logs ({shown} of {} events):", grouped(u64::from(document.events)))?;
     // Where `Document::new` has taken lines out of the middle.
     let gap = shown.div_ceil(2);
     for (index, line) in document.lines.iter().enumerate() {
@@ -134,19 +126,11 @@ fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Res
         }
         write_line(text, line, paint)?;
     }
-    if gap == shown {
-        write_gap(text, document.lines_left_out)
-    } else {
-        Ok(())
-    }
+    if gap == shown { write_gap(text, document.lines_left_out) } else { Ok(()) }
 }
 
 fn write_gap(text: &mut String, left_out: u32) -> fmt::Result {
-    if left_out > 0 {
-        writeln!(text, "  … {left_out} more …")
-    } else {
-        Ok(())
-    }
+    if left_out > 0 { writeln!(text, "  … {left_out} more …") } else { Ok(()) }
 }
 
 fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Result {
@@ -174,11 +158,7 @@ fn indented(text: &str) -> String {
 /// `path` as one word of a POSIX shell: what a log names is pasted by people.
 fn shell_quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// <https://no-color.org>: set and not empty means no.
@@ -210,11 +190,7 @@ impl Paint {
     }
 
     fn paint(self, code: &str, text: impl Display) -> String {
-        if self.colours {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_string()
-        }
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }
 }
 
@@ -231,22 +207,14 @@ mod tests {
 
     #[test]
     fn a_resolved_alert_is_short() {
-        let mut document = Document {
-            alert_type: AlertType::Resolved,
-            reason: Reason::Recovered,
-            by_silence: true,
-            ..example()
-        };
+        let mut document = Document { alert_type: AlertType::Resolved, reason: Reason::Recovered, by_silence: true, ..example() };
         document.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
         insta::assert_snapshot!(render(&document, false));
     }
 
     #[test]
     fn the_gap_stands_where_lines_were_left_out() {
-        let mut document = Document {
-            lines_left_out: 7,
-            ..example()
-        };
+        let mut document = Document { lines_left_out: 7, ..example() };
         for (shown, before) in [(0, 0), (1, 1), (2, 1), (3, 2)] {
             document.lines.truncate(0);
             document.lines.extend(example().lines.into_iter().take(shown));

@@ -68,15 +68,8 @@ impl Parcel {
     /// Wraps `document` as Standard Webhooks asks.
     #[must_use]
     pub fn new(id: AlertId, document: &Document) -> Self {
-        let envelope = Envelope {
-            event: document.alert_type.name(),
-            timestamp: &document.time,
-            data: document,
-        };
-        Self {
-            id,
-            body: serde_json::to_string(&envelope).expect("a document has text keys and finite numbers"),
-        }
+        let envelope = Envelope { event: document.alert_type.name(), timestamp: &document.time, data: document };
+        Self { id, body: serde_json::to_string(&envelope).expect("a document has text keys and finite numbers") }
     }
 }
 
@@ -91,18 +84,10 @@ impl Webhook {
         receipts: mpsc::Sender<Receipt>,
     ) -> reqwest::Result<(Self, Worker)> {
         let agent = concat!("hdfs-vigil/", env!("CARGO_PKG_VERSION"));
-        let client = Client::builder()
-            .timeout(config.timeout)
-            .redirect(redirect::Policy::none())
-            .user_agent(agent)
-            .build()?;
+        let client = Client::builder().timeout(config.timeout).redirect(redirect::Policy::none()).user_agent(agent).build()?;
         let (queue, parcels) = mpsc::channel(WEBHOOK_QUEUE_MAX);
         let disabled = Arc::new(AtomicBool::new(false));
-        let webhook = Self {
-            queue,
-            disabled: Arc::clone(&disabled),
-            metrics: Arc::clone(&metrics),
-        };
+        let webhook = Self { queue, disabled: Arc::clone(&disabled), metrics: Arc::clone(&metrics) };
         let worker = Worker {
             client,
             config,
@@ -164,6 +149,8 @@ struct Pending {
     attempts: u32,
     /// When the next one may be made.
     due: Instant,
+    /// Set when the last attempt failed because of the receiver and not because of this alert: it is due once another one arrives.
+    awaits_receiver: bool,
 }
 
 /// How an attempt went.
@@ -211,6 +198,15 @@ impl Attempt {
         }
     }
 
+    /// Whether it says of the receiver that nothing arrives there now, rather than that it stumbles over this alert.
+    fn is_outage(self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Timeout | Self::Unreachable => true,
+            Self::Failed(status) => matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
+            Self::Delivered | Self::Gone | Self::Rejected(_) => false,
+        }
+    }
+
     /// How long the whole webhook rests after it, given that this alert waits for `backoff`. Only a rejection concerns the alert alone.
     fn rest(self, backoff: Duration) -> Duration {
         match self {
@@ -246,8 +242,11 @@ impl Worker {
             self.metrics.count_attempt(attempt);
             if attempt == Attempt::Gone {
                 return self.disable();
-            } else if attempt == Attempt::Delivered || pending.attempts >= self.config.attempts_max {
-                self.settle(&pending, attempt == Attempt::Delivered).await;
+            } else if attempt == Attempt::Delivered {
+                self.end_outage();
+                self.settle(&pending, true).await;
+            } else if pending.attempts >= self.config.attempts_max {
+                self.settle(&pending, false).await;
             } else {
                 self.postpone(pending, attempt);
             }
@@ -266,7 +265,7 @@ impl Worker {
             let has_room = self.waiting.len() < WEBHOOK_QUEUE_MAX;
             tokio::select! {
                 parcel = self.parcels.recv(), if has_room => match (parcel, due) {
-                    (Some(parcel), _) => return Some(Pending { parcel, attempts: 0, due: now }),
+                    (Some(parcel), _) => return Some(Pending { parcel, attempts: 0, due: now, awaits_receiver: false }),
                     (None, None) => return None,
                     (None, Some(due)) => tokio::time::sleep_until(due).await,
                 },
@@ -315,9 +314,7 @@ impl Worker {
     }
 
     fn postpone(&mut self, mut pending: Pending, attempt: Attempt) {
-        let index = (pending.attempts as usize)
-            .saturating_sub(1)
-            .min(self.backoff.len().saturating_sub(1));
+        let index = (pending.attempts as usize).saturating_sub(1).min(self.backoff.len().saturating_sub(1));
         let backoff = self.backoff.get(index).copied().unwrap_or_default().mul_f64(jitter());
         let rest = attempt.rest(backoff);
         warn!(
@@ -327,7 +324,16 @@ impl Worker {
         let now = Instant::now();
         self.resume_at = self.resume_at.max(now + rest);
         pending.due = now + backoff.max(rest);
+        pending.awaits_receiver = attempt.is_outage();
         self.waiting.push_back(pending);
+    }
+
+    /// Makes due what waited for the receiver only: after a night without it, nobody wants to wait for hours more.
+    fn end_outage(&mut self) {
+        let now = Instant::now();
+        for pending in self.waiting.iter_mut().filter(|pending| pending.awaits_receiver) {
+            pending.due = now;
+        }
     }
 
     fn disable(&self) {
@@ -398,10 +404,7 @@ mod tests {
         // Test vector of the reference libraries of Standard Webhooks.
         let secret = config::Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signed = b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}";
-        assert_eq!(
-            signature(secret.bytes(), signed),
-            "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-        );
+        assert_eq!(signature(secret.bytes(), signed), "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]
@@ -416,16 +419,8 @@ mod tests {
         check(429, None, Attempt::Busy(None));
         check(503, Some("120"), Attempt::Busy(Some(Duration::from_secs(120))));
         check(429, Some("86401"), Attempt::Busy(Some(Duration::from_secs(86_400))));
-        check(
-            429,
-            Some("Thu, 01 Jan 1970 00:01:30 GMT"),
-            Attempt::Busy(Some(Duration::from_secs(90))),
-        );
-        check(
-            429,
-            Some("Wed, 31 Dec 1969 23:59:00 GMT"),
-            Attempt::Busy(Some(Duration::ZERO)),
-        );
+        check(429, Some("Thu, 01 Jan 1970 00:01:30 GMT"), Attempt::Busy(Some(Duration::from_secs(90))));
+        check(429, Some("Wed, 31 Dec 1969 23:59:00 GMT"), Attempt::Busy(Some(Duration::ZERO)));
         check(429, Some("soon"), Attempt::Busy(None));
         check(429, Some("-5"), Attempt::Busy(None));
     }
@@ -456,10 +451,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _guard = runtime.enter();
         let (webhook, worker) = Webhook::new(settings(), Arc::clone(&metrics), mpsc::channel(1).0).unwrap();
-        let parcel = || Parcel {
-            id: AlertId(1),
-            body: String::new(),
-        };
+        let parcel = || Parcel { id: AlertId(1), body: String::new() };
         for _ in 0..WEBHOOK_QUEUE_MAX {
             webhook.offer(parcel()).unwrap();
         }
@@ -475,11 +467,7 @@ mod tests {
             headers.insert(RETRY_AFTER, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        assert_eq!(
-            Attempt::from_reply(status, &headers, SystemTime::UNIX_EPOCH),
-            expected,
-            "{status} {retry_after:?}"
-        );
+        assert_eq!(Attempt::from_reply(status, &headers, SystemTime::UNIX_EPOCH), expected, "{status} {retry_after:?}");
     }
 
     fn settings() -> config::Webhook {

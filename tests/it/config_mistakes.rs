@@ -9,15 +9,9 @@ fn three_mistakes_are_three_lines_and_the_exit_code_of_a_wrong_configuration() {
     let toml = "[pipeline]\nsession_quiet = \"5 parsecs\"\n[alerts]\nmood = \"grim\"\n";
     let (code, out, err) = check(toml, &[("HDFS_VIGIL__HTTP__LISTEN", "everywhere")], false);
     assert_eq!((code, out.as_str(), err.lines().count()), (EX_CONFIG, "", 3), "{err}");
-    assert!(
-        err.contains("vigil.toml: pipeline.session_quiet is \"5 parsecs\", must be a duration of 1s..=1d"),
-        "{err}"
-    );
+    assert!(err.contains("vigil.toml: pipeline.session_quiet is \"5 parsecs\", must be a duration of 1s..=1d"), "{err}");
     assert!(err.contains("vigil.toml: alerts.mood is no key; [alerts] has "), "{err}");
-    assert!(
-        err.contains("environment variable HDFS_VIGIL__HTTP__LISTEN: http.listen is \"everywhere\", must be "),
-        "{err}"
-    );
+    assert!(err.contains("environment variable HDFS_VIGIL__HTTP__LISTEN: http.listen is \"everywhere\", must be "), "{err}");
 }
 
 #[test]
@@ -26,14 +20,8 @@ fn a_right_configuration_is_reported_with_what_differs() {
     assert_eq!((code, err.as_str()), (0, ""));
     let lines: Vec<_> = out.lines().collect();
     assert!(lines[0].starts_with("ok, 2 of "), "{out}");
-    assert!(
-        lines[1].starts_with("  log.level = \"debug\" (config ") && lines[1].ends_with("vigil.toml)"),
-        "{out}"
-    );
-    assert_eq!(
-        lines[2],
-        "  threshold.k = \"4\" (environment variable HDFS_VIGIL__THRESHOLD__K)"
-    );
+    assert!(lines[1].starts_with("  log.level = \"debug\" (config ") && lines[1].ends_with("vigil.toml)"), "{out}");
+    assert_eq!(lines[2], "  threshold.k = \"4\" (environment variable HDFS_VIGIL__THRESHOLD__K)");
 }
 
 #[test]
@@ -50,18 +38,7 @@ fn check(toml: &str, environment: &[(&str, &str)], print: bool) -> (u8, String, 
     let file = directory.path().join("vigil.toml");
     fs::write(&file, toml).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let environment = environment
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let code = run(
-        &CheckConfig {
-            config: vec![file],
-            print,
-        },
-        environment,
-        &mut out,
-        &mut err,
-    )
-    .unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let code = run(&CheckConfig { config: vec![file], print }, environment, &mut out, &mut err).unwrap();
     (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }

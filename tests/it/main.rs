@@ -4,4 +4,5 @@
 
 mod config_mistakes;
 mod metrics;
+mod real_lines;
 mod webhook_down;

@@ -21,10 +21,7 @@ async fn metrics_are_served_and_promtool_finds_no_fault() {
     let reply = reqwest::get(site.url("/metrics")).await.unwrap();
     assert_eq!(reply.headers()["content-type"], "text/plain; version=0.0.4");
     let text = reply.text().await.unwrap();
-    assert!(
-        text.contains("hdfs_vigil_bytes_total 5\n") && text.contains("process_resident_memory_bytes "),
-        "{text}"
-    );
+    assert!(text.contains("hdfs_vigil_bytes_total 5\n") && text.contains("process_resident_memory_bytes "), "{text}");
     promtool(&text);
     site.stop().await;
 }
@@ -33,19 +30,9 @@ async fn metrics_are_served_and_promtool_finds_no_fault() {
 async fn ready_turns_true_once_the_last_latch_has_dropped() {
     let readiness = Arc::new(Readiness::default());
     let site = Site::start(Arc::default(), Arc::clone(&readiness)).await;
-    site.check(
-        "/ready",
-        StatusCode::SERVICE_UNAVAILABLE,
-        "waiting for restored, model, first_scan\n",
-    )
-    .await;
+    site.check("/ready", StatusCode::SERVICE_UNAVAILABLE, "waiting for restored, model, first_scan\n").await;
     readiness.drop_latch(Latch::Model);
-    site.check(
-        "/ready",
-        StatusCode::SERVICE_UNAVAILABLE,
-        "waiting for restored, first_scan\n",
-    )
-    .await;
+    site.check("/ready", StatusCode::SERVICE_UNAVAILABLE, "waiting for restored, first_scan\n").await;
     readiness.drop_latch(Latch::Restored);
     readiness.drop_latch(Latch::FirstScan);
     site.check("/ready", StatusCode::OK, "ready\n").await;
@@ -58,12 +45,7 @@ async fn ready_turns_true_once_the_last_latch_has_dropped() {
 async fn live_answers_from_the_start_and_other_paths_do_not() {
     let site = Site::start(Arc::default(), Arc::default()).await;
     site.check("/live", StatusCode::OK, "live\n").await;
-    site.check(
-        "/etc/passwd",
-        StatusCode::NOT_FOUND,
-        "not found; there are /metrics, /live and /ready\n",
-    )
-    .await;
+    site.check("/etc/passwd", StatusCode::NOT_FOUND, "not found; there are /metrics, /live and /ready\n").await;
     let posted = reqwest::Client::new().post(site.url("/metrics")).send().await.unwrap();
     assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
     site.stop().await;
@@ -73,22 +55,12 @@ async fn live_answers_from_the_start_and_other_paths_do_not() {
 async fn an_address_that_is_taken_is_named_with_its_key() {
     let site = Site::start(Arc::default(), Arc::default()).await;
     let error = Server::bind(site.address, Arc::default(), Arc::default()).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with(&format!("listen on {} (http.listen): ", site.address)),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with(&format!("listen on {} (http.listen): ", site.address)), "{error}");
     site.stop().await;
 }
 
 fn fill(metrics: &Metrics) {
-    metrics.observe(&Stats {
-        bytes: 5,
-        threshold: 2.5,
-        log_time_millis: 1_226_262_918_143,
-        ..Stats::default()
-    });
+    metrics.observe(&Stats { bytes: 5, threshold: 2.5, log_time_millis: 1_226_262_918_143, ..Stats::default() });
     metrics.set_model("hdfs-v1");
     metrics.set_mode(Mode::Notify);
     metrics.score_nats.observe(0.7);
@@ -106,21 +78,14 @@ fn promtool(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        assert!(
-            env::var("CI").as_deref() != Ok("true"),
-            "promtool is missing; install the package prometheus"
-        );
+        assert!(env::var("CI").as_deref() != Ok("true"), "promtool is missing; install the package prometheus");
         println!("skipped: promtool is missing; the package prometheus has it");
         return;
     };
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success() && said.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&said)
-    );
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
 
 /// A server on a free port of loopback.
@@ -132,9 +97,7 @@ struct Site {
 
 impl Site {
     async fn start(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Self {
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), metrics, readiness)
-            .await
-            .unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), metrics, readiness).await.unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { stopped.await.unwrap_or_default() }));
@@ -147,19 +110,11 @@ impl Site {
 
     async fn check(&self, path: &str, status: StatusCode, body: &str) {
         let reply = reqwest::get(self.url(path)).await.unwrap();
-        assert_eq!(
-            (reply.status(), reply.text().await.unwrap().as_str()),
-            (status, body),
-            "{path}"
-        );
+        assert_eq!((reply.status(), reply.text().await.unwrap().as_str()), (status, body), "{path}");
     }
 
     async fn stop(self) {
         self.stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), self.task)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(30), self.task).await.unwrap().unwrap().unwrap();
     }
 }

@@ -23,23 +23,11 @@ use tokio::sync::{mpsc, oneshot};
 
 #[tokio::test]
 async fn an_alert_outlives_every_failure_and_keeps_its_id() {
-    let receiver = Receiver::start([
-        Reply::Status(500),
-        Reply::Hang,
-        Reply::Redirect,
-        Reply::Busy("0"),
-        Reply::Status(204),
-    ])
-    .await;
+    let receiver =
+        Receiver::start([Reply::Status(500), Reply::Hang, Reply::Redirect, Reply::Busy("0"), Reply::Status(204)]).await;
     let mut sender = Sender::start(receiver.address, SOON);
     sender.webhook.offer(parcel(1)).unwrap();
-    assert_eq!(
-        sender.receipt().await,
-        Receipt {
-            id: AlertId(1),
-            delivered: true
-        }
-    );
+    assert_eq!(sender.receipt().await, Receipt { id: AlertId(1), delivered: true });
     let requests = receiver.requests();
     assert_eq!(requests.len(), 5);
     for request in &requests {
@@ -64,9 +52,7 @@ async fn alerts_wait_for_a_receiver_that_is_not_there_yet() {
     let mut sender = Sender::start(address, SOON);
     sender.webhook.offer(parcel(1)).unwrap();
     sender.webhook.offer(parcel(2)).unwrap();
-    sender
-        .wait_for_metric("hdfs_vigil_webhook_attempts_total{outcome=\"unreachable\"} ")
-        .await;
+    sender.wait_for_metric("hdfs_vigil_webhook_attempts_total{outcome=\"unreachable\"} ").await;
     let receiver = Receiver::start_at(address, [Reply::Status(200), Reply::Status(200)]).await;
     let mut delivered = [sender.receipt().await.id, sender.receipt().await.id];
     delivered.sort();
@@ -83,10 +69,7 @@ async fn a_receiver_that_asks_for_time_gets_it_for_all_alerts() {
     sender.receipt().await;
     sender.receipt().await;
     let requests = receiver.requests();
-    assert!(
-        requests[1].at - requests[0].at >= Duration::from_secs(1),
-        "the second attempt came too early"
-    );
+    assert!(requests[1].at - requests[0].at >= Duration::from_secs(1), "the second attempt came too early");
     sender.stop().await;
 }
 
@@ -96,14 +79,18 @@ async fn an_alert_that_is_rejected_holds_up_no_other() {
     let mut sender = Sender::start(receiver.address, Duration::from_secs(3600));
     sender.webhook.offer(parcel(1)).unwrap();
     sender.webhook.offer(parcel(2)).unwrap();
-    assert_eq!(
-        sender.receipt().await,
-        Receipt {
-            id: AlertId(2),
-            delivered: true
-        }
-    );
+    assert_eq!(sender.receipt().await, Receipt { id: AlertId(2), delivered: true });
     sender.check_metric("hdfs_vigil_webhook_queued 1");
+    sender.stop().await;
+}
+
+#[tokio::test]
+async fn alerts_that_failed_in_an_outage_are_sent_once_it_is_over() {
+    let receiver = Receiver::start([Reply::Busy("0"), Reply::Status(200), Reply::Status(200)]).await;
+    let mut sender = Sender::start(receiver.address, Duration::from_secs(3600));
+    sender.webhook.offer(parcel(1)).unwrap();
+    sender.webhook.offer(parcel(2)).unwrap();
+    assert_eq!((sender.receipt().await.id, sender.receipt().await.id), (AlertId(2), AlertId(1)));
     sender.stop().await;
 }
 
@@ -112,13 +99,7 @@ async fn an_alert_is_given_up_after_its_last_attempt() {
     let receiver = Receiver::start((0..ATTEMPTS_MAX).map(|_| Reply::Status(500))).await;
     let mut sender = Sender::start(receiver.address, SOON);
     sender.webhook.offer(parcel(1)).unwrap();
-    assert_eq!(
-        sender.receipt().await,
-        Receipt {
-            id: AlertId(1),
-            delivered: false
-        }
-    );
+    assert_eq!(sender.receipt().await, Receipt { id: AlertId(1), delivered: false });
     assert_eq!(receiver.requests().len(), ATTEMPTS_MAX as usize);
     sender.check_metric("hdfs_vigil_webhook_given_up_total 1");
     sender.stop().await;
@@ -181,10 +162,7 @@ impl Receiver {
     }
 
     async fn start_at(address: SocketAddr, replies: impl IntoIterator<Item = Reply>) -> Self {
-        let script = Script {
-            replies: Arc::new(Mutex::new(replies.into_iter().collect())),
-            requests: Arc::default(),
-        };
+        let script = Script { replies: Arc::new(Mutex::new(replies.into_iter().collect())), requests: Arc::default() };
         let router = Router::new().route("/hook", post(receive)).with_state(script.clone());
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -198,11 +176,7 @@ impl Receiver {
 }
 
 async fn receive(State(script): State<Script>, headers: HeaderMap, body: String) -> (StatusCode, HeaderMap) {
-    script.requests.lock().unwrap().push(Request {
-        headers,
-        body,
-        at: Instant::now(),
-    });
+    script.requests.lock().unwrap().push(Request { headers, body, at: Instant::now() });
     let reply = script.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(500));
     let with = |name: &'static str, value: &str| HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
     match reply {
@@ -239,18 +213,8 @@ impl Sender {
         };
         let (webhook, worker) = Webhook::new(settings, Arc::clone(&metrics), sent).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(
-            worker
-                .with_backoff(vec![backoff])
-                .run(async { stopped.await.unwrap_or_default() }),
-        );
-        Self {
-            webhook,
-            receipts,
-            metrics,
-            stop,
-            task,
-        }
+        let task = tokio::spawn(worker.with_backoff(vec![backoff]).run(async { stopped.await.unwrap_or_default() }));
+        Self { webhook, receipts, metrics, stop, task }
     }
 
     async fn receipt(&mut self) -> Receipt {
@@ -291,16 +255,12 @@ fn check_signatures(request: &Request) {
     for (signature, secret) in signatures.split(' ').zip(SECRETS) {
         let mut mac = Hmac::<Sha256>::new_from_slice(Secret::parse(secret).unwrap().bytes()).unwrap();
         mac.update(signed.as_bytes());
-        mac.verify_slice(&STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap())
-            .unwrap();
+        mac.verify_slice(&STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap()).unwrap();
     }
 }
 
 fn parcel(id: u128) -> Parcel {
-    Parcel {
-        id: AlertId(id),
-        body: format!("{{\"type\":\"anomaly.firing\",\"data\":{id}}}"),
-    }
+    Parcel { id: AlertId(id), body: format!("{{\"type\":\"anomaly.firing\",\"data\":{id}}}") }
 }
 
 const SECRETS: [&str; 2] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "the old secret, still valid"];

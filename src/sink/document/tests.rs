@@ -49,40 +49,23 @@ fn an_alert_becomes_the_documented_object() {
 #[test]
 fn the_largest_alert_fits_and_keeps_beginning_and_end() {
     let mut alert = alert();
-    alert.positions = (0..ALERT_POSITIONS_MAX)
-        .map(|number| position(number as u64 * 1000))
-        .collect();
-    alert.explanation.deviations = vec![
-        Deviation {
-            template: "\"\\\u{1}é".repeat(20_000),
-            ..alert.explanation.deviations[0].clone()
-        };
-        DEVIATIONS_MAX
-    ];
+    alert.positions = (0..ALERT_POSITIONS_MAX).map(|number| position(number as u64 * 1000)).collect();
+    alert.explanation.deviations =
+        vec![Deviation { template: "\"\\\u{1}é".repeat(20_000), ..alert.explanation.deviations[0].clone() }; DEVIATIONS_MAX];
     alert.model = "m".repeat(100_000);
     alert.signature = "s".repeat(100_000);
     alert.pool = Some("p".repeat(100_000));
     let document = Document::new(&alert, &Hostile, &TimeZone::UTC);
-    assert!(
-        document.to_json().len() <= DOCUMENT_BYTES_MAX,
-        "{} bytes",
-        document.to_json().len()
-    );
+    assert!(document.to_json().len() <= DOCUMENT_BYTES_MAX, "{} bytes", document.to_json().len());
     assert_eq!(document.lines.len() + document.lines_left_out as usize, ALERT_POSITIONS_MAX);
 }
 
 #[test]
 fn lines_are_left_out_of_the_middle() {
-    let alert = Alert {
-        positions: (0..ALERT_POSITIONS_MAX).map(|number| position(number as u64)).collect(),
-        ..alert()
-    };
+    let alert = Alert { positions: (0..ALERT_POSITIONS_MAX).map(|number| position(number as u64)).collect(), ..alert() };
     let document = Document::new(&alert, &Hostile, &TimeZone::UTC);
     assert!(document.lines_left_out > 0 && document.to_json().len() <= DOCUMENT_BYTES_MAX);
-    assert_eq!(
-        (document.lines[0].offset, document.lines.last().unwrap().offset),
-        (0, ALERT_POSITIONS_MAX as u64 - 1)
-    );
+    assert_eq!((document.lines[0].offset, document.lines.last().unwrap().offset), (0, ALERT_POSITIONS_MAX as u64 - 1));
 }
 
 #[test]
@@ -108,47 +91,20 @@ fn hosts_are_named_by_their_logs() {
 #[test]
 fn datanodes_are_told_from_clients() {
     let check = |text: &str, expected: &[&str]| assert_eq!(datanodes(text), expected, "{text}");
-    check(
-        "Receiving block blk_1 src: /10.0.0.1:54106 dest: /10.0.0.2:50010",
-        &["10.0.0.2:50010"],
-    );
-    check(
-        "blockMap updated: 10.251.73.220:50010 is added to blk_7 size 67108864",
-        &["10.251.73.220:50010"],
-    );
-    check(
-        "10.250.10.6:50010:Got exception while serving blk_1 to /10.0.0.9:",
-        &["10.250.10.6:50010"],
-    );
-    check(
-        "src: /10.0.0.2:9866, dest: /10.0.0.7:41000, bytes: 5, op: HDFS_READ",
-        &["10.0.0.2:9866"],
-    );
-    check(
-        "allocate blk_1_1001, replicas=10.0.0.1:9866, 10.0.0.2:9866 for /a",
-        &["10.0.0.1:9866", "10.0.0.2:9866"],
-    );
-    check(
-        "BP-1064460171-10.0.0.1-1626388920000:blk_1 at 22:43:01 999.0.0.1:5 1.2.3.4:99999",
-        &[],
-    );
+    check("Receiving block blk_1 src: /10.0.0.1:54106 dest: /10.0.0.2:50010", &["10.0.0.2:50010"]);
+    check("blockMap updated: 10.251.73.220:50010 is added to blk_7 size 67108864", &["10.251.73.220:50010"]);
+    check("10.250.10.6:50010:Got exception while serving blk_1 to /10.0.0.9:", &["10.250.10.6:50010"]);
+    check("src: /10.0.0.2:9866, dest: /10.0.0.7:41000, bytes: 5, op: HDFS_READ", &["10.0.0.2:9866"]);
+    check("allocate blk_1_1001, replicas=10.0.0.1:9866, 10.0.0.2:9866 for /a", &["10.0.0.1:9866", "10.0.0.2:9866"]);
+    check("BP-1064460171-10.0.0.1-1626388920000:blk_1 at 22:43:01 999.0.0.1:5 1.2.3.4:99999", &[]);
 }
 
 #[test]
 fn the_hdfs_path_is_found_in_the_words_of_each_era() {
     let check = |text: &str, expected: Option<&str>| assert_eq!(hdfs_path(text), expected, "{text}");
-    check(
-        "BLOCK* NameSystem.allocateBlock: /user/root/part. x-00968. blk_-160",
-        Some("/user/root/part. x-00968"),
-    );
-    check(
-        "BLOCK* allocate blk_1073741825_1001, replicas=10.0.0.1:9866 for /tmp/a for b",
-        Some("/tmp/a for b"),
-    );
-    check(
-        "BLOCK* allocate blk_1073741825_1001, replicas=10.0.0.1:9866 for /tmp/a",
-        Some("/tmp/a"),
-    );
+    check("BLOCK* NameSystem.allocateBlock: /user/root/part. x-00968. blk_-160", Some("/user/root/part. x-00968"));
+    check("BLOCK* allocate blk_1073741825_1001, replicas=10.0.0.1:9866 for /tmp/a for b", Some("/tmp/a for b"));
+    check("BLOCK* allocate blk_1073741825_1001, replicas=10.0.0.1:9866 for /tmp/a", Some("/tmp/a"));
     check("BLOCK* ask 10.0.0.1:9866 to delete blk_1", None);
 }
 
@@ -168,31 +124,16 @@ fn times_are_instants_of_the_configured_zone() {
 
 #[test]
 fn numbers_have_their_thousands_apart() {
-    for (number, expected) in [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1,000"),
-        (5583, "5,583"),
-        (11_175_629, "11,175,629"),
-    ] {
+    for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (5583, "5,583"), (11_175_629, "11,175,629")] {
         assert_eq!(grouped(number), expected);
     }
 }
 
 #[test]
 fn every_reason_has_its_sentence() {
-    for reason in [
-        Reason::UnknownEvent,
-        Reason::UnlikelyStory,
-        Reason::Recovered,
-        Reason::Retracted,
-        Reason::Expired,
-    ] {
+    for reason in [Reason::UnknownEvent, Reason::UnlikelyStory, Reason::Recovered, Reason::Retracted, Reason::Expired] {
         let summary = summary(&Alert { reason, ..alert() });
-        assert!(
-            summary.contains("blk_-1608999687919862906") && summary.ends_with('.'),
-            "{summary}"
-        );
+        assert!(summary.contains("blk_-1608999687919862906") && summary.ends_with('.'), "{summary}");
     }
 }
 
@@ -210,24 +151,12 @@ pub(crate) fn alert() -> Alert {
         alert_type: AlertType::Firing,
         reason: Reason::UnlikelyStory,
         time: LogTime(1_226_262_918_143),
-        block: BlockId {
-            pool: PoolId(0),
-            number: -1_608_999_687_919_862_906,
-        },
+        block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
         pool: None,
-        verdict: Verdict {
-            anomalous: true,
-            score: 7.25,
-            threshold: 2.5,
-            distance: 1.5,
-        },
+        verdict: Verdict { anomalous: true, score: 7.25, threshold: 2.5, distance: 1.5 },
         model: "hdfs-v1".to_owned(),
         signature: "5f0c".to_owned(),
-        explanation: Explanation {
-            deviations: vec![missing, unknown],
-            training_sessions_above: 0,
-            training_sessions: 5583,
-        },
+        explanation: Explanation { deviations: vec![missing, unknown], training_sessions_above: 0, training_sessions: 5583 },
         positions: vec![position(0), position(1000), position(2000)],
         events: 5,
         by_silence: false,
@@ -235,21 +164,11 @@ pub(crate) fn alert() -> Alert {
 }
 
 fn deviation(kind: DeviationKind, template: &str, count: u32, nats: f32) -> Deviation {
-    Deviation {
-        kind,
-        template: template.to_owned(),
-        count,
-        nats,
-        position: None,
-    }
+    Deviation { kind, template: template.to_owned(), count, nats, position: None }
 }
 
 fn position(offset: u64) -> Position {
-    Position {
-        source: SourceId(0),
-        offset,
-        length: 100,
-    }
+    Position { source: SourceId(0), offset, length: 100 }
 }
 
 const LINES: [&str; 2] = [
@@ -261,14 +180,8 @@ struct Example;
 
 impl LineSource for Example {
     fn line(&self, position: Position) -> Line {
-        let role = if position.offset == 1000 {
-            "datanode-dn1.example.org.log.1"
-        } else {
-            "namenode-nn1.log"
-        };
-        let text = LINES
-            .get(position.offset as usize / 1000)
-            .map(|text| text.as_bytes().to_vec());
+        let role = if position.offset == 1000 { "datanode-dn1.example.org.log.1" } else { "namenode-nn1.log" };
+        let text = LINES.get(position.offset as usize / 1000).map(|text| text.as_bytes().to_vec());
         Line {
             path: format!("/var/log/hadoop-hdfs/hadoop-hdfs-{role}").into(),
             offset: position.offset,
