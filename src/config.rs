@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 mod layers;
 mod quantity;
@@ -522,7 +523,9 @@ fn url(value: &Value) -> Result<reqwest::Url, String> {
 }
 
 fn level(value: &Value) -> Result<String, String> {
-    let is_level = |text: &String| !text.is_empty() && EnvFilter::try_new(text).is_ok();
+    // A lone word that is no level would be taken for the name of a module, and a slip of the pen would silence the daemon.
+    let is_clear = |part: &str| part.contains(['=', '[']) || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
+    let is_level = |text: &String| text.split(',').all(is_clear) && EnvFilter::try_new(text).is_ok();
     text(value)
         .ok()
         .filter(is_level)

@@ -98,6 +98,17 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
 }
 
 #[test]
+fn levels_are_told_from_slips_of_the_pen() {
+    let is_level = |text: &str| load(&[&format!("[log]\nlevel = {text:?}")], &[]).is_ok();
+    for right in ["info", "WARN", "off", "info,hdfs_vigil::ingest=debug", "warn,hdfs_vigil[span]=trace"] {
+        assert!(is_level(right), "{right}");
+    }
+    for wrong in ["", "inof", "info,", "hdfs_vigil", "info,hdfs_vigil=loud"] {
+        assert!(!is_level(wrong), "{wrong}");
+    }
+}
+
+#[test]
 fn a_webhook_needs_a_secret_and_neither_is_printed() {
     let directory = tempfile::tempdir().unwrap();
     let secret = directory.path().join("secret");

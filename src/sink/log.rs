@@ -95,7 +95,22 @@ fn stderr_identity() -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
+    use crate::sink::document::tests::example;
+
+    #[test]
+    fn an_alert_is_one_event_with_its_fields() {
+        let place = tempfile::NamedTempFile::new().unwrap();
+        let writer = File::create(place.path()).unwrap();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        tracing::subscriber::with_default(subscriber, || alert(&example()));
+        let event: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(place.path()).unwrap()).unwrap();
+        assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &example().explanation.summary.into()));
+        assert_eq!((&event["alert"], &event["block"]), (&example().id.into(), &example().block.into()));
+        assert_eq!((&event["kind"], &event["reason"]), (&"anomaly.firing".into(), &"unlikely_story".into()));
+    }
 
     #[test]
     fn the_journal_is_used_only_when_it_is_standard_error() {

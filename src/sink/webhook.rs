@@ -149,6 +149,8 @@ struct Pending {
     attempts: u32,
     /// When the next one may be made.
     due: Instant,
+    /// Set when the last attempt failed because of the receiver and not because of this alert: it is due once another one arrives.
+    awaits_receiver: bool,
 }
 
 /// How an attempt went.
@@ -196,6 +198,15 @@ impl Attempt {
         }
     }
 
+    /// Whether it says of the receiver that nothing arrives there now, rather than that it stumbles over this alert.
+    fn is_outage(self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Timeout | Self::Unreachable => true,
+            Self::Failed(status) => matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
+            Self::Delivered | Self::Gone | Self::Rejected(_) => false,
+        }
+    }
+
     /// How long the whole webhook rests after it, given that this alert waits for `backoff`. Only a rejection concerns the alert alone.
     fn rest(self, backoff: Duration) -> Duration {
         match self {
@@ -231,8 +242,11 @@ impl Worker {
             self.metrics.count_attempt(attempt);
             if attempt == Attempt::Gone {
                 return self.disable();
-            } else if attempt == Attempt::Delivered || pending.attempts >= self.config.attempts_max {
-                self.settle(&pending, attempt == Attempt::Delivered).await;
+            } else if attempt == Attempt::Delivered {
+                self.end_outage();
+                self.settle(&pending, true).await;
+            } else if pending.attempts >= self.config.attempts_max {
+                self.settle(&pending, false).await;
             } else {
                 self.postpone(pending, attempt);
             }
@@ -251,7 +265,7 @@ impl Worker {
             let has_room = self.waiting.len() < WEBHOOK_QUEUE_MAX;
             tokio::select! {
                 parcel = self.parcels.recv(), if has_room => match (parcel, due) {
-                    (Some(parcel), _) => return Some(Pending { parcel, attempts: 0, due: now }),
+                    (Some(parcel), _) => return Some(Pending { parcel, attempts: 0, due: now, awaits_receiver: false }),
                     (None, None) => return None,
                     (None, Some(due)) => tokio::time::sleep_until(due).await,
                 },
@@ -310,7 +324,16 @@ impl Worker {
         let now = Instant::now();
         self.resume_at = self.resume_at.max(now + rest);
         pending.due = now + backoff.max(rest);
+        pending.awaits_receiver = attempt.is_outage();
         self.waiting.push_back(pending);
+    }
+
+    /// Makes due what waited for the receiver only: after a night without it, nobody wants to wait for hours more.
+    fn end_outage(&mut self) {
+        let now = Instant::now();
+        for pending in self.waiting.iter_mut().filter(|pending| pending.awaits_receiver) {
+            pending.due = now;
+        }
     }
 
     fn disable(&self) {

@@ -26,4 +26,5 @@ mod synthetic_model;
 mod tail;
 mod truncation;
 mod two_patterns;
+mod real_lines;
 mod webhook_down;

@@ -85,6 +85,16 @@ async fn an_alert_that_is_rejected_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn alerts_that_failed_in_an_outage_are_sent_once_it_is_over() {
+    let receiver = Receiver::start([Reply::Busy("0"), Reply::Status(200), Reply::Status(200)]).await;
+    let mut sender = Sender::start(receiver.address, Duration::from_secs(3600));
+    sender.webhook.offer(parcel(1)).unwrap();
+    sender.webhook.offer(parcel(2)).unwrap();
+    assert_eq!((sender.receipt().await.id, sender.receipt().await.id), (AlertId(2), AlertId(1)));
+    sender.stop().await;
+}
+
+#[tokio::test]
 async fn an_alert_is_given_up_after_its_last_attempt() {
     let receiver = Receiver::start((0..ATTEMPTS_MAX).map(|_| Reply::Status(500))).await;
     let mut sender = Sender::start(receiver.address, SOON);

@@ -89,6 +89,14 @@ fn hosts_are_named_by_their_logs() {
 }
 
 #[test]
+fn no_more_hosts_are_named_than_the_bound() {
+    for (hosts, named) in [(15, 15), (16, 16), (17, 16)] {
+        let names = (0..hosts).map(|number| format!("dn{number:02}"));
+        assert_eq!(bounded(names.clone().chain(names)).len(), named, "{hosts}");
+    }
+}
+
+#[test]
 fn datanodes_are_told_from_clients() {
     let check = |text: &str, expected: &[&str]| assert_eq!(datanodes(text), expected, "{text}");
     check("Receiving block blk_1 src: /10.0.0.1:54106 dest: /10.0.0.2:50010", &["10.0.0.2:50010"]);
