@@ -14,6 +14,7 @@ use crate::model::scorer::library::LibraryError;
 use crate::state::checkpoint::StateError;
 
 pub mod check_config;
+pub mod demo;
 pub mod evaluate;
 pub mod learn;
 pub mod model;
@@ -31,6 +32,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Replay(replay::Args),
     Learn(learn::Args),
     Evaluate(evaluate::Args),
@@ -62,6 +64,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout();
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args, out).map(success),
         Command::Learn(args) => learn::run(&args, &stop_on_interrupt()?, out).map(success),
         Command::Evaluate(args) => evaluate::run(&args, &stop_on_interrupt()?, out).map(success),
@@ -123,6 +126,3 @@ Exit codes:
   69  ONNX Runtime cannot be used
   73  the state directory cannot be used
   78  the configuration is wrong";
-//! The sub-commands of `hdfs-vigil`, one file each.
-
-pub mod demo;

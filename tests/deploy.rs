@@ -17,10 +17,7 @@ fn dashboards_and_rules_use_metrics_that_exist() {
     ] {
         let used = metrics_in(&read(file));
         let missing: Vec<&String> = used.iter().filter(|name| !known.contains(name.as_str())).collect();
-        assert!(
-            missing.is_empty(),
-            "{file} uses hdfs_vigil_… that src/sink/metrics.rs does not have: {missing:?}"
-        );
+        assert!(missing.is_empty(), "{file} uses hdfs_vigil_… that src/sink/metrics.rs does not have: {missing:?}");
         assert!(used.len() > 10, "{file}: {used:?}");
     }
 }
@@ -29,16 +26,10 @@ fn dashboards_and_rules_use_metrics_that_exist() {
 fn every_alert_rule_is_tested() {
     let tests = read("deploy/prometheus/hdfs-vigil.rules.test.yml");
     let rules = read("deploy/prometheus/hdfs-vigil.rules.yml");
-    let names: Vec<&str> = rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-        .collect();
+    let names: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(!names.is_empty());
     for name in names {
-        assert!(
-            tests.contains(&format!("alertname=\"{name}\"")),
-            "add a case for {name} to the promtool tests"
-        );
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "add a case for {name} to the promtool tests");
     }
 }
 
@@ -48,11 +39,7 @@ fn panels_of_the_dashboard_do_not_overlap() {
     let mut taken = BTreeSet::new();
     let mut ids = BTreeSet::new();
     for panel in dashboard["panels"].as_array().expect("panels") {
-        assert!(
-            ids.insert(panel["id"].as_u64()),
-            "two panels have the id of {}",
-            panel["title"]
-        );
+        assert!(ids.insert(panel["id"].as_u64()), "two panels have the id of {}", panel["title"]);
         let of = |key: &str| panel["gridPos"][key].as_u64().expect("a place on the grid");
         assert!(of("x") + of("w") <= 24, "{} is wider than the page", panel["title"]);
         for x in of("x")..of("x") + of("w") {
@@ -69,24 +56,12 @@ fn the_unit_leaves_the_daemon_time_and_memory() {
         return;
     };
     let unit = read("systemd/hdfs-vigil.service");
-    let number = |text: &str| {
-        text.chars()
-            .take_while(char::is_ascii_digit)
-            .collect::<String>()
-            .parse::<u64>()
-            .expect("a number")
-    };
+    let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u64>().expect("a number");
     let of_unit = |key: &str| number(value(&unit, key));
     let of_default = |key: &str| number(value(&defaults, key).trim_matches('"'));
-    assert!(
-        of_unit("TimeoutStopSec") >= of_default("grace") + 10,
-        "systemd would kill a daemon that shuts down as configured"
-    );
+    assert!(of_unit("TimeoutStopSec") >= of_default("grace") + 10, "systemd would kill a daemon that shuts down as configured");
     assert!(of_unit("MemoryMax") >= 4 * (of_default("session_bytes_max") + of_default("merge_bytes_max")));
-    assert_eq!(
-        value(&defaults, "directory"),
-        format!("\"/var/lib/{}\"", value(&unit, "StateDirectory"))
-    );
+    assert_eq!(value(&defaults, "directory"), format!("\"/var/lib/{}\"", value(&unit, "StateDirectory")));
 }
 
 #[test]
@@ -94,31 +69,20 @@ fn the_names_in_a_text_are_found() {
     let names = metrics_in(
         "rate(hdfs_vigil_lines_total[1m]) / hdfs_vigil_lag_bytes{a=\"b\"} hdfs_vigil_score_nats_bucket hdfs-vigil.rules",
     );
-    assert_eq!(
-        names.into_iter().collect::<Vec<_>>(),
-        ["lag_bytes", "lines_total", "score_nats"]
-    );
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["lag_bytes", "lines_total", "score_nats"]);
 }
 
 /// Metric names without their prefix, and without what a histogram appends.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let names = text
-        .split("hdfs_vigil_")
-        .skip(1)
-        .map(|rest| rest.split(|c| !is_part(c)).next().unwrap_or_default());
-    names
-        .map(|name| name.strip_suffix("_bucket").unwrap_or(name).to_string())
-        .collect()
+    let names = text.split("hdfs_vigil_").skip(1).map(|rest| rest.split(|c| !is_part(c)).next().unwrap_or_default());
+    names.map(|name| name.strip_suffix("_bucket").unwrap_or(name).to_string()).collect()
 }
 
 /// What stands behind `key =` or `key=`.
 fn value<'a>(text: &'a str, key: &str) -> &'a str {
     let lines = text.lines().filter_map(|line| line.split_once('='));
-    let found = lines
-        .filter(|(name, _)| name.trim() == key)
-        .map(|(_, value)| value.trim())
-        .next();
+    let found = lines.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).next();
     found.unwrap_or_else(|| panic!("there is no key {key}"))
 }
 

@@ -20,14 +20,8 @@ fn the_pipeline_is_pure() {
         ("rand::", "a seed would have to come in as an argument"),
         ("tokio", "asynchrony lives at the edges"),
         ("async ", "asynchrony lives at the edges"),
-        (
-            "tracing::",
-            "what an operator should hear of goes out as an output or in Stats",
-        ),
-        (
-            "println!",
-            "what an operator should hear of goes out as an output or in Stats",
-        ),
+        ("tracing::", "what an operator should hear of goes out as an output or in Stats"),
+        ("println!", "what an operator should hear of goes out as an output or in Stats"),
         ("thread_local!", "state lives in the pipeline's own values"),
     ];
     check(|file, report| {
@@ -50,16 +44,8 @@ fn dependencies_point_inwards() {
             _ => return,
         };
         for (line, text) in file.code() {
-            for module in text
-                .split("crate::")
-                .skip(1)
-                .map(first_word)
-                .filter(|module| !allowed.contains(module))
-            {
-                report.add(
-                    line,
-                    format!("it must not know `crate::{module}`: pass what it needs as an argument"),
-                );
+            for module in text.split("crate::").skip(1).map(first_word).filter(|module| !allowed.contains(module)) {
+                report.add(line, format!("it must not know `crate::{module}`: pass what it needs as an argument"));
             }
         }
     });
@@ -70,10 +56,7 @@ fn the_first_line_of_a_file_says_what_it_is_for() {
     check(|file, report| {
         let sentence = file.text.lines().next().and_then(|line| line.strip_prefix("//! "));
         if sentence.is_none_or(|sentence| sentence.len() < 20) {
-            report.add(
-                1,
-                "begin the file with `//! ` and a sentence that says what it is for".to_string(),
-            );
+            report.add(1, "begin the file with `//! ` and a sentence that says what it is for".to_string());
         }
     });
 }
@@ -83,10 +66,8 @@ fn nothing_unwraps_outside_tests() {
     check(|file, report| {
         for (line, text) in file.code() {
             if text.contains(".unwrap()") || text.contains(".unwrap_err()") || text.contains(".expect(\"\")") {
-                report.add(
-                    line,
-                    "return an error, or state the invariant: `expect(\"a frame has only whole lines\")`".to_string(),
-                );
+                report
+                    .add(line, "return an error, or state the invariant: `expect(\"a frame has only whole lines\")`".to_string());
             }
         }
     });
@@ -94,14 +75,7 @@ fn nothing_unwraps_outside_tests() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    let words = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X:"),
-        "todo!(",
-        "unimplemented!(",
-        "dbg!(",
-    ];
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), "todo!(", "unimplemented!(", "dbg!("];
     check(|file, report| {
         for (line, text) in file.lines() {
             for word in words.iter().filter(|word| text.contains(*word) && !is_quoted(text, word)) {
@@ -116,10 +90,8 @@ fn files_fit_into_a_head() {
     check(|file, report| {
         let lines = file.text.lines().count();
         if lines > FILE_LINES_MAX {
-            report.add(
-                lines,
-                format!("{lines} lines are more than {FILE_LINES_MAX}: find the noun that wants a file of its own"),
-            );
+            report
+                .add(lines, format!("{lines} lines are more than {FILE_LINES_MAX}: find the noun that wants a file of its own"));
         }
     });
 }
@@ -128,16 +100,11 @@ fn files_fit_into_a_head() {
 fn functions_fit_onto_a_screen() {
     check(|file, report| {
         for Function { name, line, lines } in file.functions() {
-            let allowed = LONG_FUNCTIONS
-                .iter()
-                .any(|(long, _)| *long == format!("{}::{name}", file.name()));
+            let allowed = LONG_FUNCTIONS.iter().any(|(long, _)| *long == format!("{}::{name}", file.name()));
             if lines > FUNCTION_LINES_MAX && !allowed {
                 let remedy =
                     "keep decisions in the parent, move straight-line work out; or allow it in tests/tidy.rs, with the reason";
-                report.add(
-                    line,
-                    format!("`{name}` has {lines} lines, more than {FUNCTION_LINES_MAX}: {remedy}"),
-                );
+                report.add(line, format!("`{name}` has {lines} lines, more than {FUNCTION_LINES_MAX}: {remedy}"));
             }
         }
     });
@@ -162,21 +129,11 @@ fn allowed_long_functions_are_still_there_and_long() {
 #[test]
 fn every_bound_says_what_happens_at_it() {
     check(|file, report| {
-        let documented = |line: usize| {
-            file.text
-                .lines()
-                .nth(line.saturating_sub(2))
-                .is_some_and(|before| before.starts_with("///"))
-        };
+        let documented =
+            |line: usize| file.text.lines().nth(line.saturating_sub(2)).is_some_and(|before| before.starts_with("///"));
         if file.name() == "src/limits.rs" {
-            for (line, _) in file
-                .lines()
-                .filter(|(line, text)| text.starts_with("pub const ") && !documented(*line))
-            {
-                report.add(
-                    line,
-                    "say its unit, what happens at it, and the counter that tells".to_string(),
-                );
+            for (line, _) in file.lines().filter(|(line, text)| text.starts_with("pub const ") && !documented(*line)) {
+                report.add(line, "say its unit, what happens at it, and the counter that tells".to_string());
             }
         }
     });
@@ -208,12 +165,7 @@ fn tests_wait_for_conditions_and_not_for_time() {
 
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
-    let words = [
-        concat!("/wo", "rk/"),
-        concat!("/ro", "ot/"),
-        concat!("arti", "factory"),
-        concat!("/home", "/"),
-    ];
+    let words = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("arti", "factory"), concat!("/home", "/")];
     let mut report = Vec::new();
     for path in walk(&root(), &|path| !is_generated(path)) {
         let Ok(text) = fs::read_to_string(&path) else { continue };
@@ -232,18 +184,11 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn the_rules_see_what_they_look_for() {
-    let file = Source {
-        path: root().join("src/pipeline/x.rs"),
-        text: EXAMPLE.to_string(),
-    };
+    let file = Source { path: root().join("src/pipeline/x.rs"), text: EXAMPLE.to_string() };
     let code: Vec<&str> = file.code().map(|(_, text)| text).collect();
     assert_eq!(code, ["fn outer() {", "    let url = \"http://x\"; ", "}"]);
     assert_eq!(file.test_code().count(), 4);
-    let functions: Vec<(String, usize)> = file
-        .functions()
-        .into_iter()
-        .map(|function| (function.name, function.lines))
-        .collect();
+    let functions: Vec<(String, usize)> = file.functions().into_iter().map(|function| (function.name, function.lines)).collect();
     assert_eq!(functions, [("outer".to_string(), 3), ("inner".to_string(), 1)]);
     assert!(is_quoted("a(\"b!(\")", "b!(") && !is_quoted("b!(\"x\")", "b!("));
 }
@@ -255,10 +200,8 @@ const FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Functions that read better in one piece: `path::name`, and why.
-const LONG_FUNCTIONS: &[(&str, &str)] = &[(
-    "src/cli/demo/line.rs::act_text",
-    "one sentence for each kind of act, to be read beside each other like a table",
-)];
+const LONG_FUNCTIONS: &[(&str, &str)] =
+    &[("src/cli/demo/line.rs::act_text", "one sentence for each kind of act, to be read beside each other like a table")];
 
 const EXAMPLE: &str = "//! x
 fn outer() {
@@ -275,10 +218,7 @@ mod tests {
 fn check(rule: impl Fn(&Source, &mut Report)) {
     let mut found = Vec::new();
     for file in sources() {
-        let mut report = Report {
-            name: file.name().to_string(),
-            items: Vec::new(),
-        };
+        let mut report = Report { name: file.name().to_string(), items: Vec::new() };
         rule(&file, &mut report);
         found.append(&mut report.items);
     }
@@ -286,12 +226,7 @@ fn check(rule: impl Fn(&Source, &mut Report)) {
 }
 
 fn finish(found: &[String]) {
-    assert!(
-        found.is_empty(),
-        "{} times against the house rules:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "{} times against the house rules:\n{}", found.len(), found.join("\n"));
 }
 
 /// What was found in one file.
@@ -320,11 +255,7 @@ struct Function {
 impl Source {
     /// Path from the root of the project.
     fn name(&self) -> &str {
-        self.path
-            .strip_prefix(root())
-            .ok()
-            .and_then(Path::to_str)
-            .expect("sources lie below the root and have UTF-8 names")
+        self.path.strip_prefix(root()).ok().and_then(Path::to_str).expect("sources lie below the root and have UTF-8 names")
     }
 
     fn is_pipeline(&self) -> bool {
@@ -353,10 +284,7 @@ impl Source {
 
     /// Lines outside tests, without comments and empty lines.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let code = self
-            .lines()
-            .take(self.code_lines())
-            .map(|(line, text)| (line, without_comment(text)));
+        let code = self.lines().take(self.code_lines()).map(|(line, text)| (line, without_comment(text)));
         code.filter(|(_, text)| !text.trim().is_empty())
     }
 
@@ -374,13 +302,7 @@ impl Source {
     fn functions(&self) -> Vec<Function> {
         let lines: Vec<&str> = self.text.lines().collect();
         let begins = self.lines().filter_map(|(line, text)| Some((line, function_name(text)?)));
-        begins
-            .map(|(line, name)| Function {
-                lines: function_lines(&lines[line - 1..]),
-                name,
-                line,
-            })
-            .collect()
+        begins.map(|(line, name)| Function { lines: function_lines(&lines[line - 1..]), name, line }).collect()
     }
 }
 
@@ -388,10 +310,7 @@ impl Source {
 fn function_name(text: &str) -> Option<String> {
     let (before, after) = without_comment(text).split_once("fn ")?;
     let words = ["pub", "pub(crate)", "pub(super)", "const", "async"];
-    before
-        .split_whitespace()
-        .all(|word| words.contains(&word))
-        .then(|| first_word(after).to_string())
+    before.split_whitespace().all(|word| words.contains(&word)).then(|| first_word(after).to_string())
 }
 
 /// Lines up to the brace that stands below the first letter; one where there is none, as in a trait.
@@ -417,8 +336,7 @@ fn is_quoted(text: &str, word: &str) -> bool {
 
 /// Whether a path begins with this, which HDFS's own `/user/…` does not.
 fn has_word(text: &str, word: &str) -> bool {
-    text.match_indices(word)
-        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric()))
+    text.match_indices(word).any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric()))
 }
 
 fn is_inside_quotes(text: &str, at: usize) -> bool {
@@ -433,30 +351,17 @@ fn first_word(text: &str) -> &str {
 fn sources() -> Vec<Source> {
     let folders = ["src", "tests", "benches"].map(|folder| root().join(folder));
     let is_source = |path: &Path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
-    let paths = folders
-        .iter()
-        .filter(|folder| folder.exists())
-        .flat_map(|folder| walk(folder, &is_source));
-    paths
-        .map(|path| Source {
-            text: fs::read_to_string(&path).expect("a source is UTF-8"),
-            path,
-        })
-        .collect()
+    let paths = folders.iter().filter(|folder| folder.exists()).flat_map(|folder| walk(folder, &is_source));
+    paths.map(|path| Source { text: fs::read_to_string(&path).expect("a source is UTF-8"), path }).collect()
 }
 
 /// Files below a folder that pass, as do the folders in which they lie; in the order of their names.
 fn walk(folder: &Path, pass: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("failed to read {}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("an entry of a folder").path())
-        .filter(|path| pass(path))
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("an entry of a folder").path()).filter(|path| pass(path)).collect();
     paths.sort();
-    paths
-        .into_iter()
-        .flat_map(|path| if path.is_dir() { walk(&path, pass) } else { vec![path] })
-        .collect()
+    paths.into_iter().flat_map(|path| if path.is_dir() { walk(&path, pass) } else { vec![path] }).collect()
 }
 
 /// What nobody wrote: builds, fetched libraries, the history.

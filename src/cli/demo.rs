@@ -156,11 +156,7 @@ impl Demo {
         match self.schedule.poll_fault(elapsed) {
             Some(kind) if self.judge.has_room() => {
                 let block = format!("blk_{}", self.cluster.inject(kind));
-                self.say(&format!(
-                    "{:>6.1} s  fault: {}, block {block}",
-                    elapsed.as_secs_f64(),
-                    kind.text()
-                ))?;
+                self.say(&format!("{:>6.1} s  fault: {}, block {block}", elapsed.as_secs_f64(), kind.text()))?;
                 self.judge.handle_fault(block, kind);
                 Ok(())
             }
@@ -173,11 +169,7 @@ impl Demo {
         for alert in self.alerts.read()?.iter().filter_map(|line| Alert::parse(line)) {
             let meaning = self.judge.handle_alert(&alert);
             let seconds = self.began.elapsed().as_secs_f64();
-            self.say(&format!(
-                "{seconds:>6.1} s  {}\n{}",
-                meaning_text(meaning),
-                alert::render(&alert, self.colour)
-            ))?;
+            self.say(&format!("{seconds:>6.1} s  {}\n{}", meaning_text(meaning), alert::render(&alert, self.colour)))?;
         }
         Ok(())
     }
@@ -225,10 +217,7 @@ impl Demo {
 
     fn conclude(&mut self, end: End) -> anyhow::Result<ExitCode> {
         if let End::DaemonDied(status) = end {
-            self.say(&format!(
-                "the daemon ended by itself ({status}); its last words:\n{}",
-                self.daemon.last_words()
-            ))?;
+            self.say(&format!("the daemon ended by itself ({status}); its last words:\n{}", self.daemon.last_words()))?;
             return Ok(ExitCode::FAILURE);
         }
         let stopped = self.daemon.stop(STOP_PATIENCE)?;
@@ -237,25 +226,19 @@ impl Demo {
         let (text, passed) = (report.to_string(), report.passed());
         self.say(&text)?;
         let clean = self.tell_stop(stopped)?;
-        Ok(if passed && clean {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if passed && clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// Says so when the daemon did not end as it should; returns whether it did.
     fn tell_stop(&mut self, stopped: Option<ExitStatus>) -> anyhow::Result<bool> {
         match stopped {
             Some(status) if status.success() => return Ok(true),
-            Some(status) => self.say(&format!(
-                "the daemon ended badly ({status}); its last words:\n{}",
-                self.daemon.last_words()
-            ))?,
-            None => self.say(&format!(
-                "the daemon did not end within {} s of SIGTERM and was killed",
-                STOP_PATIENCE.as_secs()
-            ))?,
+            Some(status) => {
+                self.say(&format!("the daemon ended badly ({status}); its last words:\n{}", self.daemon.last_words()))?
+            }
+            None => {
+                self.say(&format!("the daemon did not end within {} s of SIGTERM and was killed", STOP_PATIENCE.as_secs()))?
+            }
         }
         Ok(false)
     }
@@ -266,9 +249,7 @@ impl Demo {
 }
 
 fn welcome(args: &Args, places: &Places, http: &str) -> String {
-    let length = args
-        .seconds
-        .map_or("until Ctrl-C".to_string(), |seconds| format!("for {seconds} s"));
+    let length = args.seconds.map_or("until Ctrl-C".to_string(), |seconds| format!("for {seconds} s"));
     format!(
         "A NameNode and {} DataNodes write {} lines a second {length}; their clock runs {LOG_SPEED} times as fast as yours.\n\
          logs     {}\nalerts   {}\nmetrics  http://{http}/metrics\n\
@@ -308,15 +289,8 @@ impl Workplace {
         let temporary = std::env::temp_dir().join(format!("hdfs-vigil-demo-{}", std::process::id()));
         let root = keep.unwrap_or(&temporary);
         make_empty(root)?;
-        let places = Places {
-            root: root
-                .canonicalize()
-                .with_context(|| format!("failed to resolve {}", root.display()))?,
-        };
-        let workplace = Self {
-            places,
-            temporary: keep.is_none(),
-        };
+        let places = Places { root: root.canonicalize().with_context(|| format!("failed to resolve {}", root.display()))? };
+        let workplace = Self { places, temporary: keep.is_none() };
         make_private(&workplace.places.logs())?;
         Ok(workplace)
     }
@@ -387,11 +361,8 @@ mod tests {
 
     fn check(command_line: &str, expected: &str) {
         let command = <Args as clap::Args>::augment_args(clap::Command::new("demo"));
-        let error = command
-            .try_get_matches_from(command_line.split(' '))
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default();
+        let error =
+            command.try_get_matches_from(command_line.split(' ')).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{error}");
     }
 }

@@ -33,29 +33,14 @@ impl Alert {
     #[cfg(test)]
     pub fn for_test(incident: &str, block: &str, alert_type: AlertType, reason: Reason) -> Self {
         let rest = serde_json::Map::new();
-        Self {
-            incident: incident.to_string(),
-            block: block.to_string(),
-            alert_type,
-            reason,
-            rest,
-        }
+        Self { incident: incident.to_string(), block: block.to_string(), alert_type, reason, rest }
     }
 }
 
 /// An alert in a few lines: what, how unlikely, why, and the log lines that show it.
 pub fn render(alert: &Alert, colour: bool) -> String {
-    let (paint, plain) = if colour {
-        (paint(alert.alert_type), "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let mut text = format!(
-        "{paint}{} {}{plain} ({})",
-        alert.alert_type.name(),
-        alert.block,
-        alert.reason.name()
-    );
+    let (paint, plain) = if colour { (paint(alert.alert_type), "\x1b[0m") } else { ("", "") };
+    let mut text = format!("{paint}{} {}{plain} ({})", alert.alert_type.name(), alert.block, alert.reason.name());
     if alert.alert_type == AlertType::Firing {
         render_why(&mut text, &alert.rest).expect("writing to a string cannot fail");
     }
@@ -70,10 +55,7 @@ fn render_why(text: &mut String, rest: &serde_json::Map<String, Value>) -> std::
         write!(text, "\n    {summary}")?;
     }
     let lines = rest.get("lines").and_then(Value::as_array).into_iter().flatten();
-    lines
-        .filter_map(log_line)
-        .take(LINES_SHOWN_MAX)
-        .try_for_each(|line| write!(text, "\n    | {line}"))
+    lines.filter_map(log_line).take(LINES_SHOWN_MAX).try_for_each(|line| write!(text, "\n    | {line}"))
 }
 
 fn number(rest: &serde_json::Map<String, Value>, key: &str) -> Option<f64> {

@@ -27,14 +27,7 @@ impl Cluster {
     pub fn new(seed: u64, start: LogTime, lines_per_log_second: f64) -> Self {
         let birth_gap_millis = 1_000.0 * LINES_PER_BLOCK / (lines_per_log_second - NOISE_PER_LOG_SECOND).max(1.0);
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut cluster = Self {
-            rng,
-            now: start,
-            birth_gap_millis,
-            queue: BinaryHeap::new(),
-            queued: 0,
-            blocks: 0,
-        };
+        let mut cluster = Self { rng, now: start, birth_gap_millis, queue: BinaryHeap::new(), queued: 0, blocks: 0 };
         cluster.push(start, Happening::Birth);
         Host::all().for_each(|host| cluster.push(start, Happening::Noise(host)));
         cluster
@@ -90,11 +83,7 @@ impl Cluster {
         let block = Block::draw(&mut self.rng);
         let number = block.number;
         self.blocks += 1;
-        self.queue_next(Box::new(Life {
-            block,
-            born: self.now,
-            steps: steps.into_iter().peekable(),
-        }));
+        self.queue_next(Box::new(Life { block, born: self.now, steps: steps.into_iter().peekable() }));
         number
     }
 
@@ -114,11 +103,7 @@ impl Cluster {
 
     fn push(&mut self, at: LogTime, happening: Happening) {
         self.queued += 1;
-        self.queue.push(Reverse(Due {
-            at,
-            order: self.queued,
-            happening,
-        }));
+        self.queue.push(Reverse(Due { at, order: self.queued, happening }));
     }
 
     /// A gap of a Poisson process with this mean.
@@ -211,10 +196,7 @@ mod tests {
     fn the_pace_is_as_asked() {
         for pace in [20.0, 100.0, 400.0] {
             let late = lines_until(2, pace, 3_000) - lines_until(2, pace, 2_000);
-            assert!(
-                (late as f64 / 1_000.0 / pace - 1.0).abs() < 0.1,
-                "{late} lines in 1,000 s at {pace}"
-            );
+            assert!((late as f64 / 1_000.0 / pace - 1.0).abs() < 0.1, "{late} lines in 1,000 s at {pace}");
         }
     }
 
@@ -229,9 +211,8 @@ mod tests {
             let mut cluster = Cluster::new(5, START, 100.0);
             let name = format!("blk_{}", cluster.inject(kind));
             let mut found = false;
-            cluster.advance(START.plus_millis(200_000), &mut |line| {
-                found |= line.text.contains(&name) && line.text.contains(sign)
-            });
+            cluster
+                .advance(START.plus_millis(200_000), &mut |line| found |= line.text.contains(&name) && line.text.contains(sign));
             assert!(found, "{kind:?}");
         }
     }

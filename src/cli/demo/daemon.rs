@@ -51,9 +51,7 @@ impl Places {
 ///
 /// A second of log time is 50 ms here, less than the scheduler may take between two files; so the logs are merged over 20 s of it.
 pub fn config(places: &Places, http: SocketAddr, model: Option<&Path>) -> String {
-    let model = model
-        .map(|path| format!("\n[model]\npath = {}\n", quote(path)))
-        .unwrap_or_default();
+    let model = model.map(|path| format!("\n[model]\npath = {}\n", quote(path))).unwrap_or_default();
     format!(
         "# Written by `hdfs-vigil demo`.
 
@@ -109,9 +107,7 @@ impl Daemon {
         let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(places.config()).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let child = command
-            .spawn()
-            .with_context(|| format!("failed to start {}", program.display()))?;
+        let child = command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
         Ok(Self { child, log })
     }
 
@@ -172,11 +168,7 @@ pub struct AlertsFile {
 impl AlertsFile {
     /// Starts at the beginning of a file which need not exist yet.
     pub fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            offset: 0,
-            partial: Vec::new(),
-        }
+        Self { path, offset: 0, partial: Vec::new() }
     }
 
     /// The whole lines appended since the last call. A line longer than [`DEMO_ALERT_BYTES_MAX`] is dropped.
@@ -185,9 +177,7 @@ impl AlertsFile {
     /// The file is there and cannot be read.
     pub fn read(&mut self) -> anyhow::Result<Vec<String>> {
         match File::open(&self.path) {
-            Ok(file) => self
-                .read_from(file)
-                .with_context(|| format!("failed to read {}", self.path.display())),
+            Ok(file) => self.read_from(file).with_context(|| format!("failed to read {}", self.path.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error).with_context(|| format!("failed to open {}", self.path.display())),
         }
@@ -233,19 +223,13 @@ mod tests {
 
     #[test]
     fn the_configuration_is_toml_whatever_the_paths_are() {
-        let places = Places {
-            root: PathBuf::from("/tmp/a \"quoted\"\tplace\\"),
-        };
+        let places = Places { root: PathBuf::from("/tmp/a \"quoted\"\tplace\\") };
         for model in [None, Some(Path::new("m\"1.onnx"))] {
             let text = config(&places, free_address().expect("a port"), model);
-            let parsed = ::config::Config::builder()
-                .add_source(::config::File::from_str(&text, ::config::FileFormat::Toml))
-                .build();
+            let parsed =
+                ::config::Config::builder().add_source(::config::File::from_str(&text, ::config::FileFormat::Toml)).build();
             let parsed = parsed.unwrap_or_else(|error| panic!("{error}: {text}"));
-            assert_eq!(
-                parsed.get_string("alerts.file").expect("a path"),
-                places.alerts().display().to_string()
-            );
+            assert_eq!(parsed.get_string("alerts.file").expect("a path"), places.alerts().display().to_string());
             assert_eq!(parsed.get_string("model.path").ok().as_deref(), model.and_then(Path::to_str));
         }
     }
@@ -308,9 +292,7 @@ mod tests {
         let program = directory.path().join("daemon");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
         fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
-        let places = Places {
-            root: directory.path().to_path_buf(),
-        };
+        let places = Places { root: directory.path().to_path_buf() };
         let daemon = wait_for("the script can be run", || started(Daemon::start(&program, &places)));
         (directory, daemon)
     }
@@ -318,9 +300,7 @@ mod tests {
     /// A script just written is busy as long as another test's child, forked meanwhile, holds it open.
     fn started(result: anyhow::Result<Daemon>) -> Option<Daemon> {
         let busy = |error: &anyhow::Error| {
-            error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
         };
         match result {
             Err(error) if busy(&error) => None,

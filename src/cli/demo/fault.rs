@@ -19,12 +19,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::ReplicaMissing,
-        Self::MirrorFailed,
-        Self::DeletionOfNothing,
-        Self::UnfinishedWrite,
-    ];
+    pub const ALL: [Self; 4] = [Self::ReplicaMissing, Self::MirrorFailed, Self::DeletionOfNothing, Self::UnfinishedWrite];
 
     /// What happened, for people.
     pub fn text(self) -> &'static str {
@@ -64,10 +59,7 @@ fn mirror_failed(life: &mut Life) {
     life.pause(3, 10);
     life.tell(0, Act::ResponderFailed { at: third, place: 0 });
     life.tell(0, Act::ResponderEnds { at: third, place: 0 });
-    life.tell_apart(Act::MirrorFailed {
-        at: second,
-        mirror: third,
-    });
+    life.tell_apart(Act::MirrorFailed { at: second, mirror: third });
     life.tell(0, Act::ReceiptFailed { at: second });
     life.tell(0, Act::WriteFailed { at: second });
     life.tell_apart(Act::Receiving { from: first, to: first });
@@ -99,10 +91,7 @@ mod tests {
     #[test]
     fn faults_have_the_counts_of_anomalous_sessions() {
         check(FaultKind::ReplicaMissing, "E5x3 E9x2 E11x2 E22x1 E26x2");
-        check(
-            FaultKind::MirrorFailed,
-            "E5x6 E6x1 E7x1 E9x2 E10x1 E11x3 E12x1 E14x1 E15x2 E16x1 E18x1 E22x1 E25x1 E26x3",
-        );
+        check(FaultKind::MirrorFailed, "E5x6 E6x1 E7x1 E9x2 E10x1 E11x3 E12x1 E14x1 E15x2 E16x1 E18x1 E22x1 E25x1 E26x3");
         check(FaultKind::DeletionOfNothing, "E5x3 E9x3 E11x3 E20x1 E21x3 E22x1 E23x3 E26x3");
         check(FaultKind::UnfinishedWrite, "E5x1 E22x1");
     }
@@ -111,11 +100,7 @@ mod tests {
     fn a_fault_is_over_in_time_to_be_told_before_the_demo_ends() {
         for kind in FaultKind::ALL {
             for seed in 0..1_000 {
-                let last = kind
-                    .story(&mut ChaCha8Rng::seed_from_u64(seed))
-                    .last()
-                    .expect("a story has acts")
-                    .after_seconds;
+                let last = kind.story(&mut ChaCha8Rng::seed_from_u64(seed)).last().expect("a story has acts").after_seconds;
                 assert!(last <= 170, "{kind:?}, seed {seed}: {last} s");
             }
         }

@@ -62,11 +62,7 @@ impl Judge {
     /// Remembers a fault put into this block.
     pub fn handle_fault(&mut self, block: String, kind: FaultKind) {
         self.fault_of_block.insert(block.clone(), self.faults.len());
-        self.faults.push(Fault {
-            block,
-            kind,
-            caught: false,
-        });
+        self.faults.push(Fault { block, kind, caught: false });
     }
 
     /// Takes an alert into account.
@@ -88,11 +84,7 @@ impl Judge {
 
     /// The end of the demo, given how many sessions were old enough to be judged.
     pub fn report(&self, sessions: u64) -> Report<'_> {
-        Report {
-            judge: self,
-            tally: self.tally(),
-            sessions,
-        }
+        Report { judge: self, tally: self.tally(), sessions }
     }
 
     fn handle_healthy(&mut self, alert: &Alert) -> Meaning {
@@ -151,18 +143,10 @@ impl Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally {
-            injected,
-            caught,
-            false_alarms,
-        } = self.tally;
+        let Tally { injected, caught, false_alarms } = self.tally;
         writeln!(f, "injected      {injected} faults in {} blocks", self.sessions)?;
         writeln!(f, "caught        {caught}")?;
-        writeln!(
-            f,
-            "false alarms  {false_alarms} ({:.2} per 1,000 blocks)",
-            self.false_alarms_per_1000_sessions()
-        )?;
+        writeln!(f, "false alarms  {false_alarms} ({:.2} per 1,000 blocks)", self.false_alarms_per_1000_sessions())?;
         for fault in self.judge.faults.iter().filter(|fault| !fault.caught).take(NAMED_MAX) {
             writeln!(f, "missed        {}: {}", fault.block, fault.kind.text())?;
         }
@@ -186,30 +170,14 @@ mod tests {
     fn alerts_are_held_against_the_truth() {
         use FaultKind::UnfinishedWrite as Unfinished;
         check("fault 1, fire 1", &[Meaning::Caught(Unfinished)], (1, 1, 0));
-        check(
-            "fault 1, fire 1, fire 1",
-            &[Meaning::Caught(Unfinished), Meaning::Known(Unfinished)],
-            (1, 1, 0),
-        );
-        check(
-            "fault 1, fire 1, retract 1",
-            &[Meaning::Caught(Unfinished), Meaning::Lost(Unfinished)],
-            (1, 0, 0),
-        );
-        check(
-            "fault 1, fire 1, expire 1",
-            &[Meaning::Caught(Unfinished), Meaning::Known(Unfinished)],
-            (1, 1, 0),
-        );
+        check("fault 1, fire 1, fire 1", &[Meaning::Caught(Unfinished), Meaning::Known(Unfinished)], (1, 1, 0));
+        check("fault 1, fire 1, retract 1", &[Meaning::Caught(Unfinished), Meaning::Lost(Unfinished)], (1, 0, 0));
+        check("fault 1, fire 1, expire 1", &[Meaning::Caught(Unfinished), Meaning::Known(Unfinished)], (1, 1, 0));
         check("fault 1, retract 1", &[Meaning::Known(Unfinished)], (1, 0, 0));
         check("fault 1, fire 2", &[Meaning::FalseAlarm], (1, 0, 1));
         check("fire 2, fire 2", &[Meaning::FalseAlarm, Meaning::FalseAlarm], (0, 0, 1));
         check("fire 2, retract 2", &[Meaning::FalseAlarm, Meaning::Corrected], (0, 0, 0));
-        check(
-            "fire 2, fire 3, retract 2",
-            &[Meaning::FalseAlarm, Meaning::FalseAlarm, Meaning::Corrected],
-            (0, 0, 1),
-        );
+        check("fire 2, fire 3, retract 2", &[Meaning::FalseAlarm, Meaning::FalseAlarm, Meaning::Corrected], (0, 0, 1));
     }
 
     #[test]
@@ -226,10 +194,7 @@ mod tests {
         let mut judge = Judge::default();
         judge.handle_fault("blk_-5".to_string(), FaultKind::DeletionOfNothing);
         let report = judge.report(100).to_string();
-        assert!(
-            report.contains("missed        blk_-5: the deletion of a replica that is not there"),
-            "{report}"
-        );
+        assert!(report.contains("missed        blk_-5: the deletion of a replica that is not there"), "{report}");
         assert!(report.ends_with(FAILED));
     }
 
@@ -247,15 +212,7 @@ mod tests {
         let mut judge = Judge::default();
         let heard: Vec<Meaning> = steps.split(", ").filter_map(|step| perform(&mut judge, step)).collect();
         assert_eq!(heard, meanings, "{steps}");
-        assert_eq!(
-            judge.tally(),
-            Tally {
-                injected,
-                caught,
-                false_alarms
-            },
-            "{steps}"
-        );
+        assert_eq!(judge.tally(), Tally { injected, caught, false_alarms }, "{steps}");
     }
 
     fn perform(judge: &mut Judge, step: &str) -> Option<Meaning> {
@@ -279,15 +236,7 @@ mod tests {
 
     fn check_passed(injected: u64, caught: u64, false_alarms: u64, sessions: u64, expected: bool) {
         let judge = Judge::default();
-        let report = Report {
-            judge: &judge,
-            tally: Tally {
-                injected,
-                caught,
-                false_alarms,
-            },
-            sessions,
-        };
+        let report = Report { judge: &judge, tally: Tally { injected, caught, false_alarms }, sessions };
         assert_eq!(report.passed(), expected, "{injected} {caught} {false_alarms} {sessions}");
     }
 }

@@ -69,26 +69,15 @@ impl Block {
             "/user/root/rand{}/_temporary/_task_200811101024_{job:04}_m_{task:06}_0/part-{task:05}",
             rng.random_range(1..9)
         );
-        let size = if rng.random_bool(0.8) {
-            67_108_864
-        } else {
-            rng.random_range(1_000..67_108_864)
-        };
-        Self {
-            number: rng.random(),
-            size,
-            path,
-        }
+        let size = if rng.random_bool(0.8) { 67_108_864 } else { rng.random_range(1_000..67_108_864) };
+        Self { number: rng.random(), size, path }
     }
 }
 
 /// The line in which an act stands.
 pub fn act_line(act: Act, block: &Block, time: LogTime, rng: &mut ChaCha8Rng) -> Line {
     let host = speaker(act);
-    Line {
-        host,
-        text: format!("{} {} {}", stamp(time), thread(host, rng), act_text(act, block, rng)),
-    }
+    Line { host, text: format!("{} {} {}", stamp(time), thread(host, rng), act_text(act, block, rng)) }
 }
 
 /// A line that names no block, such as every log is full of.
@@ -97,10 +86,7 @@ pub fn noise_line(host: Host, time: LogTime, rng: &mut ChaCha8Rng) -> Line {
         Host::Namenode => namenode_noise(rng),
         Host::Datanode(node) => datanode_noise(node, rng),
     };
-    Line {
-        host,
-        text: format!("{} {} {text}", stamp(time), thread(host, rng)),
-    }
+    Line { host, text: format!("{} {} {text}", stamp(time), thread(host, rng)) }
 }
 
 /// A host that says what happens.
@@ -141,10 +127,7 @@ fn act_text(act: Act, block: &Block, rng: &mut ChaCha8Rng) -> String {
             format!("INFO dfs.DataNode$PacketResponder: PacketResponder {place} for block {blk} terminating")
         }
         Act::Received { from, .. } => {
-            format!(
-                "INFO dfs.DataNode$PacketResponder: Received block {blk} of size {size} from /{}",
-                ip(from)
-            )
+            format!("INFO dfs.DataNode$PacketResponder: Received block {blk} of size {size} from /{}", ip(from))
         }
         Act::Stored { on } => {
             let on = ip(on);
@@ -152,24 +135,13 @@ fn act_text(act: Act, block: &Block, rng: &mut ChaCha8Rng) -> String {
                 "INFO dfs.FSNamesystem: BLOCK* NameSystem.addStoredBlock: blockMap updated: {on}:50010 is added to {blk} size {size}"
             )
         }
-        Act::Served { at, to } => format!(
-            "INFO dfs.DataNode$DataXceiver: {}:50010 Served block {blk} to /{}",
-            ip(at),
-            ip(to)
-        ),
+        Act::Served { at, to } => format!("INFO dfs.DataNode$DataXceiver: {}:50010 Served block {blk} to /{}", ip(at), ip(to)),
         Act::ServeFailed { at, to } => {
-            format!(
-                "WARN dfs.DataNode$DataXceiver: {}:50010:Got exception while serving {blk} to /{}:",
-                ip(at),
-                ip(to)
-            )
+            format!("WARN dfs.DataNode$DataXceiver: {}:50010:Got exception while serving {blk} to /{}:", ip(at), ip(to))
         }
         Act::Verified { .. } => format!("INFO dfs.DataBlockScanner: Verification succeeded for {blk}"),
         Act::Invalidated { on } => {
-            format!(
-                "INFO dfs.FSNamesystem: BLOCK* NameSystem.delete: {blk} is added to invalidSet of {}:50010",
-                ip(on)
-            )
+            format!("INFO dfs.FSNamesystem: BLOCK* NameSystem.delete: {blk} is added to invalidSet of {}:50010", ip(on))
         }
         Act::Deleted { .. } => {
             let directory = rng.random_range(0..64);
@@ -180,22 +152,14 @@ fn act_text(act: Act, block: &Block, rng: &mut ChaCha8Rng) -> String {
             format!("INFO dfs.FSNamesystem: BLOCK* ask {from}:50010 to replicate {blk} to datanode(s) {to}:50010")
         }
         Act::TransferStarted { from, to } => {
-            format!(
-                "INFO dfs.DataNode: {}:50010 Starting thread to transfer block {blk} to {}:50010",
-                ip(from),
-                ip(to)
-            )
+            format!("INFO dfs.DataNode: {}:50010 Starting thread to transfer block {blk} to {}:50010", ip(from), ip(to))
         }
         Act::ReceivedCopy { from, to } => {
             let (from, to) = (ip(from), ip(to));
             format!("INFO dfs.DataNode$DataXceiver: Received block {blk} src: /{from}:{port} dest: /{to}:50010 of size {size}")
         }
         Act::Transmitted { from, to } => {
-            format!(
-                "INFO dfs.DataNode$DataTransfer: {}:50010:Transmitted block {blk} to /{}:50010",
-                ip(from),
-                ip(to)
-            )
+            format!("INFO dfs.DataNode$DataTransfer: {}:50010:Transmitted block {blk} to /{}:50010", ip(from), ip(to))
         }
         Act::DeletionFailed { .. } => {
             format!("WARN dfs.FSDataset: Unexpected error trying to delete block {blk}. BlockInfo not found in volumeMap.")
@@ -278,10 +242,7 @@ mod tests {
 
     #[test]
     fn lines_are_worded_as_in_2008() {
-        check(
-            Act::Allocate,
-            "INFO dfs.FSNamesystem: BLOCK* NameSystem.allocateBlock: /a/b. blk_-7",
-        );
+        check(Act::Allocate, "INFO dfs.FSNamesystem: BLOCK* NameSystem.allocateBlock: /a/b. blk_-7");
         check(
             Act::ResponderEnds { at: A, place: 1 },
             "INFO dfs.DataNode$PacketResponder: PacketResponder 1 for block blk_-7 terminating",
@@ -298,10 +259,7 @@ mod tests {
             Act::Served { at: A, to: B },
             "INFO dfs.DataNode$DataXceiver: 10.250.11.101:50010 Served block blk_-7 to /10.250.11.102",
         );
-        check(
-            Act::Verified { at: A },
-            "INFO dfs.DataBlockScanner: Verification succeeded for blk_-7",
-        );
+        check(Act::Verified { at: A }, "INFO dfs.DataBlockScanner: Verification succeeded for blk_-7");
         check(
             Act::DeletionFailed { at: A },
             "WARN dfs.FSDataset: Unexpected error trying to delete block blk_-7. BlockInfo not found in volumeMap.",
@@ -333,11 +291,7 @@ mod tests {
     }
 
     fn check(act: Act, expected: &str) {
-        let block = Block {
-            number: -7,
-            size: 91_178,
-            path: "/a/b".to_string(),
-        };
+        let block = Block { number: -7, size: 91_178, path: "/a/b".to_string() };
         assert_eq!(act_text(act, &block, &mut ChaCha8Rng::seed_from_u64(1)), expected);
     }
 }

@@ -21,9 +21,8 @@ impl Logs {
     /// # Errors
     /// A file cannot be created.
     pub fn create(directory: &Path, bytes_max: u64) -> anyhow::Result<Self> {
-        let logs = Host::all()
-            .map(|host| Log::create(directory.join(host.log_name()), bytes_max))
-            .collect::<anyhow::Result<_>>()?;
+        let logs =
+            Host::all().map(|host| Log::create(directory.join(host.log_name()), bytes_max)).collect::<anyhow::Result<_>>()?;
         Ok(Self { logs, lines: 0 })
     }
 
@@ -34,8 +33,7 @@ impl Logs {
     pub fn write(&mut self, line: &Line) -> anyhow::Result<()> {
         self.lines += 1;
         let log = &mut self.logs[line.host.index()];
-        log.write(&line.text)
-            .with_context(|| format!("failed to write log {}", log.path.display()))
+        log.write(&line.text).with_context(|| format!("failed to write log {}", log.path.display()))
     }
 
     /// Hands everything written so far to the operating system.
@@ -43,11 +41,9 @@ impl Logs {
     /// # Errors
     /// A file cannot be written.
     pub fn flush(&mut self) -> anyhow::Result<()> {
-        self.logs.iter_mut().try_for_each(|log| {
-            log.file
-                .flush()
-                .with_context(|| format!("failed to write log {}", log.path.display()))
-        })
+        self.logs
+            .iter_mut()
+            .try_for_each(|log| log.file.flush().with_context(|| format!("failed to write log {}", log.path.display())))
     }
 
     /// Lines written so far; a stack trace counts with its first line.
@@ -67,12 +63,7 @@ struct Log {
 impl Log {
     fn create(path: PathBuf, bytes_max: u64) -> anyhow::Result<Self> {
         let file = File::create_new(&path).with_context(|| format!("failed to create log {}", path.display()))?;
-        Ok(Self {
-            path,
-            file: BufWriter::new(file),
-            bytes: 0,
-            bytes_max,
-        })
+        Ok(Self { path, file: BufWriter::new(file), bytes: 0, bytes_max })
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -97,11 +88,7 @@ impl Log {
 
     /// Path of a rotated file; 0 is the live one.
     fn rotated(&self, number: u32) -> PathBuf {
-        if number == 0 {
-            self.path.clone()
-        } else {
-            PathBuf::from(format!("{}.{number}", self.path.display()))
-        }
+        if number == 0 { self.path.clone() } else { PathBuf::from(format!("{}.{number}", self.path.display())) }
     }
 }
 
@@ -149,16 +136,8 @@ mod tests {
     fn write(directory: &Path, lines: u32) {
         let mut logs = Logs::create(directory, 30).expect("logs");
         for number in 1..=lines {
-            logs.write(&Line {
-                host: Host::Namenode,
-                text: format!("{number:09}"),
-            })
-            .expect("a line");
-            logs.write(&Line {
-                host: Host::Datanode(Datanode(2)),
-                text: "other".to_string(),
-            })
-            .expect("a line");
+            logs.write(&Line { host: Host::Namenode, text: format!("{number:09}") }).expect("a line");
+            logs.write(&Line { host: Host::Datanode(Datanode(2)), text: "other".to_string() }).expect("a line");
         }
         logs.flush().expect("a flush");
         assert_eq!(logs.lines(), u64::from(lines) * 2);
@@ -167,10 +146,6 @@ mod tests {
     fn show(directory: &Path, suffix: &str) -> Option<String> {
         let text = fs::read_to_string(directory.join(format!("{}{suffix}", Host::Namenode.log_name()))).ok()?;
         let numbers: Vec<&str> = text.lines().rev().map(|line| line.trim_start_matches('0')).collect();
-        Some(format!(
-            "{}: {}",
-            if suffix.is_empty() { "live" } else { suffix },
-            numbers.join(" ")
-        ))
+        Some(format!("{}: {}", if suffix.is_empty() { "live" } else { suffix }, numbers.join(" ")))
     }
 }

@@ -21,12 +21,7 @@ pub struct Schedule {
 impl Schedule {
     /// A demo of this length; without one it goes on until [`Schedule::close`].
     pub fn new(seed: u64, length: Option<Duration>) -> Self {
-        Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            round: Vec::new(),
-            next_fault: OPENING,
-            end: length,
-        }
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), round: Vec::new(), next_fault: OPENING, end: length }
     }
 
     /// The fault that is due, if one is.
@@ -114,8 +109,6 @@ mod tests {
 
     fn play(schedule: &mut Schedule) -> Vec<(u64, FaultKind)> {
         let ticks = (0..200_000).step_by(50).take_while(|millis| *millis < 200_000);
-        ticks
-            .filter_map(|millis| Some((millis, schedule.poll_fault(Duration::from_millis(millis))?)))
-            .collect()
+        ticks.filter_map(|millis| Some((millis, schedule.poll_fault(Duration::from_millis(millis))?))).collect()
     }
 }

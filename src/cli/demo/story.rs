@@ -121,13 +121,7 @@ impl<'a> Life<'a> {
         let first = rng.random_range(0..DATANODES);
         let stride = *[1, DATANODES - 1].choose(rng).expect("two strides to choose from");
         let node = |i: usize| Datanode((first + i * stride) % DATANODES);
-        Self {
-            rng,
-            pipeline: [node(0), node(1), node(2)],
-            spare: node(3),
-            now: 0,
-            steps: Vec::new(),
-        }
+        Self { rng, pipeline: [node(0), node(1), node(2)], spare: node(3), now: 0, steps: Vec::new() }
     }
 
     /// The acts told so far, in the order of time; acts of one moment stay in the order in which they were told.
@@ -194,10 +188,7 @@ impl<'a> Life<'a> {
 
     /// Adds an act `delay` seconds from the present moment.
     pub fn tell(&mut self, delay: i64, act: Act) {
-        self.steps.push(Step {
-            after_seconds: self.now + delay,
-            act,
-        });
+        self.steps.push(Step { after_seconds: self.now + delay, act });
     }
 
     /// Adds an act some seconds after all others, so that no one-second stamp can blur their order.
@@ -273,14 +264,7 @@ enum Read {
 /// The commonest reads of HDFS_v1's normal sessions, in their order.
 const READS: [&[Read]; 6] = {
     use Read::{CutShort as C, Whole as W};
-    [
-        &[C, C, W],
-        &[C, W, C],
-        &[W, C, W],
-        &[W, W, C, W, W, C],
-        &[W, W, C, W, W, C, W, W, C],
-        &[W, W, C, W, W, C, W, W, C, W, W, C],
-    ]
+    [&[C, C, W], &[C, W, C], &[W, C, W], &[W, W, C, W, W, C], &[W, W, C, W, W, C, W, W, C], &[W, W, C, W, W, C, W, W, C, W, W, C]]
 };
 
 #[cfg(test)]
@@ -324,10 +308,7 @@ pub(super) mod tests {
             for pair in steps.windows(2) {
                 let pause = pair[1].after_seconds - pair[0].after_seconds;
                 let long_rest = matches!((pair[0].act, pair[1].act), (Act::Stored { .. }, Act::Invalidated { .. }));
-                assert!(
-                    (0..=100).contains(&pause) || (long_rest && pause <= 1_010),
-                    "seed {seed}: {pair:?}"
-                );
+                assert!((0..=100).contains(&pause) || (long_rest && pause <= 1_010), "seed {seed}: {pair:?}");
             }
         }
     }
@@ -351,14 +332,8 @@ pub(super) mod tests {
     /// How often each event occurs: `E5x3 E9x3 …`, by event number.
     pub fn counts(steps: &[Step]) -> String {
         let mut counts = std::collections::BTreeMap::<u32, u32>::new();
-        steps
-            .iter()
-            .for_each(|step| *counts.entry(event_number(step.act)).or_default() += 1);
-        counts
-            .iter()
-            .map(|(event, count)| format!("E{event}x{count}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+        steps.iter().for_each(|step| *counts.entry(event_number(step.act)).or_default() += 1);
+        counts.iter().map(|(event, count)| format!("E{event}x{count}")).collect::<Vec<_>>().join(" ")
     }
 
     fn event_number(act: Act) -> u32 {
