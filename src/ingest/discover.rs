@@ -68,8 +68,15 @@ impl Patterns {
         for pattern in &settings.patterns {
             compile(pattern)?;
         }
-        let exclude = settings.exclude.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { wanted: settings.patterns.clone(), exclude })
+        let exclude = settings
+            .exclude
+            .iter()
+            .map(|pattern| compile(pattern))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            wanted: settings.patterns.clone(),
+            exclude,
+        })
     }
 
     /// Looks at the file system now.
@@ -92,9 +99,18 @@ impl Patterns {
                 directories.entry(path.to_path_buf()).or_default().push(Selector::HdfsLogs);
                 continue;
             }
-            let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else { continue };
+            let Some(selector) = path
+                .file_name()
+                .and_then(OsStr::to_str)
+                .and_then(|name| Pattern::new(name).ok())
+            else {
+                continue;
+            };
             for parent in parents(path) {
-                directories.entry(parent).or_default().push(Selector::Matching(selector.clone()));
+                directories
+                    .entry(parent)
+                    .or_default()
+                    .push(Selector::Matching(selector.clone()));
             }
         }
         directories
@@ -106,7 +122,10 @@ impl Patterns {
             Err(error) => return listing.fail(directory, "list", &error),
         };
         listing.directories.insert(directory.to_path_buf());
-        let mut wanted: Vec<DirEntry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
+        let mut wanted: Vec<DirEntry> = entries
+            .into_iter()
+            .filter(|entry| self.wants(directory, selectors, entry))
+            .collect();
         wanted.sort_by_cached_key(DirEntry::file_name);
         for entry in wanted {
             look_at(directory, &entry, selectors, seen, listing);
@@ -118,11 +137,14 @@ impl Patterns {
         // HDFS writes no other names; one that is not UTF-8 is somebody else's.
         let Some(file_name) = file_name.to_str() else { return false };
         let live = name::parse(file_name).live;
-        selectors.iter().any(|selector| selector.takes(file_name, live)) && ![file_name, live].iter().any(|name| self.excludes(directory, name))
+        selectors.iter().any(|selector| selector.takes(file_name, live))
+            && ![file_name, live].iter().any(|name| self.excludes(directory, name))
     }
 
     fn excludes(&self, directory: &Path, name: &str) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
+        self.exclude
+            .iter()
+            .any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
     }
 }
 
@@ -140,13 +162,21 @@ impl Listing {
 /// The notice of a failure.
 #[must_use]
 pub fn failed(path: &Path, action: &'static str, error: &io::Error) -> Notice {
-    Notice::Failed { path: path.to_path_buf(), action, kind: error.kind(), error: error.to_string() }
+    Notice::Failed {
+        path: path.to_path_buf(),
+        action,
+        kind: error.kind(),
+        error: error.to_string(),
+    }
 }
 
 /// When a file was last written, nanoseconds since the Unix epoch.
 #[must_use]
 pub fn modified_nanos(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+    metadata
+        .mtime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.mtime_nsec())
 }
 
 /// What is wanted of one directory.
@@ -198,7 +228,11 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
         identity: Identity::from(&metadata),
         size: metadata.len(),
         modified_nanos: modified_nanos(&metadata),
-        path: if is_link { fs::canonicalize(&path).unwrap_or(path) } else { path },
+        path: if is_link {
+            fs::canonicalize(&path).unwrap_or(path)
+        } else {
+            path
+        },
     });
 }
 
@@ -214,11 +248,17 @@ fn parents(pattern: &Path) -> Vec<PathBuf> {
         return vec![parent.to_path_buf()];
     }
     // A directory that cannot be looked at while globbing is tried again at the next scan.
-    glob::glob(&text).map(|paths| paths.flatten().filter(|path| path.is_dir()).collect()).unwrap_or_default()
+    glob::glob(&text)
+        .map(|paths| paths.flatten().filter(|path| path.is_dir()).collect())
+        .unwrap_or_default()
 }
 
 fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
-    Pattern::new(pattern).map_err(|error| SettingsError::Glob { pattern: pattern.to_owned(), message: error.msg, at: error.pos })
+    Pattern::new(pattern).map_err(|error| SettingsError::Glob {
+        pattern: pattern.to_owned(),
+        message: error.msg,
+        at: error.pos,
+    })
 }
 
 /// Parts of the names of logs that name no blocks.
@@ -232,7 +272,16 @@ mod tests {
     #[test]
     fn a_directory_means_the_hdfs_logs_in_it() {
         check(
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "a.out", "hdfs-audit.log", "SecurityAuth-hdfs.audit", "gc.log.0", "a.log.2.xz"],
+            &[
+                "a.log",
+                "a.log.1",
+                "a.log.2026-11-23.gz",
+                "a.out",
+                "hdfs-audit.log",
+                "SecurityAuth-hdfs.audit",
+                "gc.log.0",
+                "a.log.2.xz",
+            ],
             "",
             &[],
             &["a.log", "a.log.1", "a.log.2026-11-23.gz"],
@@ -275,9 +324,17 @@ mod tests {
         for name in names {
             fs::write(directory.path().join(name), b"").unwrap();
         }
-        let wanted = if pattern.is_empty() { directory.path().to_path_buf() } else { directory.path().join(pattern) };
+        let wanted = if pattern.is_empty() {
+            directory.path().to_path_buf()
+        } else {
+            directory.path().join(pattern)
+        };
         let listing = patterns(&[wanted], exclude).unwrap().list();
-        let found: Vec<_> = listing.files.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+        let found: Vec<_> = listing
+            .files
+            .iter()
+            .map(|file| file.path.file_name().unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(found, expected);
         assert_eq!(listing.notices, []);
     }

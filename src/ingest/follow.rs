@@ -15,7 +15,8 @@ use super::reread::{find_by_identity, open};
 use super::source::{Look, Place, Source};
 use super::streams::{Slot, Stream, Streams};
 use super::{
-    Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt, TimeReader, start,
+    Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt,
+    TimeReader, start,
 };
 use crate::limits::{CHUNK_BYTES_MAX, SOURCES_MAX};
 use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
@@ -113,7 +114,11 @@ impl Follower {
     /// Where everything stands now, right behind the last byte that was handed out.
     #[must_use]
     pub fn positions(&self) -> Saved {
-        Saved { started: self.started, counters: self.counters, ..self.streams.saved() }
+        Saved {
+            started: self.started,
+            counters: self.counters,
+            ..self.streams.saved()
+        }
     }
 
     /// The file behind a number; `None` when it was read to its end and deleted.
@@ -125,7 +130,11 @@ impl Follower {
     /// A snapshot that can read the records at `positions` again, on any thread.
     #[must_use]
     pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
-        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
+        Rereader::new(
+            positions
+                .into_iter()
+                .filter_map(|position| self.source(position.source).cloned()),
+        )
     }
 
     /// All streams, by number.
@@ -156,9 +165,24 @@ impl Follower {
         let by_identity = self.streams.by_identity();
         let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
         for found in files {
-            let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
-            let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
-            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
+            let from = (
+                found.identity,
+                Slot {
+                    stream: StreamId(0),
+                    index: 0,
+                },
+            );
+            let to = (
+                found.identity,
+                Slot {
+                    stream: StreamId(u32::MAX),
+                    index: usize::MAX,
+                },
+            );
+            let known = by_identity
+                .range(from..=to)
+                .map(|&(_, slot)| slot)
+                .find(|&slot| self.is_still(slot, &found));
             match known {
                 Some(slot) => drop(seen.insert(slot)),
                 None => unknown.push(found),
@@ -170,10 +194,14 @@ impl Follower {
     /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is.
     fn is_still(&mut self, slot: Slot, found: &Found) -> bool {
         let source = self.streams.at(slot);
-        if matches!(source.place, Place::Missing { replaced: true, .. }) {
+        if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
             return false;
         }
-        let look = if source.is_unchanged(found.size, found.modified_nanos) { Ok(Look::Same(source.info.head)) } else { self.look(slot, found) };
+        let look = if source.is_unchanged(found.size, found.modified_nanos) {
+            Ok(Look::Same(source.info.head))
+        } else {
+            self.look(slot, found)
+        };
         match look {
             Ok(Look::Same(head)) => self.see(slot, found, head),
             Ok(Look::Other) => {
@@ -188,7 +216,9 @@ impl Follower {
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
         let source = self.streams.at(slot);
-        if !found.gzip && let Some(reader) = self.descriptors.get(source.info.id) {
+        if !found.gzip
+            && let Some(reader) = self.descriptors.get(source.info.id)
+        {
             return source.look_at_found(reader, found);
         }
         source.look_at_found(&mut open_found(found)?, found)
@@ -204,7 +234,11 @@ impl Follower {
         source.rank = found.rank.clone();
         if source.info.path != found.path {
             let from = std::mem::replace(&mut source.info.path, found.path.clone());
-            let notice = Notice::Rotated { source: source.info.id, from, to: found.path.clone() };
+            let notice = Notice::Rotated {
+                source: source.info.id,
+                from,
+                to: found.path.clone(),
+            };
             self.counters.rotated_sources += 1;
             self.complaints.tell(notice);
         }
@@ -213,13 +247,19 @@ impl Follower {
     /// Takes down that another file is where the source in `slot` was: it was truncated, or its inode was used again.
     fn replace(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        source.place = Place::Missing { scans: 0, replaced: true };
+        source.place = Place::Missing {
+            scans: 0,
+            replaced: true,
+        };
         let id = source.info.id;
         let was_truncated = source.info.path == found.path || self.descriptors.holds(id);
         self.descriptors.close(id);
         if was_truncated {
             self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
+            self.complaints.tell(Notice::Truncated {
+                source: id,
+                path: found.path.clone(),
+            });
         }
     }
 
@@ -242,17 +282,56 @@ impl Follower {
     fn miss(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
         source.place = match source.place {
-            Place::Present => Place::Missing { scans: 1, replaced: false },
-            Place::Missing { scans, replaced } => Place::Missing { scans: scans.saturating_add(1), replaced },
+            Place::Present => Place::Missing {
+                scans: 1,
+                replaced: false,
+            },
+            Place::Missing { scans, replaced } => Place::Missing {
+                scans: scans.saturating_add(1),
+                replaced,
+            },
         };
+        if source.info.head.bytes == 0 {
+            // It was empty: should it turn up again, with bytes in it, it is as good as new.
+            source.finished = true;
+            source.place = Place::Missing {
+                scans: MISSING_SCANS_MAX,
+                replaced: false,
+            };
+        }
         let id = source.info.id;
-        if source.finished {
+        if source.finished || self.has_lost_content(slot) {
             self.descriptors.close(id);
         }
         self.descriptors.keep(id);
-        if let Some(Ok(metadata)) = self.descriptors.get(id).map(|reader| reader.metadata()) {
-            source.size = metadata.size();
+    }
+
+    /// Whether the open file of a missing source holds something else by now: it was truncated before it lost its name.
+    fn has_lost_content(&mut self, slot: Slot) -> bool {
+        let source = self.streams.at_mut(slot);
+        let Some(Reader::Plain(file)) = self.descriptors.get(source.info.id) else {
+            return false;
+        };
+        let Ok(size) = file.metadata().map(|metadata| metadata.size()) else {
+            return false;
+        };
+        match source.look(file, size) {
+            Ok(Look::Same(_)) => {
+                source.size = size;
+                return false;
+            }
+            Err(_) => return false,
+            Ok(Look::Other) => {}
         }
+        if let Place::Missing { replaced, .. } = &mut source.place {
+            *replaced = true;
+        }
+        self.counters.truncated_sources += 1;
+        self.complaints.tell(Notice::Truncated {
+            source: source.info.id,
+            path: source.info.path.clone(),
+        });
+        true
     }
 }
 
@@ -267,7 +346,11 @@ impl Follower {
             if found.size == 0 && found.rank != Rank::Live {
                 continue;
             }
-            if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
+            if let Some(copied) = self
+                .copies
+                .get(&found.identity)
+                .filter(|copied| self.is_copied(copied, &found))
+            {
                 copies.insert(found.identity, *copied);
                 continue;
             }
@@ -288,7 +371,9 @@ impl Follower {
     /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
     fn is_copied(&self, copied: &Copied, found: &Found) -> bool {
         let is_there = |source: &Source| source.is_present() || self.descriptors.holds(source.info.id);
-        copied.size == found.size && copied.modified_nanos == found.modified_nanos && self.streams.source(copied.original).is_some_and(is_there)
+        copied.size == found.size
+            && copied.modified_nanos == found.modified_nanos
+            && self.streams.source(copied.original).is_some_and(is_there)
     }
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
@@ -297,15 +382,28 @@ impl Follower {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
             None => Kin::Stranger,
         };
-        let slot = |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
+        let slot = |index| Slot {
+            stream: self
+                .streams
+                .named(&found.stream)
+                .expect("kin is of a stream that is there")
+                .id,
+            index,
+        };
         match kin {
-            Kin::Copy(original) => return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos })),
+            Kin::Copy(original) => {
+                return Ok(Some(Copied {
+                    original,
+                    size: found.size,
+                    modified_nanos: found.modified_nanos,
+                }));
+            }
             Kin::Heir(index) => self.inherit(slot(index), found),
             Kin::Spent(index) => {
                 let slot = slot(index);
                 self.inherit(slot, found);
                 let source = self.streams.at_mut(slot);
-                (source.offset, source.tail, source.given_up) = (found.size, Fingerprint::default(), true);
+                source.given_up = true;
             }
             Kin::Stranger => self.welcome(found, reader)?,
         }
@@ -315,7 +413,11 @@ impl Follower {
     /// Lets the source in `slot` go on in `found`.
     fn inherit(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
+        let notice = Notice::Copied {
+            source: source.info.id,
+            from: source.info.path.clone(),
+            to: found.path.clone(),
+        };
         source.move_to(found);
         self.counters.copied_sources += 1;
         self.complaints.tell(notice);
@@ -325,15 +427,27 @@ impl Follower {
     fn welcome(&mut self, found: &Found, mut reader: Reader) -> io::Result<()> {
         let head = Fingerprint::of_head(&reader.head()?);
         let (offset, finished) = self.begin(found, &mut reader)?;
-        let numbers = self.streams.stream_for(&found.stream).and_then(|stream| Ok((stream, self.streams.next_source()?)));
+        let numbers = self
+            .streams
+            .stream_for(&found.stream)
+            .and_then(|stream| Ok((stream, self.streams.next_source()?)));
         let (stream, id) = match numbers {
             Ok(numbers) => numbers,
             Err(reason) => {
-                self.complain(Notice::Refused { path: found.path.clone(), reason });
+                self.complain(Notice::Refused {
+                    path: found.path.clone(),
+                    reason,
+                });
                 return Ok(());
             }
         };
-        let info = SourceInfo { id, stream, path: found.path.clone(), identity: found.identity, head };
+        let info = SourceInfo {
+            id,
+            stream,
+            path: found.path.clone(),
+            identity: found.identity,
+            head,
+        };
         let mut source = Source::new(info, found, offset, finished);
         if let Reader::Plain(file) = &reader {
             source.remember_tail(file)?;
@@ -342,7 +456,11 @@ impl Follower {
         self.streams.add(source);
         if !finished {
             self.counters.opened_sources += 1;
-            self.complaints.tell(Notice::Opened { source: id, path: found.path.clone(), offset });
+            self.complaints.tell(Notice::Opened {
+                source: id,
+                path: found.path.clone(),
+                offset,
+            });
         }
         Ok(())
     }
@@ -351,15 +469,27 @@ impl Follower {
     fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
         let was_there_first = !self.started || self.late.contains(&found.identity);
         let is_live = found.rank == Rank::Live && !found.gzip;
-        let end = |file: &File| if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) };
+        let end = |file: &File| {
+            if is_live {
+                start::last_line(file, found.size).map(|offset| (offset, false))
+            } else {
+                Ok((found.size, true))
+            }
+        };
         match (self.start_at, reader) {
             _ if !was_there_first => Ok((0, false)),
             (StartAt::Beginning, _) => Ok((0, false)),
             (StartAt::End, reader) => end(reader.file()),
-            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => end(reader.file()),
+            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => {
+                end(reader.file())
+            }
             (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
-                if offset == found.size { end(file) } else { Ok((offset, false)) }
+                if offset == found.size {
+                    end(file)
+                } else {
+                    Ok((offset, false))
+                }
             }
             (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
                 let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
@@ -378,12 +508,15 @@ impl Follower {
             let source = self.streams.at_mut(slot);
             source.blocked = false;
             source.count_quiet(superseded);
-            let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX) && !self.descriptors.holds(source.info.id);
+            let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
+                && !self.descriptors.holds(source.info.id);
             if is_gone && !source.finished && !source.given_up {
                 self.give_up(slot);
             }
         }
-        let is_over = |source: &Source| source.finished && matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX);
+        let is_over = |source: &Source| {
+            source.finished && matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
+        };
         for forgotten in self.streams.forget(is_over) {
             self.descriptors.close(forgotten);
         }
@@ -403,7 +536,11 @@ impl Follower {
         if bytes > 0 || !source.seen || source.gzip {
             self.counters.lost_sources += 1;
             self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
-            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
+            self.complaints.tell(Notice::Lost {
+                source: id,
+                path,
+                bytes: if source.gzip { 0 } else { bytes },
+            });
         } else if !was_truncated {
             self.counters.deleted_sources += 1;
             self.complaints.tell(Notice::Deleted { source: id, path });
@@ -420,7 +557,9 @@ impl Follower {
     }
 
     fn has_something(&self, stream: &Stream) -> bool {
-        let Some((index, superseded)) = stream.current() else { return false };
+        let Some((index, superseded)) = stream.current() else {
+            return false;
+        };
         let source = &stream.sources[index];
         let is_readable = source.is_present() || self.descriptors.holds(source.info.id);
         let has_bytes = is_readable && !source.is_caught_up();
@@ -433,7 +572,10 @@ impl Follower {
             return;
         }
         match &notice {
-            Notice::Refused { reason: Refusal::TooManyStreams, .. } => self.counters.refused_streams += 1,
+            Notice::Refused {
+                reason: Refusal::TooManyStreams,
+                ..
+            } => self.counters.refused_streams += 1,
             Notice::Refused { .. } => self.counters.refused_files += 1,
             Notice::Failed { .. } => self.counters.errors += 1,
             Notice::Opened { .. }
@@ -467,7 +609,13 @@ impl Follower {
             self.finish(slot);
         }
         self.counters.bytes += bytes as u64;
-        (bytes > 0 || end_of_source).then_some(Read { stream, source: id, offset, bytes, end_of_source })
+        (bytes > 0 || end_of_source).then_some(Read {
+            stream,
+            source: id,
+            offset,
+            bytes,
+            end_of_source,
+        })
     }
 
     /// Fills `buffer` from the source in `slot`; blocks the source until the next scan when that fails.
@@ -483,7 +631,11 @@ impl Follower {
         if self.descriptors.holds(source.info.id) {
             return Ok(());
         }
-        let file = if source.is_present() { open(&source.info.path)? } else { return Err(io::ErrorKind::NotFound.into()) };
+        let file = if source.is_present() {
+            open(&source.info.path)?
+        } else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         if Identity::from(&file.metadata()?) != source.info.identity {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -541,11 +693,18 @@ impl Follower {
     fn finish(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
         source.finished = true;
+        if !source.gzip && source.is_present() && source.size < source.offset {
+            // What is left of it is a copy that had missed the last bytes.
+            (source.offset, source.tail) = (source.size, Fingerprint::default());
+        }
         let id = source.info.id;
         self.counters.finished_sources += 1;
         if matches!(source.place, Place::Missing { replaced: false, .. }) && !source.given_up {
             self.counters.deleted_sources += 1;
-            self.complaints.tell(Notice::Deleted { source: id, path: source.info.path.clone() });
+            self.complaints.tell(Notice::Deleted {
+                source: id,
+                path: source.info.path.clone(),
+            });
         }
         self.descriptors.close(id);
     }
@@ -574,7 +733,9 @@ impl Complaints {
 
     /// Remembers a refusal or failure; `false` if it was there at the last scan, or is told in this one already.
     fn is_new(&mut self, notice: &Notice) -> bool {
-        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else { return true };
+        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else {
+            return true;
+        };
         let was_told = self.before.get(path) == Some(notice) || self.current.get(path) == Some(notice);
         if self.current.len() < SOURCES_MAX {
             self.current.insert(path.clone(), notice.clone());
@@ -592,7 +753,11 @@ impl Complaints {
 /// Opens a file that was just found, if it still is that file.
 fn open_found(found: &Found) -> io::Result<Reader> {
     let file = open(&found.path)?;
-    if Identity::from(&file.metadata()?) == found.identity { Ok(Reader::new(file, found.gzip)) } else { Err(io::ErrorKind::NotFound.into()) }
+    if Identity::from(&file.metadata()?) == found.identity {
+        Ok(Reader::new(file, found.gzip))
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
@@ -602,15 +767,24 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
         return None;
     }
     let identity = source.info.identity;
-    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
+    let own = fs::metadata(&source.info.path)
+        .ok()
+        .filter(|metadata| Identity::from(metadata) == identity);
     let path = if own.is_some() {
         source.info.path.clone()
     } else {
-        let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
+        let directory = source
+            .info
+            .path
+            .parent()
+            .filter(|parent| !listing.directories.contains(*parent))?;
         find_by_identity(directory, identity)?
     };
     let metadata = fs::metadata(&path).ok()?;
-    let rank = path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
+    let rank = path
+        .file_name()
+        .and_then(|file_name| file_name.to_str())
+        .map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
         stream: PathBuf::new(),
         rank,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 
+use super::Fingerprint;
 use super::discover::Found;
 use super::fingerprint::{TAIL_BYTES_MAX, read_at};
 use super::name::Rank;
@@ -10,7 +11,6 @@ use super::reader::{Descriptors, Reader};
 use super::reread::open;
 use super::source::{Look, Source};
 use super::streams::Stream;
-use super::Fingerprint;
 use crate::pipeline::event::SourceId;
 
 /// What a file that was just found is to the sources of its stream.
@@ -36,11 +36,19 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
     let head = match reader.head() {
         Ok(head) => head,
         // Its writer has only begun to compress.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return unfinished_copy(stream, found, descriptors).ok_or(error),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return unfinished_copy(stream, found, descriptors).ok_or(error);
+        }
         Err(error) => return Err(error),
     };
-    let candidates = stream.sources.iter().enumerate().rev().filter(|(_, source)| source.info.head.bytes > 0);
-    let (there, lost): (Vec<_>, Vec<_>) = candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
+    let candidates = stream
+        .sources
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, source)| source.info.head.bytes > 0);
+    let (there, lost): (Vec<_>, Vec<_>) =
+        candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
     for &(index, source) in &lost {
         if is_heir(source, found, &head, reader)? {
             return Ok(Kin::Heir(index));
@@ -61,8 +69,14 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
 
 /// The plain file of the same name, of which `found` can only be the compressed copy.
 fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) -> Option<Kin> {
-    let is_original = |source: &&Source| !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id));
-    stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
+    let is_original = |source: &&Source| {
+        !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
+    };
+    stream
+        .sources
+        .iter()
+        .find(is_original)
+        .map(|source| Kin::Copy(source.info.id))
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
@@ -127,5 +141,8 @@ fn holds_same(one: &File, other: &File) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(size > 0)
+    Ok(size >= COPY_BYTES_MIN)
 }
+
+/// Shorter files that are alike prove nothing: from here on a time stamp and part of a message are the same.
+const COPY_BYTES_MIN: u64 = 32;

@@ -114,7 +114,10 @@ impl Source {
             size: saved.offset,
             modified_nanos: 0,
             settled: false,
-            place: Place::Missing { scans: 0, replaced: false },
+            place: Place::Missing {
+                scans: 0,
+                replaced: false,
+            },
             seen: false,
             scanned_size: 0,
             quiet_scans: 0,
@@ -128,7 +131,12 @@ impl Source {
     /// What a restart must know of it.
     #[must_use]
     pub fn saved(&self) -> SavedSource {
-        SavedSource { info: self.info.clone(), tail: self.tail, offset: self.offset, finished: self.finished }
+        SavedSource {
+            info: self.info.clone(),
+            tail: self.tail,
+            offset: self.offset,
+            finished: self.finished,
+        }
     }
 
     /// Whether it is at its path.
@@ -154,7 +162,13 @@ impl Source {
     pub fn lag_bytes(&self) -> u64 {
         match (self.finished || self.given_up, self.gzip) {
             (true, _) => 0,
-            (false, true) => if self.exhausted { 0 } else { self.size },
+            (false, true) => {
+                if self.exhausted {
+                    0
+                } else {
+                    self.size
+                }
+            }
             (false, false) => self.size.saturating_sub(self.offset),
         }
     }
@@ -194,6 +208,13 @@ impl Source {
         self.settled = modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos;
     }
 
+    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it is
+    /// not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in the wrong order.
+    #[must_use]
+    pub fn is_too_little_known(&self, found: &Found) -> bool {
+        self.info.head.bytes == 0 && self.info.path != found.path
+    }
+
     /// Looks whether a plain file of `size` bytes still is this one: its first bytes, those before the position, its length.
     ///
     /// # Errors
@@ -219,7 +240,11 @@ impl Source {
             return self.look(reader.file(), found.size);
         }
         let head = reader.head()?;
-        Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+        Ok(if self.info.head.begins(&head) {
+            Look::Same(Fingerprint::of_head(&head))
+        } else {
+            Look::Other
+        })
     }
 
     /// Moves on behind `bytes`, which were handed out.

@@ -23,7 +23,12 @@ impl Waker {
     pub fn new() -> Self {
         let (sender, signal) = bounded(1);
         let watcher = notify::recommended_watcher(move |event| on_event(&event, &sender)).ok();
-        Self { watcher, watched: BTreeSet::new(), unwatched: 0, signal }
+        Self {
+            watcher,
+            watched: BTreeSet::new(),
+            unwatched: 0,
+            signal,
+        }
     }
 
     /// Receives a unit when something has moved since it was last received; many movements make one unit.
@@ -44,7 +49,8 @@ impl Waker {
             // It fails when the directory is gone already, and with it the watch.
             let _ = watcher.unwatch(gone);
         }
-        self.watched.retain(|directory| wanted.contains(directory) && directory.is_dir());
+        self.watched
+            .retain(|directory| wanted.contains(directory) && directory.is_dir());
         for directory in &wanted {
             let has_room = self.watched.len() < WATCHES_MAX;
             if has_room && !self.watched.contains(directory) && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok() {
