@@ -209,7 +209,7 @@ impl Follower {
                 return false;
             }
             // Device and inode have to do until it can be read again.
-            Err(error) => self.complain(failed(&found.path, "open", &error)),
+            Err(error) => self.complain_of(&found.path, "open", &error),
         }
         true
     }
@@ -361,7 +361,7 @@ impl Follower {
                     if !self.started && self.late.len() < SOURCES_MAX {
                         self.late.insert(found.identity);
                     }
-                    self.complain(failed(&found.path, "open", &error));
+                    self.complain_of(&found.path, "open", &error);
                 }
             }
         }
@@ -566,6 +566,13 @@ impl Follower {
         !source.blocked && (has_bytes || source.is_caught_up() && source.ends(self.mode, superseded))
     }
 
+    /// Counts and tells that something could not be done. A file that has just been renamed is no failure: the next scan finds it.
+    fn complain_of(&mut self, path: &Path, action: &'static str, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.complain(failed(path, action, error));
+        }
+    }
+
     /// Counts a refusal or failure, and tells it unless it was told before and has lasted since.
     fn complain(&mut self, notice: Notice) {
         if !self.complaints.is_new(&notice) {
@@ -680,10 +687,8 @@ impl Follower {
         let is_broken = source.gzip && source.failed_size == Some(source.size);
         source.failed_size = Some(source.size);
         let path = source.info.path.clone();
-        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::Interrupted);
-        if error.kind() != io::ErrorKind::NotFound {
-            self.complain(failed(&path, "read", error));
-        }
+        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
+        self.complain_of(&path, "read", error);
         if is_hopeless {
             self.give_up(slot);
             self.streams.at_mut(slot).blocked = false;
@@ -796,5 +801,6 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
     })
 }
 
-/// Scans that must miss a file before it counts as gone: a directory that is read while files are renamed may hide one.
-const MISSING_SCANS_MAX: u8 = 2;
+/// Scans that must miss a file before it counts as gone: a directory that is read while files are renamed may hide one, and twice
+/// in a row while a chain of them is rolled.
+const MISSING_SCANS_MAX: u8 = 3;

@@ -17,3 +17,4 @@ mod symlink;
 mod tail;
 mod truncation;
 mod two_patterns;
+mod under_load;

@@ -142,7 +142,7 @@ impl Tail {
 
     /// Looks and reads until nothing more can come.
     pub fn settle(&mut self) {
-        for _ in 0..5 {
+        for _ in 0..6 {
             self.step();
         }
     }
