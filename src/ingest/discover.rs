@@ -22,6 +22,8 @@ use super::{Identity, Notice, Refusal, Settings, SettingsError};
 pub struct Patterns {
     wanted: Vec<String>,
     exclude: Vec<Pattern>,
+    /// The names and identities of the last listing.
+    last: Vec<(PathBuf, Identity)>,
 }
 
 /// What is there at one moment.
@@ -76,12 +78,29 @@ impl Patterns {
         Ok(Self {
             wanted: settings.patterns.clone(),
             exclude,
+            last: Vec::new(),
         })
     }
 
     /// Looks at the file system now.
+    ///
+    /// Files that are renamed meanwhile may be missed, and then a newer one would be taken for the next. So a listing that differs
+    /// from the last one counts only when it is the same twice in a row; in quiet times that costs nothing.
     #[must_use]
-    pub fn list(&self) -> Listing {
+    pub fn list(&mut self) -> Listing {
+        let mut listing = self.list_once();
+        for _ in 0..LISTINGS_MAX {
+            let names: Vec<_> = listing.files.iter().map(|file| (file.path.clone(), file.identity)).collect();
+            if names == self.last {
+                break;
+            }
+            self.last = names;
+            listing = self.list_once();
+        }
+        listing
+    }
+
+    fn list_once(&self) -> Listing {
         let mut listing = Listing::default();
         let mut seen = HashSet::new();
         for (directory, selectors) in self.directories() {
@@ -260,6 +279,9 @@ fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
         at: error.pos,
     })
 }
+
+/// Listings that may differ from each other before the last one has to do. Rolling a chain of 20 files takes less time than one.
+const LISTINGS_MAX: usize = 8;
 
 /// Parts of the names of logs that name no blocks.
 const BLOCKLESS: [&str; 4] = ["audit", "SecurityAuth", "gc.log", "-gc-"];

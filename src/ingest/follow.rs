@@ -83,13 +83,17 @@ impl Follower {
         self.now_nanos = now.0.saturating_mul(1_000_000);
         self.complaints.begin_scan();
         let mut listing = self.patterns.list();
-        for notice in std::mem::take(&mut listing.notices) {
-            self.complain(notice);
+        for _ in 0..PASSES_MAX {
+            for notice in std::mem::take(&mut listing.notices) {
+                self.complain(notice);
+            }
+            let (seen, unknown) = self.recognise(std::mem::take(&mut listing.files));
+            self.look_for_others(&seen, &listing);
+            if !self.take_up(unknown) {
+                break;
+            }
+            listing = self.patterns.list();
         }
-        let files = std::mem::take(&mut listing.files);
-        let (seen, unknown) = self.recognise(files);
-        self.look_for_others(&seen, &listing);
-        self.take_up(unknown);
         self.settle();
         self.directories = listing.directories;
         self.started = true;
@@ -267,8 +271,7 @@ impl Follower {
     fn look_for_others(&mut self, seen: &HashSet<Slot>, listing: &Listing) {
         for slot in self.streams.slots().into_iter().filter(|slot| !seen.contains(slot)) {
             let source = self.streams.at(slot);
-            let parent = source.info.path.parent().unwrap_or(Path::new("."));
-            if listing.unsure.contains(&source.info.path) || listing.unsure.contains(parent) {
+            if !listing.unsure.is_empty() && source.info.path.ancestors().any(|path| listing.unsure.contains(path)) {
                 continue;
             }
             match elsewhere(source, listing) {
@@ -278,19 +281,16 @@ impl Follower {
         }
     }
 
-    /// Counts that the source in `slot` was not found. Its open descriptor, if there is one, still reads what is left.
+    /// Takes down that the source in `slot` was not found. Its open descriptor, if there is one, still reads what is left.
     fn miss(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
-        source.place = match source.place {
-            Place::Present => Place::Missing {
-                scans: 1,
+        source.missed = true;
+        if source.is_present() {
+            source.place = Place::Missing {
+                scans: 0,
                 replaced: false,
-            },
-            Place::Missing { scans, replaced } => Place::Missing {
-                scans: scans.saturating_add(1),
-                replaced,
-            },
-        };
+            };
+        }
         if source.info.head.bytes == 0 {
             // It was empty: should it turn up again, with bytes in it, it is as good as new.
             source.finished = true;
@@ -337,8 +337,10 @@ impl Follower {
 
 /// The scan: files that are not known.
 impl Follower {
-    /// Takes up files that are no known sources. Originals come before what may be their copies.
-    fn take_up(&mut self, mut unknown: Vec<Found>) {
+    /// Takes up files that are no known sources, originals before what may be their copies. Returns whether one was renamed
+    /// meanwhile: it may be older than those taken up, and has to be found before any of them is read.
+    fn take_up(&mut self, mut unknown: Vec<Found>) -> bool {
+        let mut is_renamed = false;
         unknown.sort_by_key(|found| (found.gzip, found.rank != Rank::Live));
         let mut copies = HashMap::new();
         for found in unknown {
@@ -357,6 +359,7 @@ impl Follower {
             match self.take_up_one(&found) {
                 Ok(Some(copied)) => drop(copies.insert(found.identity, copied)),
                 Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => is_renamed = true,
                 Err(error) => {
                     if !self.started && self.late.len() < SOURCES_MAX {
                         self.late.insert(found.identity);
@@ -366,6 +369,7 @@ impl Follower {
             }
         }
         self.copies = copies;
+        is_renamed
     }
 
     /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
@@ -508,6 +512,7 @@ impl Follower {
             let source = self.streams.at_mut(slot);
             source.blocked = false;
             source.count_quiet(superseded);
+            source.count_missing();
             let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
                 && !self.descriptors.holds(source.info.id);
             if is_gone && !source.finished && !source.given_up {
@@ -801,6 +806,8 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
     })
 }
 
-/// Scans that must miss a file before it counts as gone: a directory that is read while files are renamed may hide one, and twice
-/// in a row while a chain of them is rolled.
+/// Scans that must miss a file before it counts as gone: it may have been renamed at a bad moment, or its copy not be there yet.
 const MISSING_SCANS_MAX: u8 = 3;
+
+/// How often one scan begins anew because files are renamed while it opens them.
+const PASSES_MAX: usize = 8;

@@ -35,6 +35,8 @@ pub struct Source {
     pub settled: bool,
     /// Where it is.
     pub place: Place,
+    /// This scan looked for it and did not find it, rather than not being able to look.
+    pub missed: bool,
     /// It was seen since this process began.
     pub seen: bool,
     /// `size` at the last scan.
@@ -89,6 +91,7 @@ impl Source {
             modified_nanos: found.modified_nanos,
             settled: false,
             place: Place::Present,
+            missed: false,
             seen: true,
             scanned_size: 0,
             quiet_scans: 0,
@@ -118,6 +121,7 @@ impl Source {
                 scans: 0,
                 replaced: false,
             },
+            missed: false,
             seen: false,
             scanned_size: 0,
             quiet_scans: 0,
@@ -192,6 +196,13 @@ impl Source {
         let is_quiet = is_over && self.size == self.scanned_size;
         self.quiet_scans = if is_quiet { self.quiet_scans.saturating_add(1) } else { 0 };
         self.scanned_size = self.size;
+    }
+
+    /// Counts this scan among those that did not find it.
+    pub fn count_missing(&mut self) {
+        if let (true, Place::Missing { scans, .. }) = (std::mem::take(&mut self.missed), &mut self.place) {
+            *scans = scans.saturating_add(1);
+        }
     }
 
     /// Whether the last look at the content still holds, going by what the system says of the file now.
