@@ -84,8 +84,8 @@ impl Patterns {
 
     /// Looks at the file system now.
     ///
-    /// Files that are renamed meanwhile may be missed, and then a newer one would be taken for the next. So a listing that differs
-    /// from the last one counts only when it is the same twice in a row; in quiet times that costs nothing.
+    /// Files that are renamed meanwhile may be missed, and then a newer one would be taken for the next. So a listing that
+    /// differs from the last one counts only when it is the same twice in a row; in quiet times that costs nothing.
     #[must_use]
     pub fn list(&mut self) -> Listing {
         let mut listing = self.list_once();

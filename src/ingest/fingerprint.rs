@@ -25,8 +25,8 @@ impl From<&Metadata> for Identity {
     }
 }
 
-/// Hash of a stretch of a file that knows how many bytes it covers: a short file is not taken for another short one, and a growing
-/// one keeps what was known of it.
+/// Hash of a stretch of a file that knows how many bytes it covers: a short file is not taken for another short one, and a
+/// growing one keeps what was known of it.
 ///
 /// SHA-256 cut to 64 bits, not a CRC: who may write one log must not be able to pass it off as another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

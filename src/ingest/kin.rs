@@ -1,4 +1,4 @@
-//! Recognises a new file as the copy of one that is known, so that copytruncate and compression send nothing twice and lose nothing.
+//! Recognises a new file as the copy of a known one, so that copytruncate and compression neither send twice nor lose anything.
 
 use std::fs::File;
 use std::io;
@@ -28,7 +28,8 @@ pub enum Kin {
 
 /// Holds `found`, whose file is open in `reader`, against the sources of `stream`, newest first.
 ///
-/// What goes on exactly where a lost source stood is its heir, whatever else begins alike; a likeness that proves less comes after.
+/// What goes on exactly where a lost source stood is its heir, whatever else begins alike; a likeness that proves less comes
+/// after.
 ///
 /// # Errors
 /// When `found` cannot be read.
@@ -111,8 +112,8 @@ fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> 
     }
 }
 
-/// Whether a rotated file that is shorter than what was read of `source` is a copy of it. A live file that begins like the last one
-/// has begun anew instead.
+/// Whether a rotated file that is shorter than what was read of `source` is a copy of it. A live file that begins like the last
+/// one has begun anew instead.
 fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
     match reader {
         _ if !source.info.head.begins(head) => Ok(false),

@@ -28,8 +28,8 @@ pub struct Gzip {
     failed: bool,
 }
 
-/// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any more
-/// are closed last, since they cannot be opened again.
+/// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any
+/// more are closed last, since they cannot be opened again.
 #[derive(Debug, Default)]
 pub struct Descriptors {
     readers: HashMap<SourceId, (Turn, Reader)>,

@@ -219,8 +219,8 @@ impl Source {
         self.settled = modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos;
     }
 
-    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it is
-    /// not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in the wrong order.
+    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it
+    /// is not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in the wrong order.
     #[must_use]
     pub fn is_too_little_known(&self, found: &Found) -> bool {
         self.info.head.bytes == 0 && self.info.path != found.path

@@ -252,4 +252,16 @@ mod tests {
         assert_eq!(streams.by_id.len(), STREAMS_MAX);
         assert!(streams.named(Path::new("/0.log")).is_none());
     }
+
+    #[test]
+    fn sources_have_a_bound() {
+        for (known, has_room) in [(SOURCES_MAX - 1, true), (SOURCES_MAX, false), (SOURCES_MAX + 1, false)] {
+            let homes = (0..known).map(|number| (SourceId(number as u32), StreamId(0))).collect();
+            let mut streams = Streams {
+                homes,
+                ..Streams::default()
+            };
+            assert_eq!(streams.next_source().is_ok(), has_room, "{known}");
+        }
+    }
 }
