@@ -2,8 +2,8 @@
 //!
 //! A *stream* is one log as its writer sees it; its name is the path of the file that is being written. A *source* is one file of
 //! it, known by identity and not by name. A [`Follower`] finds out by [`Follower::scan`] what there is, and gives bytes by
-//! [`Follower::read`] when it is asked to: not asking is the back-pressure, for the log file is already a buffer. It owns no thread
-//! and no clock. [`Waker`] only shortens the wait until the next scan.
+//! [`Follower::read`] when it is asked to: not asking is the back-pressure, for the log file is already a buffer. It owns no
+//! thread and no clock. [`Waker`] only shortens the wait until the next scan.
 //!
 //! What holds: the sources of a stream are read oldest first; the bytes of a source come in order and without gaps; a source that
 //! will not grow any more ends with [`Read::end_of_source`], and only then the next one begins. What was rotated, copied,
@@ -41,8 +41,8 @@ pub type TimeReader = Box<dyn Fn(&[u8]) -> Option<LogTime> + Send>;
 /// What to follow, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Paths, globs and directories. A path or glob takes what it matches together with the rotated files of it; a directory takes
-    /// what looks like an HDFS log in it (see [`discover`]).
+    /// Paths, globs and directories. A path or glob takes what it matches together with the rotated files of it; a directory
+    /// takes what looks like an HDFS log in it (see [`discover`]).
     pub patterns: Vec<String>,
     /// Globs of what to leave out, held against the whole path, the file's name, and the same of the live file.
     pub exclude: Vec<String>,
@@ -307,7 +307,12 @@ impl fmt::Display for Notice {
                 path.display()
             ),
             Self::Refused { path, reason } => write!(f, "do not follow {}: {reason}", path.display()),
-            Self::Failed { path, action, kind, error } => {
+            Self::Failed {
+                path,
+                action,
+                kind,
+                error,
+            } => {
                 write!(f, "{action} {}: {error}; {}", path.display(), remedy(*kind))
             }
         }
@@ -319,8 +324,16 @@ impl fmt::Display for Refusal {
         match self {
             Self::NotRegular => f.write_str("it is no regular file; exclude it, or name the files in it"),
             Self::Compression => f.write_str("its compression is not gzip; decompress it first, or exclude it"),
-            Self::TooManyStreams => write!(f, "{} logs are followed already; narrow the patterns", crate::limits::STREAMS_MAX),
-            Self::TooManySources => write!(f, "{} files are known already; narrow the patterns", crate::limits::SOURCES_MAX),
+            Self::TooManyStreams => write!(
+                f,
+                "{} logs are followed already; narrow the patterns",
+                crate::limits::STREAMS_MAX
+            ),
+            Self::TooManySources => write!(
+                f,
+                "{} files are known already; narrow the patterns",
+                crate::limits::SOURCES_MAX
+            ),
         }
     }
 }

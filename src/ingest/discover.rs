@@ -22,6 +22,8 @@ use super::{Identity, Notice, Refusal, Settings, SettingsError};
 pub struct Patterns {
     wanted: Vec<String>,
     exclude: Vec<Pattern>,
+    /// The names and identities of the last listing.
+    last: Vec<(PathBuf, Identity)>,
 }
 
 /// What is there at one moment.
@@ -68,13 +70,37 @@ impl Patterns {
         for pattern in &settings.patterns {
             compile(pattern)?;
         }
-        let exclude = settings.exclude.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { wanted: settings.patterns.clone(), exclude })
+        let exclude = settings
+            .exclude
+            .iter()
+            .map(|pattern| compile(pattern))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            wanted: settings.patterns.clone(),
+            exclude,
+            last: Vec::new(),
+        })
     }
 
     /// Looks at the file system now.
+    ///
+    /// Files that are renamed meanwhile may be missed, and then a newer one would be taken for the next. So a listing that
+    /// differs from the last one counts only when it is the same twice in a row; in quiet times that costs nothing.
     #[must_use]
-    pub fn list(&self) -> Listing {
+    pub fn list(&mut self) -> Listing {
+        let mut listing = self.list_once();
+        for _ in 0..LISTINGS_MAX {
+            let names: Vec<_> = listing.files.iter().map(|file| (file.path.clone(), file.identity)).collect();
+            if names == self.last {
+                break;
+            }
+            self.last = names;
+            listing = self.list_once();
+        }
+        listing
+    }
+
+    fn list_once(&self) -> Listing {
         let mut listing = Listing::default();
         let mut seen = HashSet::new();
         for (directory, selectors) in self.directories() {
@@ -92,11 +118,18 @@ impl Patterns {
                 directories.entry(path.to_path_buf()).or_default().push(Selector::HdfsLogs);
                 continue;
             }
-            let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else {
+            let Some(selector) = path
+                .file_name()
+                .and_then(OsStr::to_str)
+                .and_then(|name| Pattern::new(name).ok())
+            else {
                 continue;
             };
             for parent in parents(path) {
-                directories.entry(parent).or_default().push(Selector::Matching(selector.clone()));
+                directories
+                    .entry(parent)
+                    .or_default()
+                    .push(Selector::Matching(selector.clone()));
             }
         }
         directories
@@ -108,7 +141,10 @@ impl Patterns {
             Err(error) => return listing.fail(directory, "list", &error),
         };
         listing.directories.insert(directory.to_path_buf());
-        let mut wanted: Vec<DirEntry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
+        let mut wanted: Vec<DirEntry> = entries
+            .into_iter()
+            .filter(|entry| self.wants(directory, selectors, entry))
+            .collect();
         wanted.sort_by_cached_key(DirEntry::file_name);
         for entry in wanted {
             look_at(directory, &entry, selectors, seen, listing);
@@ -125,7 +161,9 @@ impl Patterns {
     }
 
     fn excludes(&self, directory: &Path, name: &str) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
+        self.exclude
+            .iter()
+            .any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
     }
 }
 
@@ -143,13 +181,21 @@ impl Listing {
 /// The notice of a failure.
 #[must_use]
 pub fn failed(path: &Path, action: &'static str, error: &io::Error) -> Notice {
-    Notice::Failed { path: path.to_path_buf(), action, kind: error.kind(), error: error.to_string() }
+    Notice::Failed {
+        path: path.to_path_buf(),
+        action,
+        kind: error.kind(),
+        error: error.to_string(),
+    }
 }
 
 /// When a file was last written, nanoseconds since the Unix epoch.
 #[must_use]
 pub fn modified_nanos(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+    metadata
+        .mtime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.mtime_nsec())
 }
 
 /// What is wanted of one directory.
@@ -201,7 +247,11 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
         identity: Identity::from(&metadata),
         size: metadata.len(),
         modified_nanos: modified_nanos(&metadata),
-        path: if is_link { fs::canonicalize(&path).unwrap_or(path) } else { path },
+        path: if is_link {
+            fs::canonicalize(&path).unwrap_or(path)
+        } else {
+            path
+        },
     });
 }
 
@@ -217,12 +267,21 @@ fn parents(pattern: &Path) -> Vec<PathBuf> {
         return vec![parent.to_path_buf()];
     }
     // A directory that cannot be looked at while globbing is tried again at the next scan.
-    glob::glob(&text).map(|paths| paths.flatten().filter(|path| path.is_dir()).collect()).unwrap_or_default()
+    glob::glob(&text)
+        .map(|paths| paths.flatten().filter(|path| path.is_dir()).collect())
+        .unwrap_or_default()
 }
 
 fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
-    Pattern::new(pattern).map_err(|error| SettingsError::Glob { pattern: pattern.to_owned(), message: error.msg, at: error.pos })
+    Pattern::new(pattern).map_err(|error| SettingsError::Glob {
+        pattern: pattern.to_owned(),
+        message: error.msg,
+        at: error.pos,
+    })
 }
+
+/// Listings that may differ from each other before the last one has to do. Rolling a chain of 20 files takes less time than one.
+const LISTINGS_MAX: usize = 8;
 
 /// Parts of the names of logs that name no blocks.
 const BLOCKLESS: [&str; 4] = ["audit", "SecurityAuth", "gc.log", "-gc-"];
@@ -287,9 +346,17 @@ mod tests {
         for name in names {
             fs::write(directory.path().join(name), b"").unwrap();
         }
-        let wanted = if pattern.is_empty() { directory.path().to_path_buf() } else { directory.path().join(pattern) };
+        let wanted = if pattern.is_empty() {
+            directory.path().to_path_buf()
+        } else {
+            directory.path().join(pattern)
+        };
         let listing = patterns(&[wanted], exclude).unwrap().list();
-        let found: Vec<_> = listing.files.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+        let found: Vec<_> = listing
+            .files
+            .iter()
+            .map(|file| file.path.file_name().unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(found, expected);
         assert_eq!(listing.notices, []);
     }

@@ -18,12 +18,15 @@ pub struct Identity {
 
 impl From<&Metadata> for Identity {
     fn from(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
     }
 }
 
-/// Hash of a stretch of a file that knows how many bytes it covers: a short file is not taken for another short one, and a growing
-/// one keeps what was known of it.
+/// Hash of a stretch of a file that knows how many bytes it covers: a short file is not taken for another short one, and a
+/// growing one keeps what was known of it.
 ///
 /// SHA-256 cut to 64 bits, not a CRC: who may write one log must not be able to pass it off as another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +53,8 @@ impl Fingerprint {
     /// Whether a file that begins with `head` may be the one this was taken of.
     #[must_use]
     pub fn begins(&self, head: &[u8]) -> bool {
-        head.get(..usize::from(self.bytes)).is_some_and(|prefix| Self::of(prefix) == *self)
+        head.get(..usize::from(self.bytes))
+            .is_some_and(|prefix| Self::of(prefix) == *self)
     }
 
     /// Whether what `file` holds right before `offset` is what this was taken of.
@@ -58,7 +62,9 @@ impl Fingerprint {
     /// # Errors
     /// When the file cannot be read.
     pub fn ends_at(&self, file: &File, offset: u64) -> io::Result<bool> {
-        let Some(start) = offset.checked_sub(u64::from(self.bytes)) else { return Ok(false) };
+        let Some(start) = offset.checked_sub(u64::from(self.bytes)) else {
+            return Ok(false);
+        };
         let stretch = read_at(file, start, usize::from(self.bytes))?;
         Ok(Self::of(&stretch) == *self)
     }
@@ -69,7 +75,10 @@ impl Fingerprint {
         }
         let digest = Sha256::digest(bytes);
         let hash = u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"));
-        Self { bytes: bytes.len() as u16, hash }
+        Self {
+            bytes: bytes.len() as u16,
+            hash,
+        }
     }
 }
 

@@ -77,19 +77,24 @@ impl Follower {
         })
     }
 
-    /// Looks at all directories and files: finds new ones, and notices what was rotated, truncated or deleted. `now` only tells how
-    /// far file times can be trusted. Costs one directory read per directory, one look per file, and 1.3 KB read per changed file.
+    /// Looks at all directories and files: finds new ones, and notices what was rotated, truncated or deleted. `now` only tells
+    /// how far file times can be trusted. Costs one directory read per directory and one look per file, twice when names have
+    /// changed, and 1.3 KB read per changed file.
     pub fn scan(&mut self, now: WallTime) -> Vec<Notice> {
         self.now_nanos = now.0.saturating_mul(1_000_000);
         self.complaints.begin_scan();
         let mut listing = self.patterns.list();
-        for notice in std::mem::take(&mut listing.notices) {
-            self.complain(notice);
+        for _ in 0..PASSES_MAX {
+            for notice in std::mem::take(&mut listing.notices) {
+                self.complain(notice);
+            }
+            let (seen, unknown) = self.recognise(std::mem::take(&mut listing.files));
+            self.look_for_others(&seen, &listing);
+            if !self.take_up(unknown) {
+                break;
+            }
+            listing = self.patterns.list();
         }
-        let files = std::mem::take(&mut listing.files);
-        let (seen, unknown) = self.recognise(files);
-        self.look_for_others(&seen, &listing);
-        self.take_up(unknown);
         self.settle();
         self.directories = listing.directories;
         self.started = true;
@@ -114,7 +119,11 @@ impl Follower {
     /// Where everything stands now, right behind the last byte that was handed out.
     #[must_use]
     pub fn positions(&self) -> Saved {
-        Saved { started: self.started, counters: self.counters, ..self.streams.saved() }
+        Saved {
+            started: self.started,
+            counters: self.counters,
+            ..self.streams.saved()
+        }
     }
 
     /// The file behind a number; `None` when it was read to its end and deleted.
@@ -126,7 +135,11 @@ impl Follower {
     /// A snapshot that can read the records at `positions` again, on any thread.
     #[must_use]
     pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
-        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
+        Rereader::new(
+            positions
+                .into_iter()
+                .filter_map(|position| self.source(position.source).cloned()),
+        )
     }
 
     /// All streams, by number.
@@ -157,9 +170,24 @@ impl Follower {
         let by_identity = self.streams.by_identity();
         let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
         for found in files {
-            let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
-            let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
-            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
+            let from = (
+                found.identity,
+                Slot {
+                    stream: StreamId(0),
+                    index: 0,
+                },
+            );
+            let to = (
+                found.identity,
+                Slot {
+                    stream: StreamId(u32::MAX),
+                    index: usize::MAX,
+                },
+            );
+            let known = by_identity
+                .range(from..=to)
+                .map(|&(_, slot)| slot)
+                .find(|&slot| self.is_still(slot, &found));
             match known {
                 Some(slot) => drop(seen.insert(slot)),
                 None => unknown.push(found),
@@ -171,7 +199,7 @@ impl Follower {
     /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is.
     fn is_still(&mut self, slot: Slot, found: &Found) -> bool {
         let source = self.streams.at(slot);
-        if matches!(source.place, Place::Missing { replaced: true, .. }) {
+        if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
             return false;
         }
         let look = if source.is_unchanged(found.size, found.modified_nanos) {
@@ -186,7 +214,7 @@ impl Follower {
                 return false;
             }
             // Device and inode have to do until it can be read again.
-            Err(error) => self.complain(failed(&found.path, "open", &error)),
+            Err(error) => self.complain_of(&found.path, "open", &error),
         }
         true
     }
@@ -211,7 +239,11 @@ impl Follower {
         source.rank = found.rank.clone();
         if source.info.path != found.path {
             let from = std::mem::replace(&mut source.info.path, found.path.clone());
-            let notice = Notice::Rotated { source: source.info.id, from, to: found.path.clone() };
+            let notice = Notice::Rotated {
+                source: source.info.id,
+                from,
+                to: found.path.clone(),
+            };
             self.counters.rotated_sources += 1;
             self.complaints.tell(notice);
         }
@@ -220,13 +252,19 @@ impl Follower {
     /// Takes down that another file is where the source in `slot` was: it was truncated, or its inode was used again.
     fn replace(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        source.place = Place::Missing { scans: 0, replaced: true };
+        source.place = Place::Missing {
+            scans: 0,
+            replaced: true,
+        };
         let id = source.info.id;
         let was_truncated = source.info.path == found.path || self.descriptors.holds(id);
         self.descriptors.close(id);
         if was_truncated {
             self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
+            self.complaints.tell(Notice::Truncated {
+                source: id,
+                path: found.path.clone(),
+            });
         }
     }
 
@@ -234,8 +272,7 @@ impl Follower {
     fn look_for_others(&mut self, seen: &HashSet<Slot>, listing: &Listing) {
         for slot in self.streams.slots().into_iter().filter(|slot| !seen.contains(slot)) {
             let source = self.streams.at(slot);
-            let parent = source.info.path.parent().unwrap_or(Path::new("."));
-            if listing.unsure.contains(&source.info.path) || listing.unsure.contains(parent) {
+            if !listing.unsure.is_empty() && source.info.path.ancestors().any(|path| listing.unsure.contains(path)) {
                 continue;
             }
             match elsewhere(source, listing) {
@@ -245,28 +282,66 @@ impl Follower {
         }
     }
 
-    /// Counts that the source in `slot` was not found. Its open descriptor, if there is one, still reads what is left.
+    /// Takes down that the source in `slot` was not found. Its open descriptor, if there is one, still reads what is left.
     fn miss(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
-        source.place = match source.place {
-            Place::Present => Place::Missing { scans: 1, replaced: false },
-            Place::Missing { scans, replaced } => Place::Missing { scans: scans.saturating_add(1), replaced },
-        };
+        source.missed = true;
+        if source.is_present() {
+            source.place = Place::Missing {
+                scans: 0,
+                replaced: false,
+            };
+        }
+        if source.info.head.bytes == 0 {
+            // It was empty: should it turn up again, with bytes in it, it is as good as new.
+            source.finished = true;
+            source.place = Place::Missing {
+                scans: MISSING_SCANS_MAX,
+                replaced: false,
+            };
+        }
         let id = source.info.id;
-        if source.finished {
+        if source.finished || self.has_lost_content(slot) {
             self.descriptors.close(id);
         }
         self.descriptors.keep(id);
-        if let Some(Ok(metadata)) = self.descriptors.get(id).map(|reader| reader.metadata()) {
-            source.size = metadata.size();
+    }
+
+    /// Whether the open file of a missing source holds something else by now: it was truncated before it lost its name.
+    fn has_lost_content(&mut self, slot: Slot) -> bool {
+        let source = self.streams.at_mut(slot);
+        let Some(Reader::Plain(file)) = self.descriptors.get(source.info.id) else {
+            return false;
+        };
+        let Ok(size) = file.metadata().map(|metadata| metadata.size()) else {
+            return false;
+        };
+        match source.look(file, size) {
+            Ok(Look::Same(_)) => {
+                source.size = size;
+                return false;
+            }
+            Err(_) => return false,
+            Ok(Look::Other) => {}
         }
+        if let Place::Missing { replaced, .. } = &mut source.place {
+            *replaced = true;
+        }
+        self.counters.truncated_sources += 1;
+        self.complaints.tell(Notice::Truncated {
+            source: source.info.id,
+            path: source.info.path.clone(),
+        });
+        true
     }
 }
 
 /// The scan: files that are not known.
 impl Follower {
-    /// Takes up files that are no known sources. Originals come before what may be their copies.
-    fn take_up(&mut self, mut unknown: Vec<Found>) {
+    /// Takes up files that are no known sources, originals before what may be their copies. Returns whether one was renamed
+    /// meanwhile: it may be older than those taken up, and has to be found before any of them is read.
+    fn take_up(&mut self, mut unknown: Vec<Found>) -> bool {
+        let mut is_renamed = false;
         unknown.sort_by_key(|found| (found.gzip, found.rank != Rank::Live));
         let mut copies = HashMap::new();
         for found in unknown {
@@ -274,22 +349,28 @@ impl Follower {
             if found.size == 0 && found.rank != Rank::Live {
                 continue;
             }
-            if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
+            if let Some(copied) = self
+                .copies
+                .get(&found.identity)
+                .filter(|copied| self.is_copied(copied, &found))
+            {
                 copies.insert(found.identity, *copied);
                 continue;
             }
             match self.take_up_one(&found) {
                 Ok(Some(copied)) => drop(copies.insert(found.identity, copied)),
                 Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => is_renamed = true,
                 Err(error) => {
                     if !self.started && self.late.len() < SOURCES_MAX {
                         self.late.insert(found.identity);
                     }
-                    self.complain(failed(&found.path, "open", &error));
+                    self.complain_of(&found.path, "open", &error);
                 }
             }
         }
         self.copies = copies;
+        is_renamed
     }
 
     /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
@@ -306,16 +387,28 @@ impl Follower {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
             None => Kin::Stranger,
         };
-        let slot =
-            |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
+        let slot = |index| Slot {
+            stream: self
+                .streams
+                .named(&found.stream)
+                .expect("kin is of a stream that is there")
+                .id,
+            index,
+        };
         match kin {
-            Kin::Copy(original) => return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos })),
+            Kin::Copy(original) => {
+                return Ok(Some(Copied {
+                    original,
+                    size: found.size,
+                    modified_nanos: found.modified_nanos,
+                }));
+            }
             Kin::Heir(index) => self.inherit(slot(index), found),
             Kin::Spent(index) => {
                 let slot = slot(index);
                 self.inherit(slot, found);
                 let source = self.streams.at_mut(slot);
-                (source.offset, source.tail, source.given_up) = (found.size, Fingerprint::default(), true);
+                source.given_up = true;
             }
             Kin::Stranger => self.welcome(found, reader)?,
         }
@@ -325,7 +418,11 @@ impl Follower {
     /// Lets the source in `slot` go on in `found`.
     fn inherit(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
+        let notice = Notice::Copied {
+            source: source.info.id,
+            from: source.info.path.clone(),
+            to: found.path.clone(),
+        };
         source.move_to(found);
         self.counters.copied_sources += 1;
         self.complaints.tell(notice);
@@ -335,15 +432,27 @@ impl Follower {
     fn welcome(&mut self, found: &Found, mut reader: Reader) -> io::Result<()> {
         let head = Fingerprint::of_head(&reader.head()?);
         let (offset, finished) = self.begin(found, &mut reader)?;
-        let numbers = self.streams.stream_for(&found.stream).and_then(|stream| Ok((stream, self.streams.next_source()?)));
+        let numbers = self
+            .streams
+            .stream_for(&found.stream)
+            .and_then(|stream| Ok((stream, self.streams.next_source()?)));
         let (stream, id) = match numbers {
             Ok(numbers) => numbers,
             Err(reason) => {
-                self.complain(Notice::Refused { path: found.path.clone(), reason });
+                self.complain(Notice::Refused {
+                    path: found.path.clone(),
+                    reason,
+                });
                 return Ok(());
             }
         };
-        let info = SourceInfo { id, stream, path: found.path.clone(), identity: found.identity, head };
+        let info = SourceInfo {
+            id,
+            stream,
+            path: found.path.clone(),
+            identity: found.identity,
+            head,
+        };
         let mut source = Source::new(info, found, offset, finished);
         if let Reader::Plain(file) = &reader {
             source.remember_tail(file)?;
@@ -352,7 +461,11 @@ impl Follower {
         self.streams.add(source);
         if !finished {
             self.counters.opened_sources += 1;
-            self.complaints.tell(Notice::Opened { source: id, path: found.path.clone(), offset });
+            self.complaints.tell(Notice::Opened {
+                source: id,
+                path: found.path.clone(),
+                offset,
+            });
         }
         Ok(())
     }
@@ -362,7 +475,11 @@ impl Follower {
         let was_there_first = !self.started || self.late.contains(&found.identity);
         let is_live = found.rank == Rank::Live && !found.gzip;
         let end = |file: &File| {
-            if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
+            if is_live {
+                start::last_line(file, found.size).map(|offset| (offset, false))
+            } else {
+                Ok((found.size, true))
+            }
         };
         match (self.start_at, reader) {
             _ if !was_there_first => Ok((0, false)),
@@ -373,7 +490,11 @@ impl Follower {
             }
             (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
-                if offset == found.size { end(file) } else { Ok((offset, false)) }
+                if offset == found.size {
+                    end(file)
+                } else {
+                    Ok((offset, false))
+                }
             }
             (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
                 let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
@@ -392,6 +513,7 @@ impl Follower {
             let source = self.streams.at_mut(slot);
             source.blocked = false;
             source.count_quiet(superseded);
+            source.count_missing();
             let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
                 && !self.descriptors.holds(source.info.id);
             if is_gone && !source.finished && !source.given_up {
@@ -420,7 +542,11 @@ impl Follower {
         if bytes > 0 || !source.seen || source.gzip {
             self.counters.lost_sources += 1;
             self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
-            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
+            self.complaints.tell(Notice::Lost {
+                source: id,
+                path,
+                bytes: if source.gzip { 0 } else { bytes },
+            });
         } else if !was_truncated {
             self.counters.deleted_sources += 1;
             self.complaints.tell(Notice::Deleted { source: id, path });
@@ -437,11 +563,21 @@ impl Follower {
     }
 
     fn has_something(&self, stream: &Stream) -> bool {
-        let Some((index, superseded)) = stream.current() else { return false };
+        let Some((index, superseded)) = stream.current() else {
+            return false;
+        };
         let source = &stream.sources[index];
         let is_readable = source.is_present() || self.descriptors.holds(source.info.id);
         let has_bytes = is_readable && !source.is_caught_up();
         !source.blocked && (has_bytes || source.is_caught_up() && source.ends(self.mode, superseded))
+    }
+
+    /// Counts and tells that something could not be done. A file that has just been renamed is no failure: the next scan finds
+    /// it.
+    fn complain_of(&mut self, path: &Path, action: &'static str, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.complain(failed(path, action, error));
+        }
     }
 
     /// Counts a refusal or failure, and tells it unless it was told before and has lasted since.
@@ -450,7 +586,10 @@ impl Follower {
             return;
         }
         match &notice {
-            Notice::Refused { reason: Refusal::TooManyStreams, .. } => self.counters.refused_streams += 1,
+            Notice::Refused {
+                reason: Refusal::TooManyStreams,
+                ..
+            } => self.counters.refused_streams += 1,
             Notice::Refused { .. } => self.counters.refused_files += 1,
             Notice::Failed { .. } => self.counters.errors += 1,
             Notice::Opened { .. }
@@ -484,7 +623,13 @@ impl Follower {
             self.finish(slot);
         }
         self.counters.bytes += bytes as u64;
-        (bytes > 0 || end_of_source).then_some(Read { stream, source: id, offset, bytes, end_of_source })
+        (bytes > 0 || end_of_source).then_some(Read {
+            stream,
+            source: id,
+            offset,
+            bytes,
+            end_of_source,
+        })
     }
 
     /// Fills `buffer` from the source in `slot`; blocks the source until the next scan when that fails.
@@ -500,7 +645,11 @@ impl Follower {
         if self.descriptors.holds(source.info.id) {
             return Ok(());
         }
-        let file = if source.is_present() { open(&source.info.path)? } else { return Err(io::ErrorKind::NotFound.into()) };
+        let file = if source.is_present() {
+            open(&source.info.path)?
+        } else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         if Identity::from(&file.metadata()?) != source.info.identity {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -537,18 +686,16 @@ impl Follower {
         Ok(())
     }
 
-    /// Leaves a source that could not be read alone until the next scan; a compressed one that fails twice without having grown, and
-    /// one that is to be read once only, is given up.
+    /// Leaves a source that could not be read alone until the next scan; a compressed one that fails twice without having grown,
+    /// and one that is to be read once only, is given up.
     fn fail(&mut self, slot: Slot, error: &io::Error) {
         let source = self.streams.at_mut(slot);
         source.blocked = true;
         let is_broken = source.gzip && source.failed_size == Some(source.size);
         source.failed_size = Some(source.size);
         let path = source.info.path.clone();
-        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::Interrupted);
-        if error.kind() != io::ErrorKind::NotFound {
-            self.complain(failed(&path, "read", error));
-        }
+        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
+        self.complain_of(&path, "read", error);
         if is_hopeless {
             self.give_up(slot);
             self.streams.at_mut(slot).blocked = false;
@@ -558,11 +705,18 @@ impl Follower {
     fn finish(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
         source.finished = true;
+        if !source.gzip && source.is_present() && source.size < source.offset {
+            // What is left of it is a copy that had missed the last bytes.
+            (source.offset, source.tail) = (source.size, Fingerprint::default());
+        }
         let id = source.info.id;
         self.counters.finished_sources += 1;
         if matches!(source.place, Place::Missing { replaced: false, .. }) && !source.given_up {
             self.counters.deleted_sources += 1;
-            self.complaints.tell(Notice::Deleted { source: id, path: source.info.path.clone() });
+            self.complaints.tell(Notice::Deleted {
+                source: id,
+                path: source.info.path.clone(),
+            });
         }
         self.descriptors.close(id);
     }
@@ -591,7 +745,9 @@ impl Complaints {
 
     /// Remembers a refusal or failure; `false` if it was there at the last scan, or is told in this one already.
     fn is_new(&mut self, notice: &Notice) -> bool {
-        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else { return true };
+        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else {
+            return true;
+        };
         let was_told = self.before.get(path) == Some(notice) || self.current.get(path) == Some(notice);
         if self.current.len() < SOURCES_MAX {
             self.current.insert(path.clone(), notice.clone());
@@ -623,16 +779,24 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
         return None;
     }
     let identity = source.info.identity;
-    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
+    let own = fs::metadata(&source.info.path)
+        .ok()
+        .filter(|metadata| Identity::from(metadata) == identity);
     let path = if own.is_some() {
         source.info.path.clone()
     } else {
-        let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
+        let directory = source
+            .info
+            .path
+            .parent()
+            .filter(|parent| !listing.directories.contains(*parent))?;
         find_by_identity(directory, identity)?
     };
     let metadata = fs::metadata(&path).ok()?;
-    let rank =
-        path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
+    let rank = path
+        .file_name()
+        .and_then(|file_name| file_name.to_str())
+        .map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
         stream: PathBuf::new(),
         rank,
@@ -644,5 +808,8 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
     })
 }
 
-/// Scans that must miss a file before it counts as gone: a directory that is read while files are renamed may hide one.
-const MISSING_SCANS_MAX: u8 = 2;
+/// Scans that must miss a file before it counts as gone: it may have been renamed at a bad moment, or its copy not be there yet.
+const MISSING_SCANS_MAX: u8 = 3;
+
+/// How often one scan begins anew because files are renamed while it opens them.
+const PASSES_MAX: usize = 8;

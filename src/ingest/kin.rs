@@ -1,4 +1,4 @@
-//! Recognises a new file as the copy of one that is known, so that copytruncate and compression send nothing twice and lose nothing.
+//! Recognises a new file as the copy of a known one, so that copytruncate and compression neither send twice nor lose anything.
 
 use std::fs::File;
 use std::io;
@@ -28,7 +28,8 @@ pub enum Kin {
 
 /// Holds `found`, whose file is open in `reader`, against the sources of `stream`, newest first.
 ///
-/// What goes on exactly where a lost source stood is its heir, whatever else begins alike; a likeness that proves less comes after.
+/// What goes on exactly where a lost source stood is its heir, whatever else begins alike; a likeness that proves less comes
+/// after.
 ///
 /// # Errors
 /// When `found` cannot be read.
@@ -41,7 +42,12 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
         }
         Err(error) => return Err(error),
     };
-    let candidates = stream.sources.iter().enumerate().rev().filter(|(_, source)| source.info.head.bytes > 0);
+    let candidates = stream
+        .sources
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, source)| source.info.head.bytes > 0);
     let (there, lost): (Vec<_>, Vec<_>) =
         candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
     for &(index, source) in &lost {
@@ -67,7 +73,11 @@ fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) ->
     let is_original = |source: &&Source| {
         !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
     };
-    stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
+    stream
+        .sources
+        .iter()
+        .find(is_original)
+        .map(|source| Kin::Copy(source.info.id))
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
@@ -102,8 +112,8 @@ fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> 
     }
 }
 
-/// Whether a rotated file that is shorter than what was read of `source` is a copy of it. A live file that begins like the last one
-/// has begun anew instead.
+/// Whether a rotated file that is shorter than what was read of `source` is a copy of it. A live file that begins like the last
+/// one has begun anew instead.
 fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
     match reader {
         _ if !source.info.head.begins(head) => Ok(false),
@@ -132,5 +142,8 @@ fn holds_same(one: &File, other: &File) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(size > 0)
+    Ok(size >= COPY_BYTES_MIN)
 }
+
+/// Shorter files that are alike prove nothing: from here on a time stamp and part of a message are the same.
+const COPY_BYTES_MIN: u64 = 32;

@@ -1,7 +1,7 @@
 //! Open log files: plain ones read by offset, compressed ones decoded from their beginning, and no more of them than allowed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
@@ -28,8 +28,8 @@ pub struct Gzip {
     failed: bool,
 }
 
-/// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any more
-/// are closed last, since they cannot be opened again.
+/// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any
+/// more are closed last, since they cannot be opened again.
 #[derive(Debug, Default)]
 pub struct Descriptors {
     readers: HashMap<SourceId, (Turn, Reader)>,
@@ -48,15 +48,11 @@ impl Reader {
     /// Reads `file` from its beginning, decoding it if `gzip`.
     #[must_use]
     pub fn new(file: File, gzip: bool) -> Self {
-        if gzip { Self::Gzip(Box::new(Gzip::new(file))) } else { Self::Plain(file) }
-    }
-
-    /// What the system says of the open file.
-    ///
-    /// # Errors
-    /// When it says nothing.
-    pub fn metadata(&self) -> io::Result<Metadata> {
-        self.file().metadata()
+        if gzip {
+            Self::Gzip(Box::new(Gzip::new(file)))
+        } else {
+            Self::Plain(file)
+        }
     }
 
     /// The file itself.
@@ -85,7 +81,11 @@ impl Reader {
 
 impl Gzip {
     fn new(file: File) -> Self {
-        Self { decoder: MultiGzDecoder::new(BufReader::new(file)), decoded: 0, failed: false }
+        Self {
+            decoder: MultiGzDecoder::new(BufReader::new(file)),
+            decoded: 0,
+            failed: false,
+        }
     }
 
     /// Up to `bytes_max` bytes from `offset` of what it decodes to; fewer only at its end. Going back costs decoding anew.
@@ -104,7 +104,11 @@ impl Gzip {
     pub fn tail(&mut self, offset: u64) -> io::Result<Vec<u8>> {
         let start = offset.saturating_sub(TAIL_BYTES_MAX as u64);
         let tail = self.read_from(start, (offset - start) as usize)?;
-        if tail.len() as u64 == offset - start { Ok(tail) } else { Err(beyond_end()) }
+        if tail.len() as u64 == offset - start {
+            Ok(tail)
+        } else {
+            Err(beyond_end())
+        }
     }
 
     /// The decoder, from the beginning.
@@ -192,7 +196,10 @@ impl Descriptors {
 
     fn next_turn(&mut self) -> Turn {
         self.turns += 1;
-        Turn { keep: false, number: self.turns }
+        Turn {
+            keep: false,
+            number: self.turns,
+        }
     }
 }
 
@@ -208,7 +215,11 @@ mod tests {
 
     #[test]
     fn no_more_files_are_open_than_allowed() {
-        for (count, oldest_is_open) in [(DESCRIPTORS_MAX - 1, true), (DESCRIPTORS_MAX, true), (DESCRIPTORS_MAX + 1, false)] {
+        for (count, oldest_is_open) in [
+            (DESCRIPTORS_MAX - 1, true),
+            (DESCRIPTORS_MAX, true),
+            (DESCRIPTORS_MAX + 1, false),
+        ] {
             let descriptors = open(count);
             assert_eq!(descriptors.readers.len(), count.min(DESCRIPTORS_MAX));
             assert_eq!(descriptors.oldest_first.len(), descriptors.readers.len());

@@ -35,6 +35,8 @@ pub struct Source {
     pub settled: bool,
     /// Where it is.
     pub place: Place,
+    /// This scan looked for it and did not find it, rather than not being able to look.
+    pub missed: bool,
     /// It was seen since this process began.
     pub seen: bool,
     /// `size` at the last scan.
@@ -89,6 +91,7 @@ impl Source {
             modified_nanos: found.modified_nanos,
             settled: false,
             place: Place::Present,
+            missed: false,
             seen: true,
             scanned_size: 0,
             quiet_scans: 0,
@@ -114,7 +117,11 @@ impl Source {
             size: saved.offset,
             modified_nanos: 0,
             settled: false,
-            place: Place::Missing { scans: 0, replaced: false },
+            place: Place::Missing {
+                scans: 0,
+                replaced: false,
+            },
+            missed: false,
             seen: false,
             scanned_size: 0,
             quiet_scans: 0,
@@ -128,7 +135,12 @@ impl Source {
     /// What a restart must know of it.
     #[must_use]
     pub fn saved(&self) -> SavedSource {
-        SavedSource { info: self.info.clone(), tail: self.tail, offset: self.offset, finished: self.finished }
+        SavedSource {
+            info: self.info.clone(),
+            tail: self.tail,
+            offset: self.offset,
+            finished: self.finished,
+        }
     }
 
     /// Whether it is at its path.
@@ -186,6 +198,13 @@ impl Source {
         self.scanned_size = self.size;
     }
 
+    /// Counts this scan among those that did not find it.
+    pub fn count_missing(&mut self) {
+        if let (true, Place::Missing { scans, .. }) = (std::mem::take(&mut self.missed), &mut self.place) {
+            *scans = scans.saturating_add(1);
+        }
+    }
+
     /// Whether the last look at the content still holds, going by what the system says of the file now.
     #[must_use]
     pub fn is_unchanged(&self, size: u64, modified_nanos: i64) -> bool {
@@ -198,6 +217,13 @@ impl Source {
         self.size = size;
         self.modified_nanos = modified_nanos;
         self.settled = modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos;
+    }
+
+    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it
+    /// is not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in the wrong order.
+    #[must_use]
+    pub fn is_too_little_known(&self, found: &Found) -> bool {
+        self.info.head.bytes == 0 && self.info.path != found.path
     }
 
     /// Looks whether a plain file of `size` bytes still is this one: its first bytes, those before the position, its length.
@@ -225,7 +251,11 @@ impl Source {
             return self.look(reader.file(), found.size);
         }
         let head = reader.head()?;
-        Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+        Ok(if self.info.head.begins(&head) {
+            Look::Same(Fingerprint::of_head(&head))
+        } else {
+            Look::Other
+        })
     }
 
     /// Moves on behind `bytes`, which were handed out.

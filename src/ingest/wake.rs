@@ -1,18 +1,21 @@
 //! Wakes the daemon's loop when something moves in a log directory, so that it need not wait for the next periodic scan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::Identity;
 use crate::limits::WATCHES_MAX;
 
 /// Watches directories and signals that a scan is worth while. It decides nothing: events lost to an overflow, to a network file
 /// system or to a failed watch only mean that the periodic scan finds the change.
 pub struct Waker {
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    /// What is watched, and which directory had that path then: one made anew needs a new watch.
+    watched: BTreeMap<PathBuf, Identity>,
     unwatched: usize,
     signal: Receiver<()>,
 }
@@ -23,7 +26,12 @@ impl Waker {
     pub fn new() -> Self {
         let (sender, signal) = bounded(1);
         let watcher = notify::recommended_watcher(move |event| on_event(&event, &sender)).ok();
-        Self { watcher, watched: BTreeSet::new(), unwatched: 0, signal }
+        Self {
+            watcher,
+            watched: BTreeMap::new(),
+            unwatched: 0,
+            signal,
+        }
     }
 
     /// Receives a unit when something has moved since it was last received; many movements make one unit.
@@ -40,15 +48,18 @@ impl Waker {
             self.unwatched = wanted.len();
             return;
         };
-        for gone in self.watched.difference(&wanted) {
+        let is_over = |path: &PathBuf, identity: &mut Identity| !wanted.contains(path) || identify(path) != Some(*identity);
+        for (gone, _) in self.watched.extract_if(.., is_over) {
             // It fails when the directory is gone already, and with it the watch.
-            let _ = watcher.unwatch(gone);
+            let _ = watcher.unwatch(&gone);
         }
-        self.watched.retain(|directory| wanted.contains(directory) && directory.is_dir());
         for directory in &wanted {
-            let has_room = self.watched.len() < WATCHES_MAX;
-            if has_room && !self.watched.contains(directory) && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok() {
-                self.watched.insert(directory.clone());
+            let has_room = self.watched.len() < WATCHES_MAX && !self.watched.contains_key(directory);
+            let Some(identity) = identify(directory).filter(|_| has_room) else {
+                continue;
+            };
+            if watcher.watch(directory, RecursiveMode::NonRecursive).is_ok() {
+                self.watched.insert(directory.clone(), identity);
             }
         }
         self.unwatched = wanted.len() - self.watched.len();
@@ -65,6 +76,10 @@ impl Default for Waker {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn identify(directory: &Path) -> Option<Identity> {
+    fs::metadata(directory).ok().map(|metadata| Identity::from(&metadata))
 }
 
 /// Passes on that something moved. Opening and closing for reading is our own doing and moves nothing.
@@ -85,13 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_wakes_and_reading_does_not() {
+    fn a_write_wakes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.log");
         let mut waker = Waker::new();
         waker.watch([directory.path(), Path::new("/nonexistent")]);
         assert_eq!(waker.unwatched(), 1);
-        std::fs::write(&path, b"line\n").unwrap();
+        fs::write(&path, b"line\n").unwrap();
         assert_eq!(waker.signal().recv_timeout(DEADLINE), Ok(()));
     }
 
@@ -99,17 +114,17 @@ mod tests {
     fn a_directory_made_anew_is_watched_anew() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("logs");
-        std::fs::create_dir(&directory).unwrap();
+        fs::create_dir(&directory).unwrap();
         let mut waker = Waker::new();
         waker.watch([directory.as_path()]);
-        std::fs::remove_dir(&directory).unwrap();
+        fs::remove_dir(&directory).unwrap();
         waker.watch([directory.as_path()]);
         assert_eq!(waker.unwatched(), 1);
-        std::fs::create_dir(&directory).unwrap();
+        fs::create_dir(&directory).unwrap();
         waker.watch([directory.as_path()]);
         assert_eq!(waker.unwatched(), 0);
         while waker.signal().try_recv().is_ok() {}
-        std::fs::write(directory.join("x.log"), b"line\n").unwrap();
+        fs::write(directory.join("x.log"), b"line\n").unwrap();
         assert_eq!(waker.signal().recv_timeout(DEADLINE), Ok(()));
     }
 

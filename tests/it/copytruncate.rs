@@ -44,18 +44,22 @@ fn the_same_happens_while_stopped() {
 
 #[test]
 fn a_copy_seen_while_it_is_made_is_left_alone() {
+    let lines = [record(1), record(2), record(3), record(4)];
     let mut tail = Tail::new();
-    tail.write("x.log", "1\n2\n3\n");
+    tail.write("x.log", &lines[..3].join("\n"));
+    tail.write("x.log", "\n");
     tail.step();
-    for piece in ["", "1\n", "2\n", "3\n"] {
-        append(&tail.path("x.log.1"), piece);
+    append(&tail.path("x.log.1"), "");
+    for line in &lines[..3] {
         tail.step();
+        append(&tail.path("x.log.1"), &format!("{line}\n"));
     }
+    tail.step();
     tail.truncate("x.log", 0);
     tail.step();
-    tail.write("x.log", "4\n");
+    tail.write("x.log", &format!("{}\n", lines[3]));
     tail.settle();
-    tail.check("x.log", &["1", "2", "3", "4"]);
+    tail.check("x.log", &lines.each_ref().map(String::as_str));
 }
 
 #[test]
@@ -76,10 +80,10 @@ fn lines_written_between_the_copy_and_the_truncation_come_once() {
 #[test]
 fn a_copy_already_there_at_the_first_scan_is_not_sent_twice() {
     let mut tail = Tail::new();
-    tail.write("x.log", "1\n2\n");
-    tail.write("x.log.1", "1\n");
+    tail.write("x.log", &format!("{}\n{}\n", record(1), record(2)));
+    tail.write("x.log.1", &format!("{}\n", record(1)));
     tail.settle();
-    tail.check("x.log", &["1", "2"]);
+    tail.check("x.log", &[&record(1), &record(2)]);
 }
 
 #[test]
@@ -95,7 +99,10 @@ fn copies_of_copies_stay_in_order() {
             }
         }
         for number in (1..5).rev() {
-            let _ = fs::rename(tail.path(&format!("x.log.{number}")), tail.path(&format!("x.log.{}", number + 1)));
+            let _ = fs::rename(
+                tail.path(&format!("x.log.{number}")),
+                tail.path(&format!("x.log.{}", number + 1)),
+            );
         }
         copytruncate(&tail);
         tail.step();
@@ -110,4 +117,8 @@ fn copies_of_copies_stay_in_order() {
 fn copytruncate(tail: &Tail) {
     fs::copy(tail.path("x.log"), tail.path("x.log.1")).unwrap();
     tail.truncate("x.log", 0);
+}
+
+fn record(number: u32) -> String {
+    format!("2026-11-23 06:42:00,{number:03} INFO org.apache.hadoop.hdfs.server.datanode.DataNode: record {number}")
 }

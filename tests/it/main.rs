@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
 mod config_mistakes;
+// A test that cannot go on may say so by panicking.
+#![allow(clippy::unwrap_used)]
+
 mod copytruncate;
 mod deletion;
 mod descriptors;
@@ -28,3 +31,4 @@ mod tail;
 mod truncation;
 mod two_patterns;
 mod webhook_down;
+mod under_load;
