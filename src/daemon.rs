@@ -244,7 +244,7 @@ impl Daemon {
 
     fn tell(&mut self) {
         while self.teller.has_room()
-            && let Some(errand) = self.outbox.next()
+            && let Some(errand) = self.outbox.take_next()
         {
             let lines = self.engine.follower.rereader(errand.alert.positions.iter().copied());
             self.teller.send(errand, lines);
@@ -285,8 +285,9 @@ impl Daemon {
         let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
         self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
-        let refused = self.engine.follower.counters().refused_streams;
-        self.metrics.streams_refused.inc_by(refused.saturating_sub(self.metrics.streams_refused.get()));
+        self.metrics.observe_ingest(self.engine.follower.counters());
+        self.metrics.alerts_waiting.set(self.outbox.len() as i64);
+        self.metrics.alerts_dropped.inc_by(self.outbox.dropped().saturating_sub(self.metrics.alerts_dropped.get()));
     }
 
     /// Scores what was read, writes down what came of it, and keeps the rest.

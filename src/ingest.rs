@@ -307,12 +307,7 @@ impl fmt::Display for Notice {
                 path.display()
             ),
             Self::Refused { path, reason } => write!(f, "do not follow {}: {reason}", path.display()),
-            Self::Failed {
-                path,
-                action,
-                kind,
-                error,
-            } => {
+            Self::Failed { path, action, kind, error } => {
                 write!(f, "{action} {}: {error}; {}", path.display(), remedy(*kind))
             }
         }
@@ -324,16 +319,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::NotRegular => f.write_str("it is no regular file; exclude it, or name the files in it"),
             Self::Compression => f.write_str("its compression is not gzip; decompress it first, or exclude it"),
-            Self::TooManyStreams => write!(
-                f,
-                "{} logs are followed already; narrow the patterns",
-                crate::limits::STREAMS_MAX
-            ),
-            Self::TooManySources => write!(
-                f,
-                "{} files are known already; narrow the patterns",
-                crate::limits::SOURCES_MAX
-            ),
+            Self::TooManyStreams => write!(f, "{} logs are followed already; narrow the patterns", crate::limits::STREAMS_MAX),
+            Self::TooManySources => write!(f, "{} files are known already; narrow the patterns", crate::limits::SOURCES_MAX),
         }
     }
 }

@@ -11,7 +11,6 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Wall time after which the last record of a stream is complete, milliseconds: a stack trace is written at once.
 pub const RECORD_WAIT_MILLIS: i64 = 1000;
 
-/// Streams (logs, each with its rotated files) followed at once. More are not opened (`streams_refused`).
 /// Streams (logs, each with its rotated files) followed at once. More are not opened (`refused_streams`).
 pub const STREAMS_MAX: usize = 10_000;
 

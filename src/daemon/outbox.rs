@@ -62,7 +62,7 @@ impl Outbox {
     }
 
     /// The next alert that nobody has in hand.
-    pub fn next(&mut self) -> Option<Errand> {
+    pub fn take_next(&mut self) -> Option<Errand> {
         let waiting = self.waiting.iter_mut().find(|waiting| !waiting.in_hand)?;
         waiting.in_hand = true;
         Some(Errand { alert: waiting.alert.clone(), show: waiting.to_show, send: waiting.to_send })
@@ -127,8 +127,8 @@ mod tests {
     fn an_alert_leaves_when_it_is_shown_and_sent() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true);
-        assert!(outbox.next().is_some_and(|errand| errand.show && errand.send));
-        assert!(outbox.next().is_none());
+        assert!(outbox.take_next().is_some_and(|errand| errand.show && errand.send));
+        assert!(outbox.take_next().is_none());
         assert!(!outbox.handle_done(Done::Shown(AlertId(1))));
         assert!(outbox.is_shown());
         assert!(outbox.handle_done(Done::Sent(AlertId(1))));
@@ -139,22 +139,22 @@ mod tests {
     fn after_a_restart_what_is_left_to_do_is_done() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true);
-        outbox.next();
+        outbox.take_next();
         outbox.handle_done(Done::Shown(AlertId(1)));
         let bytes = postcard::to_stdvec(&outbox).expect("it can be written");
         let mut outbox: Outbox = postcard::from_bytes(&bytes).expect("and read");
-        assert!(outbox.next().is_some_and(|errand| !errand.show && errand.send));
+        assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
     }
 
     #[test]
     fn what_failed_is_tried_again_when_it_is_time() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), false);
-        outbox.next();
+        outbox.take_next();
         outbox.handle_done(Done::Failed(AlertId(1)));
-        assert!(outbox.next().is_none());
+        assert!(outbox.take_next().is_none());
         outbox.retry(&[AlertId(1)]);
-        assert!(outbox.next().is_some());
+        assert!(outbox.take_next().is_some());
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(outbox.push(alert(number), true), dropped);
         }
         assert_eq!((outbox.len(), outbox.dropped()), (OUTBOX_ALERTS_MAX, 1));
-        assert_eq!(outbox.next().map(|errand| errand.alert.id), Some(AlertId(1)));
+        assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)));
     }
 
     fn alert(id: u128) -> Alert {

@@ -70,16 +70,8 @@ impl Patterns {
         for pattern in &settings.patterns {
             compile(pattern)?;
         }
-        let exclude = settings
-            .exclude
-            .iter()
-            .map(|pattern| compile(pattern))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            wanted: settings.patterns.clone(),
-            exclude,
-            last: Vec::new(),
-        })
+        let exclude = settings.exclude.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { wanted: settings.patterns.clone(), exclude, last: Vec::new() })
     }
 
     /// Looks at the file system now.
@@ -118,18 +110,11 @@ impl Patterns {
                 directories.entry(path.to_path_buf()).or_default().push(Selector::HdfsLogs);
                 continue;
             }
-            let Some(selector) = path
-                .file_name()
-                .and_then(OsStr::to_str)
-                .and_then(|name| Pattern::new(name).ok())
-            else {
+            let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else {
                 continue;
             };
             for parent in parents(path) {
-                directories
-                    .entry(parent)
-                    .or_default()
-                    .push(Selector::Matching(selector.clone()));
+                directories.entry(parent).or_default().push(Selector::Matching(selector.clone()));
             }
         }
         directories
@@ -141,10 +126,7 @@ impl Patterns {
             Err(error) => return listing.fail(directory, "list", &error),
         };
         listing.directories.insert(directory.to_path_buf());
-        let mut wanted: Vec<DirEntry> = entries
-            .into_iter()
-            .filter(|entry| self.wants(directory, selectors, entry))
-            .collect();
+        let mut wanted: Vec<DirEntry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
         wanted.sort_by_cached_key(DirEntry::file_name);
         for entry in wanted {
             look_at(directory, &entry, selectors, seen, listing);
@@ -161,9 +143,7 @@ impl Patterns {
     }
 
     fn excludes(&self, directory: &Path, name: &str) -> bool {
-        self.exclude
-            .iter()
-            .any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
+        self.exclude.iter().any(|pattern| pattern.matches(name) || pattern.matches_path(&directory.join(name)))
     }
 }
 
@@ -181,21 +161,13 @@ impl Listing {
 /// The notice of a failure.
 #[must_use]
 pub fn failed(path: &Path, action: &'static str, error: &io::Error) -> Notice {
-    Notice::Failed {
-        path: path.to_path_buf(),
-        action,
-        kind: error.kind(),
-        error: error.to_string(),
-    }
+    Notice::Failed { path: path.to_path_buf(), action, kind: error.kind(), error: error.to_string() }
 }
 
 /// When a file was last written, nanoseconds since the Unix epoch.
 #[must_use]
 pub fn modified_nanos(metadata: &Metadata) -> i64 {
-    metadata
-        .mtime()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(metadata.mtime_nsec())
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
 /// What is wanted of one directory.
@@ -247,11 +219,7 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
         identity: Identity::from(&metadata),
         size: metadata.len(),
         modified_nanos: modified_nanos(&metadata),
-        path: if is_link {
-            fs::canonicalize(&path).unwrap_or(path)
-        } else {
-            path
-        },
+        path: if is_link { fs::canonicalize(&path).unwrap_or(path) } else { path },
     });
 }
 
@@ -267,17 +235,11 @@ fn parents(pattern: &Path) -> Vec<PathBuf> {
         return vec![parent.to_path_buf()];
     }
     // A directory that cannot be looked at while globbing is tried again at the next scan.
-    glob::glob(&text)
-        .map(|paths| paths.flatten().filter(|path| path.is_dir()).collect())
-        .unwrap_or_default()
+    glob::glob(&text).map(|paths| paths.flatten().filter(|path| path.is_dir()).collect()).unwrap_or_default()
 }
 
 fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
-    Pattern::new(pattern).map_err(|error| SettingsError::Glob {
-        pattern: pattern.to_owned(),
-        message: error.msg,
-        at: error.pos,
-    })
+    Pattern::new(pattern).map_err(|error| SettingsError::Glob { pattern: pattern.to_owned(), message: error.msg, at: error.pos })
 }
 
 /// Listings that may differ from each other before the last one has to do. Rolling a chain of 20 files takes less time than one.
@@ -346,17 +308,9 @@ mod tests {
         for name in names {
             fs::write(directory.path().join(name), b"").unwrap();
         }
-        let wanted = if pattern.is_empty() {
-            directory.path().to_path_buf()
-        } else {
-            directory.path().join(pattern)
-        };
+        let wanted = if pattern.is_empty() { directory.path().to_path_buf() } else { directory.path().join(pattern) };
         let listing = patterns(&[wanted], exclude).unwrap().list();
-        let found: Vec<_> = listing
-            .files
-            .iter()
-            .map(|file| file.path.file_name().unwrap().to_str().unwrap())
-            .collect();
+        let found: Vec<_> = listing.files.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(found, expected);
         assert_eq!(listing.notices, []);
     }

@@ -18,10 +18,7 @@ pub struct Identity {
 
 impl From<&Metadata> for Identity {
     fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
@@ -53,8 +50,7 @@ impl Fingerprint {
     /// Whether a file that begins with `head` may be the one this was taken of.
     #[must_use]
     pub fn begins(&self, head: &[u8]) -> bool {
-        head.get(..usize::from(self.bytes))
-            .is_some_and(|prefix| Self::of(prefix) == *self)
+        head.get(..usize::from(self.bytes)).is_some_and(|prefix| Self::of(prefix) == *self)
     }
 
     /// Whether what `file` holds right before `offset` is what this was taken of.
@@ -75,10 +71,7 @@ impl Fingerprint {
         }
         let digest = Sha256::digest(bytes);
         let hash = u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"));
-        Self {
-            bytes: bytes.len() as u16,
-            hash,
-        }
+        Self { bytes: bytes.len() as u16, hash }
     }
 }
 

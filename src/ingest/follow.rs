@@ -119,11 +119,7 @@ impl Follower {
     /// Where everything stands now, right behind the last byte that was handed out.
     #[must_use]
     pub fn positions(&self) -> Saved {
-        Saved {
-            started: self.started,
-            counters: self.counters,
-            ..self.streams.saved()
-        }
+        Saved { started: self.started, counters: self.counters, ..self.streams.saved() }
     }
 
     /// The file behind a number; `None` when it was read to its end and deleted.
@@ -135,11 +131,7 @@ impl Follower {
     /// A snapshot that can read the records at `positions` again, on any thread.
     #[must_use]
     pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
-        Rereader::new(
-            positions
-                .into_iter()
-                .filter_map(|position| self.source(position.source).cloned()),
-        )
+        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
     }
 
     /// All streams, by number.
@@ -170,24 +162,9 @@ impl Follower {
         let by_identity = self.streams.by_identity();
         let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
         for found in files {
-            let from = (
-                found.identity,
-                Slot {
-                    stream: StreamId(0),
-                    index: 0,
-                },
-            );
-            let to = (
-                found.identity,
-                Slot {
-                    stream: StreamId(u32::MAX),
-                    index: usize::MAX,
-                },
-            );
-            let known = by_identity
-                .range(from..=to)
-                .map(|&(_, slot)| slot)
-                .find(|&slot| self.is_still(slot, &found));
+            let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
+            let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
+            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
             match known {
                 Some(slot) => drop(seen.insert(slot)),
                 None => unknown.push(found),
@@ -239,11 +216,7 @@ impl Follower {
         source.rank = found.rank.clone();
         if source.info.path != found.path {
             let from = std::mem::replace(&mut source.info.path, found.path.clone());
-            let notice = Notice::Rotated {
-                source: source.info.id,
-                from,
-                to: found.path.clone(),
-            };
+            let notice = Notice::Rotated { source: source.info.id, from, to: found.path.clone() };
             self.counters.rotated_sources += 1;
             self.complaints.tell(notice);
         }
@@ -252,19 +225,13 @@ impl Follower {
     /// Takes down that another file is where the source in `slot` was: it was truncated, or its inode was used again.
     fn replace(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        source.place = Place::Missing {
-            scans: 0,
-            replaced: true,
-        };
+        source.place = Place::Missing { scans: 0, replaced: true };
         let id = source.info.id;
         let was_truncated = source.info.path == found.path || self.descriptors.holds(id);
         self.descriptors.close(id);
         if was_truncated {
             self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated {
-                source: id,
-                path: found.path.clone(),
-            });
+            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
         }
     }
 
@@ -287,18 +254,12 @@ impl Follower {
         let source = self.streams.at_mut(slot);
         source.missed = true;
         if source.is_present() {
-            source.place = Place::Missing {
-                scans: 0,
-                replaced: false,
-            };
+            source.place = Place::Missing { scans: 0, replaced: false };
         }
         if source.info.head.bytes == 0 {
             // It was empty: should it turn up again, with bytes in it, it is as good as new.
             source.finished = true;
-            source.place = Place::Missing {
-                scans: MISSING_SCANS_MAX,
-                replaced: false,
-            };
+            source.place = Place::Missing { scans: MISSING_SCANS_MAX, replaced: false };
         }
         let id = source.info.id;
         if source.finished || self.has_lost_content(slot) {
@@ -328,10 +289,7 @@ impl Follower {
             *replaced = true;
         }
         self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated {
-            source: source.info.id,
-            path: source.info.path.clone(),
-        });
+        self.complaints.tell(Notice::Truncated { source: source.info.id, path: source.info.path.clone() });
         true
     }
 }
@@ -349,11 +307,7 @@ impl Follower {
             if found.size == 0 && found.rank != Rank::Live {
                 continue;
             }
-            if let Some(copied) = self
-                .copies
-                .get(&found.identity)
-                .filter(|copied| self.is_copied(copied, &found))
-            {
+            if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
                 copies.insert(found.identity, *copied);
                 continue;
             }
@@ -387,21 +341,11 @@ impl Follower {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
             None => Kin::Stranger,
         };
-        let slot = |index| Slot {
-            stream: self
-                .streams
-                .named(&found.stream)
-                .expect("kin is of a stream that is there")
-                .id,
-            index,
-        };
+        let slot =
+            |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
         match kin {
             Kin::Copy(original) => {
-                return Ok(Some(Copied {
-                    original,
-                    size: found.size,
-                    modified_nanos: found.modified_nanos,
-                }));
+                return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos }));
             }
             Kin::Heir(index) => self.inherit(slot(index), found),
             Kin::Spent(index) => {
@@ -418,11 +362,7 @@ impl Follower {
     /// Lets the source in `slot` go on in `found`.
     fn inherit(&mut self, slot: Slot, found: &Found) {
         let source = self.streams.at_mut(slot);
-        let notice = Notice::Copied {
-            source: source.info.id,
-            from: source.info.path.clone(),
-            to: found.path.clone(),
-        };
+        let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
         source.move_to(found);
         self.counters.copied_sources += 1;
         self.complaints.tell(notice);
@@ -432,27 +372,15 @@ impl Follower {
     fn welcome(&mut self, found: &Found, mut reader: Reader) -> io::Result<()> {
         let head = Fingerprint::of_head(&reader.head()?);
         let (offset, finished) = self.begin(found, &mut reader)?;
-        let numbers = self
-            .streams
-            .stream_for(&found.stream)
-            .and_then(|stream| Ok((stream, self.streams.next_source()?)));
+        let numbers = self.streams.stream_for(&found.stream).and_then(|stream| Ok((stream, self.streams.next_source()?)));
         let (stream, id) = match numbers {
             Ok(numbers) => numbers,
             Err(reason) => {
-                self.complain(Notice::Refused {
-                    path: found.path.clone(),
-                    reason,
-                });
+                self.complain(Notice::Refused { path: found.path.clone(), reason });
                 return Ok(());
             }
         };
-        let info = SourceInfo {
-            id,
-            stream,
-            path: found.path.clone(),
-            identity: found.identity,
-            head,
-        };
+        let info = SourceInfo { id, stream, path: found.path.clone(), identity: found.identity, head };
         let mut source = Source::new(info, found, offset, finished);
         if let Reader::Plain(file) = &reader {
             source.remember_tail(file)?;
@@ -461,11 +389,7 @@ impl Follower {
         self.streams.add(source);
         if !finished {
             self.counters.opened_sources += 1;
-            self.complaints.tell(Notice::Opened {
-                source: id,
-                path: found.path.clone(),
-                offset,
-            });
+            self.complaints.tell(Notice::Opened { source: id, path: found.path.clone(), offset });
         }
         Ok(())
     }
@@ -475,11 +399,7 @@ impl Follower {
         let was_there_first = !self.started || self.late.contains(&found.identity);
         let is_live = found.rank == Rank::Live && !found.gzip;
         let end = |file: &File| {
-            if is_live {
-                start::last_line(file, found.size).map(|offset| (offset, false))
-            } else {
-                Ok((found.size, true))
-            }
+            if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
         };
         match (self.start_at, reader) {
             _ if !was_there_first => Ok((0, false)),
@@ -490,11 +410,7 @@ impl Follower {
             }
             (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
-                if offset == found.size {
-                    end(file)
-                } else {
-                    Ok((offset, false))
-                }
+                if offset == found.size { end(file) } else { Ok((offset, false)) }
             }
             (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
                 let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
@@ -542,11 +458,7 @@ impl Follower {
         if bytes > 0 || !source.seen || source.gzip {
             self.counters.lost_sources += 1;
             self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
-            self.complaints.tell(Notice::Lost {
-                source: id,
-                path,
-                bytes: if source.gzip { 0 } else { bytes },
-            });
+            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
         } else if !was_truncated {
             self.counters.deleted_sources += 1;
             self.complaints.tell(Notice::Deleted { source: id, path });
@@ -586,10 +498,7 @@ impl Follower {
             return;
         }
         match &notice {
-            Notice::Refused {
-                reason: Refusal::TooManyStreams,
-                ..
-            } => self.counters.refused_streams += 1,
+            Notice::Refused { reason: Refusal::TooManyStreams, .. } => self.counters.refused_streams += 1,
             Notice::Refused { .. } => self.counters.refused_files += 1,
             Notice::Failed { .. } => self.counters.errors += 1,
             Notice::Opened { .. }
@@ -623,13 +532,7 @@ impl Follower {
             self.finish(slot);
         }
         self.counters.bytes += bytes as u64;
-        (bytes > 0 || end_of_source).then_some(Read {
-            stream,
-            source: id,
-            offset,
-            bytes,
-            end_of_source,
-        })
+        (bytes > 0 || end_of_source).then_some(Read { stream, source: id, offset, bytes, end_of_source })
     }
 
     /// Fills `buffer` from the source in `slot`; blocks the source until the next scan when that fails.
@@ -713,10 +616,7 @@ impl Follower {
         self.counters.finished_sources += 1;
         if matches!(source.place, Place::Missing { replaced: false, .. }) && !source.given_up {
             self.counters.deleted_sources += 1;
-            self.complaints.tell(Notice::Deleted {
-                source: id,
-                path: source.info.path.clone(),
-            });
+            self.complaints.tell(Notice::Deleted { source: id, path: source.info.path.clone() });
         }
         self.descriptors.close(id);
     }
@@ -779,24 +679,16 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
         return None;
     }
     let identity = source.info.identity;
-    let own = fs::metadata(&source.info.path)
-        .ok()
-        .filter(|metadata| Identity::from(metadata) == identity);
+    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
     let path = if own.is_some() {
         source.info.path.clone()
     } else {
-        let directory = source
-            .info
-            .path
-            .parent()
-            .filter(|parent| !listing.directories.contains(*parent))?;
+        let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
         find_by_identity(directory, identity)?
     };
     let metadata = fs::metadata(&path).ok()?;
-    let rank = path
-        .file_name()
-        .and_then(|file_name| file_name.to_str())
-        .map_or(Rank::Live, |file_name| name::parse(file_name).rank);
+    let rank =
+        path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
         stream: PathBuf::new(),
         rank,

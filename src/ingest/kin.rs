@@ -42,12 +42,7 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
         }
         Err(error) => return Err(error),
     };
-    let candidates = stream
-        .sources
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, source)| source.info.head.bytes > 0);
+    let candidates = stream.sources.iter().enumerate().rev().filter(|(_, source)| source.info.head.bytes > 0);
     let (there, lost): (Vec<_>, Vec<_>) =
         candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
     for &(index, source) in &lost {
@@ -73,11 +68,7 @@ fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) ->
     let is_original = |source: &&Source| {
         !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
     };
-    stream
-        .sources
-        .iter()
-        .find(is_original)
-        .map(|source| Kin::Copy(source.info.id))
+    stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.

@@ -52,11 +52,7 @@ pub fn parse(name: &str) -> LogName<'_> {
     let suffix = &name[live.len()..];
     match rank(suffix) {
         Some(rank) if LIVE_EXTENSIONS.iter().any(|extension| live.ends_with(extension)) => LogName { live, rank, packing },
-        _ => LogName {
-            live: name,
-            rank: Rank::Live,
-            packing,
-        },
+        _ => LogName { live: name, rank: Rank::Live, packing },
     }
 }
 
@@ -102,12 +98,7 @@ mod tests {
         check("x.log.gz", "x.log", Rank::Live, Packing::Gzip);
         check("x.log.1.gz", "x.log", Rank::Numbered(Reverse(1)), Packing::Gzip);
         check("x.log.2026-11-23", "x.log", Rank::Dated(vec![2026, 11, 23]), Packing::Plain);
-        check(
-            "x.log.2026-11-23-05",
-            "x.log",
-            Rank::Dated(vec![2026, 11, 23, 5]),
-            Packing::Plain,
-        );
+        check("x.log.2026-11-23-05", "x.log", Rank::Dated(vec![2026, 11, 23, 5]), Packing::Plain);
         check("x.log-20261123.gz", "x.log", Rank::Dated(vec![20_261_123]), Packing::Gzip);
         check("x.out.3", "x.out", Rank::Numbered(Reverse(3)), Packing::Plain);
         check("x.log.1.xz", "x.log", Rank::Numbered(Reverse(1)), Packing::Unknown);
@@ -115,30 +106,15 @@ mod tests {
 
     #[test]
     fn numbers_elsewhere_are_no_rotation() {
-        for name in [
-            "dn-1",
-            "datanode-10.0.0.5.log",
-            "x.log.",
-            "x.log..1",
-            "1",
-            "x.log.1a",
-            "x.log.99999999999999999999999",
-        ] {
+        for name in ["dn-1", "datanode-10.0.0.5.log", "x.log.", "x.log..1", "1", "x.log.1a", "x.log.99999999999999999999999"] {
             check(name, name, Rank::Live, Packing::Plain);
         }
     }
 
     #[test]
     fn the_oldest_sorts_first() {
-        let oldest_first = [
-            "x.log.2026-11-22",
-            "x.log.2026-11-23",
-            "x.log.2026-11-23.1",
-            "x.log.10",
-            "x.log.2",
-            "x.log.1",
-            "x.log",
-        ];
+        let oldest_first =
+            ["x.log.2026-11-22", "x.log.2026-11-23", "x.log.2026-11-23.1", "x.log.10", "x.log.2", "x.log.1", "x.log"];
         assert!(oldest_first.windows(2).all(|pair| parse(pair[0]).rank < parse(pair[1]).rank));
     }
 

@@ -48,11 +48,7 @@ impl Reader {
     /// Reads `file` from its beginning, decoding it if `gzip`.
     #[must_use]
     pub fn new(file: File, gzip: bool) -> Self {
-        if gzip {
-            Self::Gzip(Box::new(Gzip::new(file)))
-        } else {
-            Self::Plain(file)
-        }
+        if gzip { Self::Gzip(Box::new(Gzip::new(file))) } else { Self::Plain(file) }
     }
 
     /// The file itself.
@@ -81,11 +77,7 @@ impl Reader {
 
 impl Gzip {
     fn new(file: File) -> Self {
-        Self {
-            decoder: MultiGzDecoder::new(BufReader::new(file)),
-            decoded: 0,
-            failed: false,
-        }
+        Self { decoder: MultiGzDecoder::new(BufReader::new(file)), decoded: 0, failed: false }
     }
 
     /// Up to `bytes_max` bytes from `offset` of what it decodes to; fewer only at its end. Going back costs decoding anew.
@@ -104,11 +96,7 @@ impl Gzip {
     pub fn tail(&mut self, offset: u64) -> io::Result<Vec<u8>> {
         let start = offset.saturating_sub(TAIL_BYTES_MAX as u64);
         let tail = self.read_from(start, (offset - start) as usize)?;
-        if tail.len() as u64 == offset - start {
-            Ok(tail)
-        } else {
-            Err(beyond_end())
-        }
+        if tail.len() as u64 == offset - start { Ok(tail) } else { Err(beyond_end()) }
     }
 
     /// The decoder, from the beginning.
@@ -196,10 +184,7 @@ impl Descriptors {
 
     fn next_turn(&mut self) -> Turn {
         self.turns += 1;
-        Turn {
-            keep: false,
-            number: self.turns,
-        }
+        Turn { keep: false, number: self.turns }
     }
 }
 
@@ -215,11 +200,7 @@ mod tests {
 
     #[test]
     fn no_more_files_are_open_than_allowed() {
-        for (count, oldest_is_open) in [
-            (DESCRIPTORS_MAX - 1, true),
-            (DESCRIPTORS_MAX, true),
-            (DESCRIPTORS_MAX + 1, false),
-        ] {
+        for (count, oldest_is_open) in [(DESCRIPTORS_MAX - 1, true), (DESCRIPTORS_MAX, true), (DESCRIPTORS_MAX + 1, false)] {
             let descriptors = open(count);
             assert_eq!(descriptors.readers.len(), count.min(DESCRIPTORS_MAX));
             assert_eq!(descriptors.oldest_first.len(), descriptors.readers.len());

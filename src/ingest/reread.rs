@@ -59,9 +59,7 @@ impl Rereader {
     /// Can read records of these sources.
     #[must_use]
     pub fn new(sources: impl IntoIterator<Item = SourceInfo>) -> Self {
-        Self {
-            sources: sources.into_iter().map(|info| (info.id, info)).collect(),
-        }
+        Self { sources: sources.into_iter().map(|info| (info.id, info)).collect() }
     }
 
     /// The file that holds `source`, as it was named when the snapshot was taken.
@@ -75,10 +73,7 @@ impl Rereader {
     /// # Errors
     /// When the file is gone, holds something else now, or cannot be read.
     pub fn text(&self, position: Position) -> Result<Vec<u8>, Unreadable> {
-        let info = self
-            .sources
-            .get(&position.source)
-            .ok_or(Unreadable::Forgotten(position.source))?;
+        let info = self.sources.get(&position.source).ok_or(Unreadable::Forgotten(position.source))?;
         let length = (position.length as usize).min(RECORD_BYTES_MAX);
         reread(info, position.offset, length)
     }
@@ -109,10 +104,7 @@ pub fn reread(info: &SourceInfo, offset: u64, length: usize) -> Result<Vec<u8>, 
 #[must_use]
 pub fn find_by_identity(directory: &Path, identity: Identity) -> Option<PathBuf> {
     let entries = fs::read_dir(directory).ok()?;
-    let same_inode = entries
-        .flatten()
-        .filter(|entry| entry.ino() == identity.inode)
-        .map(|entry| entry.path());
+    let same_inode = entries.flatten().filter(|entry| entry.ino() == identity.inode).map(|entry| entry.path());
     same_inode
         .into_iter()
         .find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Identity::from(&metadata) == identity))
@@ -123,15 +115,8 @@ pub fn find_by_identity(directory: &Path, identity: Identity) -> Option<PathBuf>
 /// # Errors
 /// When it cannot be opened or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is no regular file any more"))
-    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file any more")) }
 }
 
 /// Where the file may be now, most likely first.
@@ -146,21 +131,15 @@ fn candidates(info: &SourceInfo) -> Vec<PathBuf> {
 
 /// The files of the same log beside `path`, by name.
 fn siblings(directory: &Path, path: &Path) -> Vec<PathBuf> {
-    let Some(live) = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .map(|name| name::parse(name).live)
-    else {
+    let Some(live) = path.file_name().and_then(|name| name.to_str()).map(|name| name::parse(name).live) else {
         return Vec::new();
     };
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
     };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut siblings: Vec<PathBuf> = names
-        .filter(|name| name::parse(name).live == live)
-        .map(|name| directory.join(name))
-        .collect();
+    let mut siblings: Vec<PathBuf> =
+        names.filter(|name| name::parse(name).live == live).map(|name| directory.join(name)).collect();
     siblings.sort();
     siblings
 }
@@ -171,11 +150,7 @@ fn read_record(path: &Path, info: &SourceInfo, offset: u64, length: usize) -> io
     if is_gzip(path) {
         return read_packed(file, info, offset, length);
     }
-    if info.head.begins(&read_at(&file, 0, HEAD_BYTES_MAX)?) {
-        read_at(&file, offset, length).map(Some)
-    } else {
-        Ok(None)
-    }
+    if info.head.begins(&read_at(&file, 0, HEAD_BYTES_MAX)?) { read_at(&file, offset, length).map(Some) } else { Ok(None) }
 }
 
 fn read_packed(mut file: File, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
@@ -200,9 +175,7 @@ fn decoder(file: &File) -> MultiGzDecoder<BufReader<&File>> {
 }
 
 fn is_gzip(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name::parse(name).packing == Packing::Gzip)
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name::parse(name).packing == Packing::Gzip)
 }
 
 #[cfg(test)]
@@ -246,25 +219,15 @@ mod tests {
     #[test]
     fn what_is_gone_says_why() {
         check(|log| fs::remove_file(log).unwrap(), Err("is gone, and no file beside it"));
-        check(
-            |log| fs::write(log, "other\nsecond\nthird\n").unwrap(),
-            Err("is gone, and no file beside it"),
-        );
-        check(
-            |log| File::options().write(true).open(log).unwrap().set_len(10).unwrap(),
-            Err("was truncated before byte 12"),
-        );
+        check(|log| fs::write(log, "other\nsecond\nthird\n").unwrap(), Err("is gone, and no file beside it"));
+        check(|log| File::options().write(true).open(log).unwrap().set_len(10).unwrap(), Err("was truncated before byte 12"));
     }
 
     fn check(happens: impl Fn(&Path), expected: Result<&str, &str>) {
         let (directory, info) = log();
         happens(&directory.path().join("x.log"));
         let rereader = Rereader::new([info]);
-        let text = rereader.text(Position {
-            source: SourceId(7),
-            offset: 6,
-            length: 6,
-        });
+        let text = rereader.text(Position { source: SourceId(7), offset: 6, length: 6 });
         match expected {
             Ok(expected) => assert_eq!(text.unwrap(), expected.as_bytes()),
             Err(expected) => {
@@ -281,15 +244,6 @@ mod tests {
         let identity = Identity::from(&fs::metadata(&path).unwrap());
         // The fingerprint was taken when the file had one line.
         let head = Fingerprint::of_head(b"first\n");
-        (
-            directory,
-            SourceInfo {
-                id: SourceId(7),
-                stream: StreamId(1),
-                path,
-                identity,
-                head,
-            },
-        )
+        (directory, SourceInfo { id: SourceId(7), stream: StreamId(1), path, identity, head })
     }
 }

@@ -117,10 +117,7 @@ impl Source {
             size: saved.offset,
             modified_nanos: 0,
             settled: false,
-            place: Place::Missing {
-                scans: 0,
-                replaced: false,
-            },
+            place: Place::Missing { scans: 0, replaced: false },
             missed: false,
             seen: false,
             scanned_size: 0,
@@ -135,12 +132,7 @@ impl Source {
     /// What a restart must know of it.
     #[must_use]
     pub fn saved(&self) -> SavedSource {
-        SavedSource {
-            info: self.info.clone(),
-            tail: self.tail,
-            offset: self.offset,
-            finished: self.finished,
-        }
+        SavedSource { info: self.info.clone(), tail: self.tail, offset: self.offset, finished: self.finished }
     }
 
     /// Whether it is at its path.
@@ -251,11 +243,7 @@ impl Source {
             return self.look(reader.file(), found.size);
         }
         let head = reader.head()?;
-        Ok(if self.info.head.begins(&head) {
-            Look::Same(Fingerprint::of_head(&head))
-        } else {
-            Look::Other
-        })
+        Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
     }
 
     /// Moves on behind `bytes`, which were handed out.

@@ -48,15 +48,7 @@ pub fn first_since(file: &File, size: u64, since: LogTime, read_time: &TimeReade
 /// # Errors
 /// When it cannot be read.
 pub fn first_since_in_stream(reader: impl BufRead, since: LogTime, read_time: &TimeReader) -> io::Result<Option<u64>> {
-    let found = timed_line(
-        &mut Lines {
-            reader,
-            offset: 0,
-            head: Vec::new(),
-        },
-        read_time,
-        |time| time >= since,
-    )?;
+    let found = timed_line(&mut Lines { reader, offset: 0, head: Vec::new() }, read_time, |time| time >= since)?;
     Ok(found.map(|(offset, _)| offset))
 }
 
@@ -80,11 +72,7 @@ fn lines_from(file: &File, offset: u64, end: u64) -> io::Result<Lines<impl BufRe
     let before = offset.saturating_sub(1);
     file.seek(SeekFrom::Start(before))?;
     let reader = BufReader::with_capacity(PROBE_BYTES as usize, file.take(end.saturating_sub(before)));
-    let mut lines = Lines {
-        reader,
-        offset: before,
-        head: Vec::new(),
-    };
+    let mut lines = Lines { reader, offset: before, head: Vec::new() };
     if offset > 0 {
         lines.next()?;
     }
@@ -103,9 +91,7 @@ impl<R: BufRead> Lines<R> {
     fn next(&mut self) -> io::Result<Option<u64>> {
         self.head.clear();
         let start = self.offset;
-        let mut read = (&mut self.reader)
-            .take(RECORD_BYTES_MAX as u64)
-            .read_until(b'\n', &mut self.head)?;
+        let mut read = (&mut self.reader).take(RECORD_BYTES_MAX as u64).read_until(b'\n', &mut self.head)?;
         if self.head.last().is_some_and(|&last| last != b'\n') {
             read += self.reader.skip_until(b'\n')?;
         }
@@ -126,22 +112,12 @@ mod tests {
     #[test]
     fn the_last_line_begins_after_the_last_newline() {
         for (text, expected) in [("", 0), ("a\n", 2), ("a\nbc", 2), ("abc", 0)] {
-            assert_eq!(
-                last_line(&file(text.as_bytes()), text.len() as u64).unwrap(),
-                expected,
-                "{text:?}"
-            );
+            assert_eq!(last_line(&file(text.as_bytes()), text.len() as u64).unwrap(), expected, "{text:?}");
         }
-        for (length, expected) in [
-            (RECORD_BYTES_MAX - 1, 0),
-            (RECORD_BYTES_MAX, 0),
-            (RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX as u64 + 1),
-        ] {
-            assert_eq!(
-                last_line(&file(&vec![b'a'; length]), length as u64).unwrap(),
-                expected,
-                "{length}"
-            );
+        for (length, expected) in
+            [(RECORD_BYTES_MAX - 1, 0), (RECORD_BYTES_MAX, 0), (RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX as u64 + 1)]
+        {
+            assert_eq!(last_line(&file(&vec![b'a'; length]), length as u64).unwrap(), expected, "{length}");
         }
     }
 
@@ -161,11 +137,7 @@ mod tests {
         let size = text.len() as u64;
         for since in [0, 1, 2, 13, 14, 15, 16, 17, 2014, 2015, 2017, 19_999, 39_996, 39_997, 39_998] {
             let expected = offsets[(since as usize).div_ceil(2)];
-            assert_eq!(
-                first_since(&file, size, LogTime(since), &time_reader()).unwrap(),
-                expected,
-                "{since}"
-            );
+            assert_eq!(first_since(&file, size, LogTime(since), &time_reader()).unwrap(), expected, "{since}");
             let streamed = first_since_in_stream(&text[..], LogTime(since), &time_reader()).unwrap();
             assert_eq!(streamed, Some(expected), "{since}");
         }
@@ -175,10 +147,7 @@ mod tests {
     #[test]
     fn a_file_without_times_is_old() {
         let text = b"no time here\n".repeat(20_000);
-        assert_eq!(
-            first_since(&file(&text), text.len() as u64, LogTime(1), &time_reader()).unwrap(),
-            text.len() as u64
-        );
+        assert_eq!(first_since(&file(&text), text.len() as u64, LogTime(1), &time_reader()).unwrap(), text.len() as u64);
     }
 
     fn time_reader() -> TimeReader {

@@ -49,10 +49,7 @@ impl Stream {
     /// Puts a new source where its age belongs: before the first one that is newer and still has a name. A source without a name
     /// keeps its neighbours, since its last name says nothing any more.
     pub fn insert(&mut self, source: Source) {
-        let newer = self
-            .sources
-            .iter()
-            .position(|other| other.is_present() && other.age() > source.age());
+        let newer = self.sources.iter().position(|other| other.is_present() && other.age() > source.age());
         self.sources.insert(newer.unwrap_or(self.sources.len()), source);
     }
 }
@@ -61,11 +58,7 @@ impl Streams {
     /// The streams of a saved state.
     #[must_use]
     pub fn restored(saved: Saved) -> Self {
-        let mut streams = Self {
-            next_stream: saved.next_stream,
-            next_source: saved.next_source,
-            ..Self::default()
-        };
+        let mut streams = Self { next_stream: saved.next_stream, next_source: saved.next_source, ..Self::default() };
         for SavedStream { id, name, sources } in saved.streams {
             streams.next_stream = streams.next_stream.max(id.0 + 1);
             streams.by_name.insert(name.clone(), id);
@@ -87,12 +80,7 @@ impl Streams {
             name: stream.name.clone(),
             sources: stream.sources.iter().map(Source::saved).collect(),
         });
-        Saved {
-            streams: streams.collect(),
-            next_stream: self.next_stream,
-            next_source: self.next_source,
-            ..Saved::default()
-        }
+        Saved { streams: streams.collect(), next_stream: self.next_stream, next_source: self.next_source, ..Saved::default() }
     }
 
     /// All streams, by number.
@@ -127,11 +115,7 @@ impl Streams {
 
     /// The source in `slot`, to be changed.
     pub fn at_mut(&mut self, slot: Slot) -> &mut Source {
-        &mut self
-            .by_id
-            .get_mut(&slot.stream)
-            .expect("a slot names a stream that is there")
-            .sources[slot.index]
+        &mut self.by_id.get_mut(&slot.stream).expect("a slot names a stream that is there").sources[slot.index]
     }
 
     /// All slots, by stream, oldest source first.
@@ -147,10 +131,7 @@ impl Streams {
     /// All slots by device and inode. Several sources may have the same: one after the other, on an inode used again.
     #[must_use]
     pub fn by_identity(&self) -> BTreeSet<(Identity, Slot)> {
-        self.slots()
-            .into_iter()
-            .map(|slot| (self.at(slot).info.identity, slot))
-            .collect()
+        self.slots().into_iter().map(|slot| (self.at(slot).info.identity, slot)).collect()
     }
 
     /// The number of the stream of that name, a new one if need be.
@@ -167,14 +148,7 @@ impl Streams {
         let id = StreamId(self.next_stream);
         self.next_stream += 1;
         self.by_name.insert(name.to_path_buf(), id);
-        self.by_id.insert(
-            id,
-            Stream {
-                id,
-                name: name.to_path_buf(),
-                sources: Vec::new(),
-            },
-        );
+        self.by_id.insert(id, Stream { id, name: name.to_path_buf(), sources: Vec::new() });
         Ok(id)
     }
 
@@ -195,22 +169,14 @@ impl Streams {
     pub fn add(&mut self, source: Source) {
         let stream = source.info.stream;
         self.homes.insert(source.info.id, stream);
-        self.by_id
-            .get_mut(&stream)
-            .expect("a source belongs to a stream that is there")
-            .insert(source);
+        self.by_id.get_mut(&stream).expect("a source belongs to a stream that is there").insert(source);
     }
 
     /// Forgets the sources that `is_over`, and returns their numbers.
     pub fn forget(&mut self, is_over: impl Fn(&Source) -> bool) -> Vec<SourceId> {
         let mut forgotten = Vec::new();
         for stream in self.by_id.values_mut() {
-            forgotten.extend(
-                stream
-                    .sources
-                    .extract_if(.., |source| is_over(source))
-                    .map(|source| source.info.id),
-            );
+            forgotten.extend(stream.sources.extract_if(.., |source| is_over(source)).map(|source| source.info.id));
         }
         for id in &forgotten {
             self.homes.remove(id);
@@ -238,16 +204,9 @@ mod tests {
     fn streams_have_a_bound_and_empty_ones_make_room() {
         let mut streams = Streams::default();
         for number in 0..STREAMS_MAX {
-            assert_eq!(
-                streams.stream_for(Path::new(&format!("/{number}.log"))),
-                Ok(StreamId(number as u32))
-            );
+            assert_eq!(streams.stream_for(Path::new(&format!("/{number}.log"))), Ok(StreamId(number as u32)));
         }
-        assert_eq!(
-            streams.stream_for(Path::new("/7.log")),
-            Ok(StreamId(7)),
-            "a known one needs no room"
-        );
+        assert_eq!(streams.stream_for(Path::new("/7.log")), Ok(StreamId(7)), "a known one needs no room");
         assert_eq!(streams.stream_for(Path::new("/new.log")), Ok(StreamId(STREAMS_MAX as u32)));
         assert_eq!(streams.by_id.len(), STREAMS_MAX);
         assert!(streams.named(Path::new("/0.log")).is_none());
@@ -257,10 +216,7 @@ mod tests {
     fn sources_have_a_bound() {
         for (known, has_room) in [(SOURCES_MAX - 1, true), (SOURCES_MAX, false), (SOURCES_MAX + 1, false)] {
             let homes = (0..known).map(|number| (SourceId(number as u32), StreamId(0))).collect();
-            let mut streams = Streams {
-                homes,
-                ..Streams::default()
-            };
+            let mut streams = Streams { homes, ..Streams::default() };
             assert_eq!(streams.next_source().is_ok(), has_room, "{known}");
         }
     }

@@ -26,12 +26,7 @@ impl Waker {
     pub fn new() -> Self {
         let (sender, signal) = bounded(1);
         let watcher = notify::recommended_watcher(move |event| on_event(&event, &sender)).ok();
-        Self {
-            watcher,
-            watched: BTreeMap::new(),
-            unwatched: 0,
-            signal,
-        }
+        Self { watcher, watched: BTreeMap::new(), unwatched: 0, signal }
     }
 
     /// Receives a unit when something has moved since it was last received; many movements make one unit.

@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::config::Mode;
+use crate::ingest;
 use crate::pipeline::stats::Stats;
 use crate::pipeline::verdict::Alert;
 use crate::sink::webhook::Attempt;
@@ -20,6 +21,7 @@ use crate::sink::webhook::Attempt;
 pub struct Metrics {
     registry: Registry,
     counters: Vec<(IntCounter, Read<u64>)>,
+    ingest: Vec<(IntCounter, ReadIngest)>,
     gauges: Vec<(Gauge, Read<f64>)>,
     model: IntGaugeVec,
     mode: IntGaugeVec,
@@ -28,8 +30,10 @@ pub struct Metrics {
     pub lag_bytes: IntGauge,
     /// Logs followed now.
     pub streams: IntGauge,
-    /// Logs not opened because there were [`crate::limits::STREAMS_MAX`].
-    pub streams_refused: IntCounter,
+    /// Alerts dropped because [`crate::limits::OUTBOX_ALERTS_MAX`] were on their way.
+    pub alerts_dropped: IntCounter,
+    /// Alerts that are not yet where they are to go.
+    pub alerts_waiting: IntGauge,
     /// Scores, nats.
     pub score_nats: Histogram,
     /// Time of one inference, seconds.
@@ -73,13 +77,15 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
+            ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
             model: register(&registry, IntGaugeVec::new(opts("model_info", "1, with the model's name as a label."), &["model"])),
             mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
             process: Process::new(&registry),
             lag_bytes: gauge(&registry, "lag_bytes", "Bytes of followed files that are not read yet."),
             streams: gauge(&registry, "streams", "Logs followed now."),
-            streams_refused: counter(&registry, "streams_refused_total", "Logs not opened because there were too many."),
+            alerts_dropped: counter(&registry, "alerts_dropped_total", "Alerts dropped because too many were on their way."),
+            alerts_waiting: gauge(&registry, "alerts_waiting", "Alerts that are not yet where they are to go."),
             score_nats: histogram(&registry, "score_nats", "Scores of windows.", exponential_buckets(0.125, 2.0, 10)),
             inference_seconds: histogram(
                 &registry,
@@ -133,6 +139,13 @@ impl Metrics {
         }
         for (gauge, read) in &self.gauges {
             gauge.set(read(stats));
+        }
+    }
+
+    /// Takes over what the follower counted.
+    pub fn observe_ingest(&self, counters: &ingest::Counters) {
+        for (counter, read) in &self.ingest {
+            counter.inc_by(read(counters).saturating_sub(counter.get()));
         }
     }
 
@@ -275,6 +288,23 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// How a value is read out of the stats.
 type Read<T> = fn(&Stats) -> T;
+
+type ReadIngest = fn(&ingest::Counters) -> u64;
+
+/// Counters of [`ingest::Counters`]: name, meaning, field. Its bytes are those of [`Stats`].
+const INGEST_COUNTERS: &[(&str, &str, ReadIngest)] = &[
+    ("opened_sources_total", "Log files found and taken up.", |c| c.opened_sources),
+    ("finished_sources_total", "Log files read to their end.", |c| c.finished_sources),
+    ("rotated_sources_total", "Log files found again under another name.", |c| c.rotated_sources),
+    ("copied_sources_total", "Log files found again as a copy.", |c| c.copied_sources),
+    ("truncated_sources_total", "Log files that shrank, or were written anew in place.", |c| c.truncated_sources),
+    ("deleted_sources_total", "Log files deleted.", |c| c.deleted_sources),
+    ("lost_sources_total", "Log files that went with bytes that nobody had read.", |c| c.lost_sources),
+    ("lost_bytes_total", "Bytes of those, as far as they had been seen.", |c| c.lost_bytes),
+    ("refused_streams_total", "Logs not followed because there were too many.", |c| c.refused_streams),
+    ("refused_files_total", "Files not followed: no regular file, unknown compression, or too many.", |c| c.refused_files),
+    ("ingest_errors_total", "Failures to list, look at, open or read a log.", |c| c.errors),
+];
 
 /// Counters of [`Stats`]: name, meaning, field.
 const COUNTERS: &[(&str, &str, Read<u64>)] = &[

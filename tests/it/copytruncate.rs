@@ -99,10 +99,7 @@ fn copies_of_copies_stay_in_order() {
             }
         }
         for number in (1..5).rev() {
-            let _ = fs::rename(
-                tail.path(&format!("x.log.{number}")),
-                tail.path(&format!("x.log.{}", number + 1)),
-            );
+            let _ = fs::rename(tail.path(&format!("x.log.{number}")), tail.path(&format!("x.log.{}", number + 1)));
         }
         copytruncate(&tail);
         tail.step();

@@ -19,18 +19,8 @@ fn what_is_left_of_a_deleted_file_is_read_and_its_descriptor_closed() {
     tail.check("x.log", &["1", "2"]);
     assert!(!is_open(&tail.path("x.log")));
     assert!(tail.has_notice(|notice| matches!(notice, Notice::Deleted { .. })));
-    assert_eq!(
-        (
-            tail.follower.counters().deleted_sources,
-            tail.follower.counters().lost_sources
-        ),
-        (1, 0)
-    );
-    assert_eq!(
-        tail.follower.positions().streams[0].sources,
-        [],
-        "a deleted file that was read is forgotten"
-    );
+    assert_eq!((tail.follower.counters().deleted_sources, tail.follower.counters().lost_sources), (1, 0));
+    assert_eq!(tail.follower.positions().streams[0].sources, [], "a deleted file that was read is forgotten");
 }
 
 #[test]
@@ -66,10 +56,7 @@ fn a_file_deleted_before_it_was_opened_says_what_it_cost() {
     tail.remove("x.log");
     tail.settle();
     tail.check("x.log", &[]);
-    assert_eq!(
-        (tail.follower.counters().lost_sources, tail.follower.counters().lost_bytes),
-        (1, 4)
-    );
+    assert_eq!((tail.follower.counters().lost_sources, tail.follower.counters().lost_bytes), (1, 4));
 }
 
 #[test]
@@ -91,10 +78,6 @@ fn a_whole_directory_may_go_and_come_back() {
 
 /// Whether this process holds a descriptor of a file that had this path.
 fn is_open(path: &Path) -> bool {
-    let held = fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| fs::read_link(entry.path()).ok());
-    held.into_iter()
-        .any(|target| target.to_string_lossy().starts_with(path.to_str().unwrap()))
+    let held = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    held.into_iter().any(|target| target.to_string_lossy().starts_with(path.to_str().unwrap()))
 }

@@ -16,10 +16,7 @@ fn more_logs_than_descriptors_are_all_read_to_their_end() {
             tail.write(&format!("{number}.log"), &format!("{round}\n"));
         }
         tail.step();
-        let open = fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .flatten()
-            .filter_map(|entry| fs::read_link(entry.path()).ok());
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
         assert!(open.filter(|path| path.starts_with(tail.directory.path())).count() <= DESCRIPTORS_MAX);
     }
     for number in 0..logs {
@@ -35,10 +32,7 @@ fn a_huge_log_does_not_keep_the_others_waiting() {
     tail.scan();
     let ready: BTreeSet<_> = tail.follower.ready().collect();
     assert_eq!(ready.len(), 2, "both have something before either is read");
-    assert_eq!(
-        tail.follower.streams().map(|stream| stream.lag_bytes).collect::<Vec<_>>(),
-        [10 * CHUNK_BYTES_MAX as u64, 2]
-    );
+    assert_eq!(tail.follower.streams().map(|stream| stream.lag_bytes).collect::<Vec<_>>(), [10 * CHUNK_BYTES_MAX as u64, 2]);
     let mut buffer = vec![];
     for stream in ready {
         assert!(tail.follower.read(stream, &mut buffer).unwrap().bytes <= CHUNK_BYTES_MAX);

@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
 mod config_mistakes;
-// A test that cannot go on may say so by panicking.
-#![allow(clippy::unwrap_used)]
-
 mod copytruncate;
 mod deletion;
 mod descriptors;
@@ -30,5 +27,5 @@ mod synthetic_model;
 mod tail;
 mod truncation;
 mod two_patterns;
-mod webhook_down;
 mod under_load;
+mod webhook_down;

@@ -49,31 +49,24 @@ fn a_directory_regained_goes_on_where_it_stood() {
 
 #[test]
 fn what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun() {
-    as_nobody(
-        "permission::what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun",
-        || {
-            let mut tail = Tail::with(|settings| settings.start_at = StartAt::End);
-            tail.write("x.log", "old\n");
-            chmod(&tail, "x.log", 0o000);
-            tail.settle();
-            check_told_once(&tail);
-            chmod(&tail, "x.log", 0o644);
-            tail.step();
-            tail.write("x.log", "new\n");
-            tail.settle();
-            tail.check("x.log", &["new"]);
-        },
-    );
+    as_nobody("permission::what_could_not_be_opened_at_the_first_scan_begins_where_it_would_have_begun", || {
+        let mut tail = Tail::with(|settings| settings.start_at = StartAt::End);
+        tail.write("x.log", "old\n");
+        chmod(&tail, "x.log", 0o000);
+        tail.settle();
+        check_told_once(&tail);
+        chmod(&tail, "x.log", 0o644);
+        tail.step();
+        tail.write("x.log", "new\n");
+        tail.settle();
+        tail.check("x.log", &["new"]);
+    });
 }
 
 #[track_caller]
 fn check_told_once(tail: &Tail) {
-    let told: Vec<_> = tail
-        .notices
-        .iter()
-        .filter(|notice| matches!(notice, Notice::Failed { .. }))
-        .map(ToString::to_string)
-        .collect();
+    let told: Vec<_> =
+        tail.notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("ermission denied") && told[0].contains("group"), "{told:?}");
     assert_eq!(tail.follower.counters().errors, 1);
@@ -101,11 +94,7 @@ fn as_nobody(name: &str, test: impl FnOnce()) {
         .gid(NOBODY)
         .output()
         .unwrap();
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 

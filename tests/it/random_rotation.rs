@@ -83,14 +83,7 @@ impl World {
         });
         tail.write(LOG, "");
         tail.step();
-        Self {
-            tail,
-            expected: vec![],
-            doubtful: vec![],
-            unread: 0,
-            half: None,
-            next: 0,
-        }
+        Self { tail, expected: vec![], doubtful: vec![], unread: 0, half: None, next: 0 }
     }
 
     fn run(&mut self, action: Action) {
@@ -198,10 +191,7 @@ impl World {
     /// A line that no other equals.
     fn line(&mut self) -> String {
         self.next += 1;
-        format!(
-            "2026-11-23 06:42:00,000 INFO {:08} org.apache.hadoop.hdfs.server.datanode.DataNode",
-            self.next
-        )
+        format!("2026-11-23 06:42:00,000 INFO {:08} org.apache.hadoop.hdfs.server.datanode.DataNode", self.next)
     }
 
     fn check(mut self) {

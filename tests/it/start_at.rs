@@ -30,21 +30,12 @@ fn since_a_time_only_what_is_not_older_is_read() {
 #[test]
 fn a_file_written_last_before_that_time_is_not_even_opened() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    let mut tail = Tail::with(|settings| {
-        settings.start_at = StartAt::Since {
-            log_time: LogTime(0),
-            wall_time: WallTime(now - 3_600_000),
-        }
-    });
+    let mut tail =
+        Tail::with(|settings| settings.start_at = StartAt::Since { log_time: LogTime(0), wall_time: WallTime(now - 3_600_000) });
     tail.write("x.log.1", "1 a\n");
     tail.write("x.log", "2 b\n");
     let old = SystemTime::now() - Duration::from_secs(7200);
-    File::options()
-        .write(true)
-        .open(tail.path("x.log.1"))
-        .unwrap()
-        .set_modified(old)
-        .unwrap();
+    File::options().write(true).open(tail.path("x.log.1")).unwrap().set_modified(old).unwrap();
     tail.settle();
     tail.check("x.log", &["2 b"]);
 }
@@ -73,10 +64,7 @@ fn what_appears_after_the_first_scan_is_read_whole() {
 }
 
 fn since(log_time: i64) -> StartAt {
-    StartAt::Since {
-        log_time: LogTime(log_time),
-        wall_time: WallTime(0),
-    }
+    StartAt::Since { log_time: LogTime(log_time), wall_time: WallTime(0) }
 }
 
 /// Six records in three files, one of them compressed; then one that is written later, after a rotation.

@@ -42,14 +42,7 @@ impl Tail {
         };
         prepare(&mut settings);
         let follower = follower(&settings, Saved::default());
-        Self {
-            directory,
-            settings,
-            follower,
-            notices: vec![],
-            lines: BTreeMap::new(),
-            partial: BTreeMap::new(),
-        }
+        Self { directory, settings, follower, notices: vec![], lines: BTreeMap::new(), partial: BTreeMap::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -73,10 +66,7 @@ impl Tail {
     pub fn roll(&self, name: &str, backups: usize) {
         let _ = fs::remove_file(self.path(&format!("{name}.{backups}")));
         for number in (1..backups).rev() {
-            let _ = fs::rename(
-                self.path(&format!("{name}.{number}")),
-                self.path(&format!("{name}.{}", number + 1)),
-            );
+            let _ = fs::rename(self.path(&format!("{name}.{number}")), self.path(&format!("{name}.{}", number + 1)));
         }
         let _ = fs::rename(self.path(name), self.path(&format!("{name}.1")));
         File::create(self.path(name)).unwrap();
@@ -90,12 +80,7 @@ impl Tail {
     }
 
     pub fn truncate(&self, name: &str, size: u64) {
-        OpenOptions::new()
-            .write(true)
-            .open(self.path(name))
-            .unwrap()
-            .set_len(size)
-            .unwrap();
+        OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(size).unwrap();
     }
 
     pub fn scan(&mut self) {
@@ -117,13 +102,7 @@ impl Tail {
                 };
                 assert_eq!(read.bytes, buffer.len());
                 assert!(read.bytes > 0 || read.end_of_source);
-                let name = self
-                    .follower
-                    .streams()
-                    .find(|status| status.id == stream)
-                    .unwrap()
-                    .name
-                    .to_path_buf();
+                let name = self.follower.streams().find(|status| status.id == stream).unwrap().name.to_path_buf();
                 let (expected, partial) = self.partial.entry(read.source).or_insert((read.offset, vec![]));
                 assert_eq!(read.offset, *expected, "a gap or an overlap in {name:?}");
                 *expected += read.bytes as u64;
@@ -155,10 +134,7 @@ impl Tail {
 
     /// All lines of a log so far.
     pub fn lines(&self, name: &str) -> Vec<&str> {
-        self.lines
-            .get(&self.path(name))
-            .map(|lines| lines.iter().map(String::as_str).collect())
-            .unwrap_or_default()
+        self.lines.get(&self.path(name)).map(|lines| lines.iter().map(String::as_str).collect()).unwrap_or_default()
     }
 
     /// Asserts that the lines of a log are exactly these, in this order.
@@ -174,26 +150,12 @@ impl Tail {
 
 /// Reads the time off `12 text`.
 pub fn follower(settings: &Settings, saved: Saved) -> Follower {
-    let read_time = |line: &[u8]| {
-        std::str::from_utf8(line)
-            .ok()?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
-            .map(LogTime)
-    };
+    let read_time = |line: &[u8]| std::str::from_utf8(line).ok()?.split_whitespace().next()?.parse().ok().map(LogTime);
     Follower::new(settings, saved, Box::new(read_time)).unwrap()
 }
 
 pub fn append(path: &Path, text: &str) {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {

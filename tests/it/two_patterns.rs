@@ -27,10 +27,7 @@ fn the_same_directory_by_two_paths_comes_once() {
     let mut tail = Tail::new();
     fs::create_dir(tail.path("a")).unwrap();
     symlink(tail.path("a"), tail.path("b")).unwrap();
-    tail.settings.patterns = ["a", "b"]
-        .iter()
-        .map(|name| tail.path(name).to_str().unwrap().to_owned())
-        .collect();
+    tail.settings.patterns = ["a", "b"].iter().map(|name| tail.path(name).to_str().unwrap().to_owned()).collect();
     tail.restart();
     tail.write("a/x.log", "1\n");
     tail.settle();
@@ -49,19 +46,8 @@ fn what_is_no_file_is_refused_once_and_never_opened() {
     tail.write("x.log", "1\n");
     tail.settle();
     tail.check("x.log", &["1"]);
-    let refused: Vec<_> = tail
-        .notices
-        .iter()
-        .filter(|notice| {
-            matches!(
-                notice,
-                Notice::Refused {
-                    reason: Refusal::NotRegular,
-                    ..
-                }
-            )
-        })
-        .collect();
+    let refused: Vec<_> =
+        tail.notices.iter().filter(|notice| matches!(notice, Notice::Refused { reason: Refusal::NotRegular, .. })).collect();
     assert_eq!(refused.len(), 3, "{refused:?}");
     assert_eq!(tail.follower.counters().refused_files, 3);
 }
@@ -73,9 +59,5 @@ fn an_unknown_compression_is_named() {
     tail.restart();
     tail.write("x.log.1.xz", "packed");
     tail.settle();
-    assert!(
-        tail.has_notice(|notice| notice.to_string().contains("decompress it first")),
-        "{:?}",
-        tail.notices
-    );
+    assert!(tail.has_notice(|notice| notice.to_string().contains("decompress it first")), "{:?}", tail.notices);
 }

@@ -11,9 +11,7 @@ use crate::tail::{Tail, append};
 fn a_log_rolled_all_the_time_comes_whole() {
     let mut tail = Tail::new();
     let path = tail.path(LOG);
-    let expected: Vec<String> = (0..LINES)
-        .map(|number| format!("2026-11-23 06:42:00,000 INFO record {number:06}"))
-        .collect();
+    let expected: Vec<String> = (0..LINES).map(|number| format!("2026-11-23 06:42:00,000 INFO record {number:06}")).collect();
     let lines = expected.clone();
     let writer = thread::spawn(move || {
         for (number, line) in lines.iter().enumerate() {
