@@ -37,6 +37,9 @@ pub struct Args {
     /// Passes over the training sessions
     #[arg(long, value_name = "N", default_value_t = Options::default().epochs, requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: u32,
+    /// Train on everything, also on stories that look like failures
+    #[arg(long, requires = "train")]
+    pub trust_all: bool,
     /// Templates of all session files, one a line, instead of those beside each
     #[arg(long, value_name = "FILE")]
     pub templates: Option<PathBuf>,
@@ -81,7 +84,7 @@ fn train(args: &Args, normal: &Corpus, anomalous: &Corpus, stop: &Arc<AtomicBool
     let corpus = read(&args.train, args)?;
     let mut models = Vec::new();
     for seed in 1..=args.seeds {
-        let options = Options { name: format!("seed {seed}"), seed, epochs: args.epochs, stop: Arc::clone(stop), ..Options::default() };
+        let options = Options { name: format!("seed {seed}"), seed, epochs: args.epochs, screen: !args.trust_all, stop: Arc::clone(stop), ..Options::default() };
         let learned = learn(&corpus, &options, &mut |_| ())?;
         if stop.load(Ordering::Relaxed) {
             bail!("stopped at seed {seed}");

@@ -41,6 +41,9 @@ pub struct Args {
     /// Seconds of log time after which a block rests; as in the daemon's configuration
     #[arg(long, value_name = "SECONDS", default_value_t = Options::default().quiet_millis as u64 / 1000)]
     pub session_quiet_seconds: u64,
+    /// Take everything in the inputs for normal, also stories that stop early or speak of failures
+    #[arg(long)]
+    pub trust_all: bool,
     /// Draw the loss of each epoch as a picture
     #[arg(long, value_name = "SVG")]
     pub curve: Option<PathBuf>,
@@ -59,7 +62,7 @@ const STORIES_SHOWN: usize = 5;
 pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<()> {
     let corpus = corpus(args)?;
     let quiet_millis = i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let options = Options { name: name(args), seed: args.seed, epochs: args.epochs, quiet_millis, stop: Arc::clone(stop) };
+    let options = Options { name: name(args), seed: args.seed, epochs: args.epochs, quiet_millis, screen: !args.trust_all, stop: Arc::clone(stop) };
     let learned = learn_visibly(&corpus, &options)?;
     let bytes = onnx::write(&learned.contract, &learned.weights)?;
     write(&args.output, &bytes)?;
@@ -118,6 +121,9 @@ fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Resul
     let training = &learned.contract.training;
     let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
     writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
+    if learned.suspects > 0 {
+        writeln!(out, "set aside: {} stories that look like failures; --trust-all takes them for normal", learned.suspects)?;
+    }
     writeln!(out, "commonest stories:")?;
     for pattern in learned.stories.iter().take(STORIES_SHOWN) {
         writeln!(out, "  {:5.1} %", 100.0 * pattern.sessions as f64 / sessions as f64)?;

@@ -36,6 +36,7 @@ pub fn export(
     };
     Ok(Learned {
         false_alarms_expected: false_alarms(network, windows)?,
+        suspects: windows.suspects,
         stories: windows.whole_patterns(),
         windows_left_out: windows.left_out,
         patterns_left_out: windows.patterns().len().saturating_sub(PATTERNS_MAX) as u64,

@@ -25,6 +25,8 @@ pub struct Windows {
     pub resting: BTreeMap<Vec<Token>, u64>,
     /// Distinct windows that were left out because there are more than [`TRAINING_WINDOWS_MAX`].
     pub left_out: u64,
+    /// Stories that were set aside.
+    pub suspects: u64,
 }
 
 /// Weight of all the resting windows of a story together, and of its resumed tails: a block that rests is not yet the end,
@@ -41,19 +43,22 @@ const ENDLESS_STORIES_MIN: usize = 20;
 const ENDLESS_SPREAD_MIN: u64 = 4;
 
 impl Windows {
-    /// The windows of a corpus; a block rests when nothing but endless events has come for `quiet_millis`.
+    /// The windows of a corpus without its `suspects`, which are indices of stories; a block rests when nothing but endless events has come for `quiet_millis`.
     ///
     /// `None` when the vocabulary exceeds [`VOCABULARY_MAX`].
-    pub fn new(corpus: &Corpus, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
-        let reader = Reader::new(corpus, quiet_millis)?;
+    pub fn new(corpus: &Corpus, suspects: &BTreeSet<usize>, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
+        let trusted = corpus.stories.iter().enumerate().filter(|(index, _)| !suspects.contains(index));
+        let stories: Vec<&Story> = trusted.map(|(_, story)| story).collect();
+        let reader = Reader::new(corpus, &stories, quiet_millis)?;
         let mut windows = Self {
             vocabulary: reader.vocabulary.clone(),
             trained: BTreeMap::new(),
             whole: BTreeMap::new(),
             resting: BTreeMap::new(),
             left_out: 0,
+            suspects: suspects.len() as u64,
         };
-        for (index, story) in corpus.stories.iter().enumerate() {
+        for (index, story) in stories.into_iter().enumerate() {
             windows.add(&reader, index, story, random);
         }
         windows.keep_commonest();
@@ -140,19 +145,19 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(corpus: &Corpus, quiet_millis: i64) -> Option<Self> {
-        let seen: BTreeSet<u32> = corpus.stories.iter().flat_map(|story| &story.events).copied().collect();
+    fn new(corpus: &Corpus, stories: &[&Story], quiet_millis: i64) -> Option<Self> {
+        let seen: BTreeSet<u32> = stories.iter().flat_map(|story| &story.events).copied().collect();
         if usize::from(FIRST_EVENT) + seen.len() > VOCABULARY_MAX {
             return None;
         }
-        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(corpus, event)).collect();
+        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(&corpus.texts, stories, event)).collect();
         let mut tokens = vec![None; corpus.texts.len()];
         for (token, &event) in (FIRST_EVENT..).zip(&seen) {
             tokens[event as usize] = Some(Token(token));
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
         let mut reader = Self { vocabulary, encoder, tokens, endings: BTreeSet::new(), quiet_millis };
-        reader.endings = corpus.stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
+        reader.endings = stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
         Some(reader)
     }
 
@@ -225,20 +230,20 @@ fn gaps(events: impl Iterator<Item = (i64, bool)>, quiet_millis: i64) -> Vec<usi
     gaps
 }
 
-fn entry(corpus: &Corpus, event: u32) -> VocabularyEntry {
-    let whole = || corpus.stories.iter().filter(|story| !story.joined_midway);
+fn entry(texts: &[String], stories: &[&Story], event: u32) -> VocabularyEntry {
+    let whole = || stories.iter().filter(|story| !story.joined_midway);
     let first = whole().filter(|story| story.events.first() == Some(&event)).count();
     VocabularyEntry {
-        text: corpus.texts[event as usize].clone(),
+        text: texts[event as usize].clone(),
         begins: first as f64 > BEGINS_SHARE * whole().count() as f64,
-        endless_buckets_max: endless_buckets(&corpus.stories, event),
+        endless_buckets_max: endless_buckets(stories, event),
     }
 }
 
 /// Buckets of an event that repeats without end: as many as the 99th percentile of its count fills. `None` when it does not.
-fn endless_buckets(stories: &[Story], event: u32) -> Option<u8> {
+fn endless_buckets(stories: &[&Story], event: u32) -> Option<u8> {
     let count = |story: &Story| story.events.iter().filter(|&&other| other == event).count() as u64;
-    let mut counts: Vec<u64> = stories.iter().map(count).filter(|&count| count > 0).collect();
+    let mut counts: Vec<u64> = stories.iter().map(|story| count(story)).filter(|&count| count > 0).collect();
     counts.sort_unstable();
     let quantile = |share: f64| counts[((counts.len() - 1) as f64 * share) as usize];
     let endless = counts.len() >= ENDLESS_STORIES_MIN && quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);

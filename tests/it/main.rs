@@ -1,0 +1,3 @@
+//! The program as its users have it: real files, real models.
+
+mod learning;
