@@ -2,11 +2,11 @@
 //!
 //! | value | type | meaning |
 //! |---|---|---|
-//! | `event_ids` | int64 [batch, steps] | tokens of each window, the beginning token first; PAD after its length |
-//! | `lengths` | int64 [batch] | steps of each window, >= 1 |
-//! | `token_error` | float32 [batch, steps] | how unexpected what follows each step is, in nats; 0 at padding |
-//! | `score` | float32 [batch] | the greatest of those |
-//! | `distance` | float32 [batch] | distance to the nearest normal count pattern; 0 = one of them |
+//! | `event_ids` | int64 `[batch, steps]` | tokens of each window, the beginning token first; PAD after its length |
+//! | `lengths` | int64 `[batch]` | steps of each window, >= 1 |
+//! | `token_error` | float32 `[batch, steps]` | how unexpected what follows each step is, in nats; 0 at padding |
+//! | `score` | float32 `[batch]` | the greatest of those |
+//! | `distance` | float32 `[batch]` | distance to the nearest normal count pattern; 0 = one of them |
 //!
 //! Everything that makes a score is in the graph; what it is to be used with is in its metadata, see [`crate::model::contract`].
 
@@ -34,7 +34,7 @@ pub const UNKNOWN_NATS: f32 = 20.0;
 /// What training makes. Row-major; V, E, H and L are tokens, embedding, hidden and latent of the contract.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// [V, E]
+    /// `[V, E]`
     pub embedding: Vec<f32>,
     /// Reads embeddings, width E.
     pub encoder: Lstm,
@@ -49,20 +49,20 @@ pub struct Weights {
 /// One LSTM layer of H units that reads vectors of some width W. Gates in the order i, f, g, o.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lstm {
-    /// [4H, W]
+    /// `[4H, W]`
     pub w_ih: Vec<f32>,
-    /// [4H, H]
+    /// `[4H, H]`
     pub w_hh: Vec<f32>,
-    /// [4H]: the sum of the two biases that some frameworks keep.
+    /// `[4H]`: the sum of the two biases that some frameworks keep.
     pub bias: Vec<f32>,
 }
 
 /// `y = x weight^T + bias`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
-    /// [outputs, inputs]
+    /// `[outputs, inputs]`
     pub weight: Vec<f32>,
-    /// [outputs]
+    /// `[outputs]`
     pub bias: Vec<f32>,
 }
 

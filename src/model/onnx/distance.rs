@@ -7,10 +7,10 @@
 //! Written so, it needs a value for each window, pattern and token: 2 GB for 128 windows, 2000 patterns and 2000 tokens. But
 //! `max(c - p, 0) = c - min(c, p)` and `max(p - c, 0) = p - min(c, p)`, and `min` of counts comes apart: cut the counts of a token
 //! at the distinct values that patterns have of it, and `min(c, p)` is the sum of what `c` covers of those segments that end at or
-//! below `p`. The shared weight of every window and pattern is therefore one matrix product, [batch, segments] x [segments, patterns].
+//! below `p`. The shared weight of every window and pattern is therefore one matrix product, `[batch, segments] x [segments, patterns]`.
 //!
-//! It is done in 64-bit floats: a sum of at most 256 32-bit weights has room in their mantissa, so the order of summation makes no
-//! difference and the distance of a normal story is 0 exactly.
+//! It is done in 64-bit floats: a sum of at most 256 32-bit weights of like magnitude has room in their mantissa, so the order of summation
+//! makes no difference and the distance of a normal story is 0 exactly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +25,8 @@ pub fn add(graph: &mut Graph, calibration: &Calibration) {
     let weights = event_weights(&calibration.weights);
     count(graph, weights.len());
     covered(graph, &segments, &weights);
-    shared(graph, &segments, &calibration.patterns);
-    totals(graph, &calibration.patterns, &weights);
-    nearest(graph);
+    pattern_columns(graph, &segments, &calibration.patterns, &weights);
+    nearest(graph, &weights);
 }
 
 /// Elements of the matrix that says which segments each pattern covers. It grows with the variety of the patterns.
@@ -123,23 +122,13 @@ fn covered(graph: &mut Graph, segments: &[Segment], weights: &[f64]) {
     graph.node("Mul", &["covered_count", "segment_weight"], "covered_weight");
 }
 
-/// `shared_weight`, [batch, patterns]: the weight that a window and a pattern have in common.
-fn shared(graph: &mut Graph, segments: &[Segment], patterns: &[CountPattern]) {
+/// `pattern_columns`, [segments + 1, patterns]: which segments each pattern covers, and below that the weight of the pattern.
+fn pattern_columns(graph: &mut Graph, segments: &[Segment], patterns: &[CountPattern], weights: &[f64]) {
     let covers = |segment: &Segment, pattern: &CountPattern| u8::from(count_of(pattern, segment.token) >= segment.high);
     let matrix = segments
         .iter()
         .flat_map(|segment| patterns.iter().map(move |pattern| covers(segment, pattern)))
         .collect();
-    // Bytes in the file; ONNX Runtime widens them once, when it folds constants.
-    graph.bytes("pattern_covers", &[segments.len(), patterns.len()], matrix);
-    graph.node_with("Cast", &["pattern_covers"], "pattern_covers_factor", to(DataType::Double));
-    graph.node("MatMul", &["covered_weight", "pattern_covers_factor"], "shared_weight");
-}
-
-/// `window_weight`, [batch, 1], and `pattern_weight`, [1, patterns]
-fn totals(graph: &mut Graph, patterns: &[CountPattern], weights: &[f64]) {
-    graph.doubles("token_weight", &[weights.len(), 1], weights.iter().copied());
-    graph.node("MatMul", &["counts", "token_weight"], "window_weight");
     let weight_of = |pattern: &CountPattern| -> f64 {
         pattern
             .counts
@@ -147,24 +136,39 @@ fn totals(graph: &mut Graph, patterns: &[CountPattern], weights: &[f64]) {
             .map(|&(token, count)| f64::from(count) * weights[usize::from(token.0)])
             .sum()
     };
+    // Bytes in the file; ONNX Runtime widens them once, when it folds constants.
+    graph.bytes("pattern_covers", &[segments.len(), patterns.len()], matrix);
     graph.doubles("pattern_weight", &[1, patterns.len()], patterns.iter().map(weight_of));
+    graph.node_with("Cast", &["pattern_covers"], "pattern_covers_factor", to(DataType::Double));
+    graph.node_with(
+        "Concat",
+        &["pattern_covers_factor", "pattern_weight"],
+        "pattern_columns",
+        vec![int("axis", 0)],
+    );
 }
 
-/// `distance`, [batch]
-fn nearest(graph: &mut Graph) {
+/// `distance`, [batch]. With deficit d, the weight c of the window, p of the pattern, s shared by both, a pattern is
+/// `c - s + d (p - s) = c + (d p - (1 + d) s)` away. The product gives what is in parentheses, and so the only value that has
+/// an element for each window and pattern.
+fn nearest(graph: &mut Graph, weights: &[f64]) {
     graph.integers("start_token", &[], [i64::from(START.0)]);
+    graph.doubles("minus_one", &[], [-1.0]);
     graph.node("Equal", &["begin", "start_token"], "is_whole");
-    graph.node_with("Cast", &["is_whole"], "deficit_factor", to(DataType::Double));
-    graph.node("Sub", &["window_weight", "shared_weight"], "excess");
-    graph.node("Sub", &["pattern_weight", "shared_weight"], "missing");
-    graph.node("Mul", &["missing", "deficit_factor"], "deficit");
-    graph.node("Add", &["excess", "deficit"], "distance_by_pattern");
+    graph.node_with("Cast", &["is_whole"], "deficit", to(DataType::Double));
+    graph.node("Sub", &["minus_one", "deficit"], "covered_factor");
+    graph.node("Mul", &["covered_weight", "covered_factor"], "covered_part");
+    graph.node_with("Concat", &["covered_part", "deficit"], "window_rows", vec![int("axis", 1)]);
+    graph.node("MatMul", &["window_rows", "pattern_columns"], "nearness_by_pattern");
     graph.node_with(
         "ReduceMin",
-        &["distance_by_pattern"],
-        "distance_exact",
+        &["nearness_by_pattern"],
+        "nearness",
         vec![ints("axes", &[1]), int("keepdims", 0)],
     );
+    graph.doubles("token_weight", &[weights.len()], weights.iter().copied());
+    graph.node("MatMul", &["counts", "token_weight"], "window_weight");
+    graph.node("Add", &["window_weight", "nearness"], "distance_exact");
     graph.node("Max", &["distance_exact", "no_count"], "distance_floored");
     graph.node_with("Cast", &["distance_floored"], "distance", to(DataType::Float));
 }

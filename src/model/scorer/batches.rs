@@ -4,7 +4,7 @@ use crate::limits::{BATCH_WINDOWS_MAX, INFERENCE_LOGITS_MAX};
 use crate::pipeline::event::Token;
 
 /// Batches of windows, shortest first, none empty. `tokens` is the size of the vocabulary.
-pub fn batches<'w>(mut windows: Vec<&'w [Token]>, tokens: usize) -> Vec<Vec<&'w [Token]>> {
+pub fn batches(mut windows: Vec<&[Token]>, tokens: usize) -> Vec<Vec<&[Token]>> {
     windows.sort_by_key(|window| window.len());
     let mut batches: Vec<Vec<&[Token]>> = vec![];
     for window in windows {

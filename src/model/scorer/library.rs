@@ -1,9 +1,12 @@
 //! Finds ONNX Runtime on this machine and loads it, once for the life of the process.
 
+use std::error::Error as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use ort::environment::Environment;
+use ort::LoadDynamicError;
+use ort::environment::{Environment, EnvironmentBuilder};
 use ort::logging::LogLevel;
 use thiserror::Error;
 
@@ -52,7 +55,7 @@ pub enum LibraryError {
 /// named one does the search go on.
 ///
 /// # Errors
-/// When there is none that can be used. A later call tries again.
+/// When there is none that can be used. A later call tries again, except after a library whose interface was wrong: it stays loaded.
 pub fn load(configured: Option<&Path>) -> Result<&'static Library, LibraryError> {
     // Held while loading, so that two threads do not make two environments, which ONNX Runtime refuses.
     let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +74,7 @@ fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
         return named(VARIABLE, &path);
     }
     if let Some(path) = configured {
-        return named("model.onnxruntime", path);
+        return named("the configuration", path);
     }
     let beside = executable().with_file_name(FILE_NAME);
     Ok(if beside.exists() { beside } else { PathBuf::from(FILE_NAME) })
@@ -88,16 +91,24 @@ fn named(setting: &'static str, path: &Path) -> Result<PathBuf, LibraryError> {
 }
 
 fn open(path: PathBuf) -> Result<Library, LibraryError> {
-    let builder = ort::init_from(&path).map_err(|error| refused(&path, error.to_string()))?;
+    let builder = ort::init_from(&path).map_err(|error| refused(&path, reason(&error)))?;
+    // `ort` panics when a library of a fitting version does not offer the interface that it asks for.
+    match catch_unwind(AssertUnwindSafe(|| environment(builder))) {
+        Ok(Ok((environment, build))) => Ok(Library {
+            path,
+            build,
+            environment,
+        }),
+        Ok(Err(error)) => Err(refused(&path, error.to_string())),
+        Err(_) => Err(refused(&path, "it does not offer version 17 of the interface".to_owned())),
+    }
+}
+
+fn environment(builder: EnvironmentBuilder) -> ort::Result<(Environment, &'static str)> {
     // Microsoft's builds from 1.29 on send usage data unless told not to.
-    let environment = builder.with_name("hdfs-vigil").with_telemetry(false).build();
-    let environment = environment.map_err(|error| refused(&path, error.to_string()))?;
+    let environment = builder.with_name("hdfs-vigil").with_telemetry(false).build()?;
     environment.set_log_level(LogLevel::Warning);
-    Ok(Library {
-        path,
-        build: ort::info(),
-        environment,
-    })
+    Ok((environment, ort::info()))
 }
 
 fn refused(path: &Path, reason: String) -> LibraryError {
@@ -111,6 +122,14 @@ fn refused(path: &Path, reason: String) -> LibraryError {
         path: path.to_owned(),
         reason,
     }
+}
+
+/// What the system's loader says is one level below the message.
+fn reason(error: &LoadDynamicError) -> String {
+    if let LoadDynamicError::Dlopen { error, path: _ } = error {
+        return error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    }
+    error.to_string()
 }
 
 fn executable() -> PathBuf {
