@@ -71,20 +71,41 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
     match &args.model {
         Some(model) => {
             let report = judge(&mut load(model)?, &normal, &anomalous)?;
-            if args.json { json(out, &report) } else { Ok(print_report(out, &report)?) }
+            if args.json {
+                json(out, &report)
+            } else {
+                Ok(print_report(out, &report)?)
+            }
         }
         None => {
             let spread = train(args, &normal, &anomalous, stop, out)?;
-            if args.json { json(out, &spread) } else { Ok(print_spread(out, &spread)?) }
+            if args.json {
+                json(out, &spread)
+            } else {
+                Ok(print_spread(out, &spread)?)
+            }
         }
     }
 }
 
-fn train(args: &Args, normal: &Corpus, anomalous: &Corpus, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<Spread> {
+fn train(
+    args: &Args,
+    normal: &Corpus,
+    anomalous: &Corpus,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Spread> {
     let corpus = read(&args.train, args)?;
     let mut models = Vec::new();
     for seed in 1..=args.seeds {
-        let options = Options { name: format!("seed {seed}"), seed, epochs: args.epochs, screen: !args.trust_all, stop: Arc::clone(stop), ..Options::default() };
+        let options = Options {
+            name: format!("seed {seed}"),
+            seed,
+            epochs: args.epochs,
+            screen: !args.trust_all,
+            stop: Arc::clone(stop),
+            ..Options::default()
+        };
         let learned = learn(&corpus, &options, &mut |_| ())?;
         if stop.load(Ordering::Relaxed) {
             bail!("stopped at seed {seed}");
@@ -155,6 +176,12 @@ fn print_spread(out: &mut dyn Write, spread: &Spread) -> std::io::Result<()> {
     writeln!(
         out,
         "{} seeds: F1 mean {:.4}, sd {:.4}, worst {:.4}; precision {:.4}, recall {:.4}, {:.1} false alarms per 100,000 normal sessions",
-        spread.seeds, spread.f1_mean, spread.f1_sd, spread.f1_min, spread.precision_mean, spread.recall_mean, spread.false_alarms_per_100k
+        spread.seeds,
+        spread.f1_mean,
+        spread.f1_sd,
+        spread.f1_min,
+        spread.precision_mean,
+        spread.recall_mean,
+        spread.false_alarms_per_100k
     )
 }

@@ -62,7 +62,14 @@ const STORIES_SHOWN: usize = 5;
 pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<()> {
     let corpus = corpus(args)?;
     let quiet_millis = i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let options = Options { name: name(args), seed: args.seed, epochs: args.epochs, quiet_millis, screen: !args.trust_all, stop: Arc::clone(stop) };
+    let options = Options {
+        name: name(args),
+        seed: args.seed,
+        epochs: args.epochs,
+        quiet_millis,
+        screen: !args.trust_all,
+        stop: Arc::clone(stop),
+    };
     let learned = learn_visibly(&corpus, &options)?;
     let bytes = onnx::write(&learned.contract, &learned.weights)?;
     write(&args.output, &bytes)?;
@@ -76,7 +83,11 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
 }
 
 fn corpus(args: &Args) -> anyhow::Result<Corpus> {
-    let sessions = args.inputs.iter().map(|path| Corpus::is_session_file(path)).collect::<Result<Vec<bool>, _>>()?;
+    let sessions = args
+        .inputs
+        .iter()
+        .map(|path| Corpus::is_session_file(path))
+        .collect::<Result<Vec<bool>, _>>()?;
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
@@ -94,7 +105,8 @@ fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> 
         let line = |Progress { epoch, epochs, loss }| eprintln!("epoch {epoch} of {epochs}: loss {loss:.4} nats per token");
         return Ok(learn(corpus, options, &mut { line })?);
     }
-    let style = ProgressStyle::with_template("{bar:30} epoch {pos} of {len}  {msg}  {eta} left").expect("the template is well-formed");
+    let style =
+        ProgressStyle::with_template("{bar:30} epoch {pos} of {len}  {msg}  {eta} left").expect("the template is well-formed");
     let bar = ProgressBar::new(options.epochs.into()).with_style(style);
     let learned = learn(corpus, options, &mut |progress| {
         bar.set_message(format!("loss {:.4} nats per token", progress.loss));
@@ -108,21 +120,40 @@ fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| format!("write {}", path.display()))
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 fn golden(learned: &Learned) -> anyhow::Result<String> {
-    let lines = learned.contract.golden.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let lines = learned
+        .contract
+        .golden
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(lines.join("\n") + "\n")
 }
 
 fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Result<()> {
-    let Profile { name, vocabulary, calibration, .. } = &learned.contract.profile;
+    let Profile {
+        name,
+        vocabulary,
+        calibration,
+        ..
+    } = &learned.contract.profile;
     let training = &learned.contract.training;
     let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
-    writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
+    writeln!(
+        out,
+        "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates"
+    )?;
     if learned.suspects > 0 {
-        writeln!(out, "set aside: {} stories that look like failures; --trust-all takes them for normal", learned.suspects)?;
+        writeln!(
+            out,
+            "set aside: {} stories that look like failures; --trust-all takes them for normal",
+            learned.suspects
+        )?;
     }
     writeln!(out, "commonest stories:")?;
     for pattern in learned.stories.iter().take(STORIES_SHOWN) {
@@ -134,7 +165,11 @@ fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Resul
     }
     let (threshold, patterns) = (first_threshold(calibration), calibration.patterns.len());
     writeln!(out, "threshold: {threshold:.3} nats, beyond {patterns} count patterns")?;
-    writeln!(out, "false alarms expected: {:.0} per 100,000 blocks", 100_000.0 * learned.false_alarms_expected)?;
+    writeln!(
+        out,
+        "false alarms expected: {:.0} per 100,000 blocks",
+        100_000.0 * learned.false_alarms_expected
+    )?;
     tell_left_out(out, learned)?;
     writeln!(out, "written to {}", output.display())
 }
@@ -149,8 +184,15 @@ fn tell_pattern(out: &mut dyn Write, profile: &Profile, pattern: &CountPattern) 
 
 fn tell_left_out(out: &mut dyn Write, learned: &Learned) -> std::io::Result<()> {
     if learned.windows_left_out + learned.patterns_left_out > 0 {
-        let Learned { windows_left_out, patterns_left_out, .. } = learned;
-        writeln!(out, "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns")?;
+        let Learned {
+            windows_left_out,
+            patterns_left_out,
+            ..
+        } = learned;
+        writeln!(
+            out,
+            "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns"
+        )?;
     }
     Ok(())
 }

@@ -41,7 +41,12 @@ pub fn export(
         windows_left_out: windows.left_out,
         patterns_left_out: windows.patterns().len().saturating_sub(PATTERNS_MAX) as u64,
         weights: network.weights()?,
-        contract: Contract { version: CONTRACT_VERSION, profile: profile(corpus, options, windows, calibration), training, golden },
+        contract: Contract {
+            version: CONTRACT_VERSION,
+            profile: profile(corpus, options, windows, calibration),
+            training,
+            golden,
+        },
     })
 }
 
@@ -60,9 +65,21 @@ fn false_alarms(network: &Network, windows: &Windows) -> Result<f64, LearnError>
     let scores = super::Scores::new(network, &windows.whole)?;
     let threshold = scores.quantile(THRESHOLD_QUANTILE);
     let patterns = windows.patterns();
-    let once: Vec<_> = patterns.iter().filter(|pattern| pattern.sessions == 1).map(|pattern| &pattern.counts).collect();
-    let lonely: Vec<&[Token]> = windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
-    let above = score_all(network, &lonely)?.into_iter().filter(|&score| score > threshold).count();
+    let once: Vec<_> = patterns
+        .iter()
+        .filter(|pattern| pattern.sessions == 1)
+        .map(|pattern| &pattern.counts)
+        .collect();
+    let lonely: Vec<&[Token]> = windows
+        .whole
+        .keys()
+        .filter(|window| once.contains(&&counts(window)))
+        .map(Vec::as_slice)
+        .collect();
+    let above = score_all(network, &lonely)?
+        .into_iter()
+        .filter(|&score| score > threshold)
+        .count();
     Ok(above as f64 / windows.whole.values().sum::<u64>().max(1) as f64)
 }
 
@@ -75,7 +92,9 @@ fn golden(network: &Network, windows: &Windows, calibration: &Calibration) -> Re
     let scores = score_all(network, &golden.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     let distances: Vec<f32> = golden.iter().map(|tokens| distance(calibration, tokens)).collect();
     let vectors = golden.into_iter().zip(scores).zip(distances);
-    Ok(vectors.map(|((tokens, score), distance)| Golden { tokens, score, distance }).collect())
+    Ok(vectors
+        .map(|((tokens, score), distance)| Golden { tokens, score, distance })
+        .collect())
 }
 
 fn variants(window: &[Token]) -> [Vec<Token>; 4] {
@@ -83,5 +102,10 @@ fn variants(window: &[Token]) -> [Vec<Token>; 4] {
     let tail = |begin| [&[begin], &window[middle..]].concat();
     let unknown = [&window[..middle], &[UNKNOWN], &window[middle..]].concat();
     let begin = if window.len().is_multiple_of(2) { MID } else { RESUMED };
-    [window.to_vec(), window[..middle].to_vec(), tail(begin), unknown[..unknown.len().min(crate::limits::WINDOW_STEPS_MAX)].to_vec()]
+    [
+        window.to_vec(),
+        window[..middle].to_vec(),
+        tail(begin),
+        unknown[..unknown.len().min(crate::limits::WINDOW_STEPS_MAX)].to_vec(),
+    ]
 }

@@ -47,7 +47,11 @@ impl Windows {
     ///
     /// `None` when the vocabulary exceeds [`VOCABULARY_MAX`].
     pub fn new(corpus: &Corpus, suspects: &BTreeSet<usize>, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
-        let trusted = corpus.stories.iter().enumerate().filter(|(index, _)| !suspects.contains(index));
+        let trusted = corpus
+            .stories
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !suspects.contains(index));
         let stories: Vec<&Story> = trusted.map(|(_, story)| story).collect();
         let reader = Reader::new(corpus, &stories, quiet_millis)?;
         let mut windows = Self {
@@ -105,7 +109,14 @@ impl Windows {
     }
 
     fn keep_commonest(&mut self) {
-        let Some(excess) = self.trained.len().checked_sub(TRAINING_WINDOWS_MAX).filter(|&excess| excess > 0) else { return };
+        let Some(excess) = self
+            .trained
+            .len()
+            .checked_sub(TRAINING_WINDOWS_MAX)
+            .filter(|&excess| excess > 0)
+        else {
+            return;
+        };
         let mut windows: Vec<_> = std::mem::take(&mut self.trained).into_iter().collect();
         windows.sort_by(|a, b| b.1.total_cmp(&a.1));
         windows.truncate(TRAINING_WINDOWS_MAX);
@@ -119,7 +130,10 @@ fn patterns<'a>(windows: impl Iterator<Item = (&'a Vec<Token>, &'a u64)>) -> Vec
     for (window, times) in windows.filter(|(window, _)| window[0] == START) {
         *sessions.entry(counts(window)).or_default() += times;
     }
-    let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
+    let mut patterns: Vec<_> = sessions
+        .into_iter()
+        .map(|(counts, sessions)| CountPattern { counts, sessions })
+        .collect();
     patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
     patterns
 }
@@ -156,8 +170,18 @@ impl Reader {
             tokens[event as usize] = Some(Token(token));
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
-        let mut reader = Self { vocabulary, encoder, tokens, endings: BTreeSet::new(), quiet_millis };
-        reader.endings = stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
+        let mut reader = Self {
+            vocabulary,
+            encoder,
+            tokens,
+            endings: BTreeSet::new(),
+            quiet_millis,
+        };
+        reader.endings = stories
+            .iter()
+            .filter(|story| is_whole(story))
+            .map(|story| reader.ending(&story.events))
+            .collect();
         Some(reader)
     }
 
@@ -166,12 +190,19 @@ impl Reader {
     }
 
     fn window(&self, begin: Begin, events: &[u32]) -> Vec<Token> {
-        self.encoder.encode(begin, events.iter().map(|&event| self.token(event))).0.tokens
+        self.encoder
+            .encode(begin, events.iter().map(|&event| self.token(event)))
+            .0
+            .tokens
     }
 
     fn ending(&self, events: &[u32]) -> Vec<(Token, u16)> {
         let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
-        for token in events.iter().map(|&event| self.token(event)).filter(|&token| !self.encoder.is_endless(token)) {
+        for token in events
+            .iter()
+            .map(|&event| self.token(event))
+            .filter(|&token| !self.encoder.is_endless(token))
+        {
             let count = counts.entry(token).or_default();
             *count = count.saturating_add(1);
         }
@@ -201,7 +232,10 @@ impl Reader {
                 let count = counts.entry(token).or_default();
                 *count = count.saturating_add(1);
             }
-            if self.endings.contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>()) {
+            if self
+                .endings
+                .contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>())
+            {
                 stops.push(length);
             }
         }
@@ -209,7 +243,8 @@ impl Reader {
     }
 }
 
-fn is_whole(story: &Story) -> bool {
+/// Whether a story is told from its beginning to its end.
+pub fn is_whole(story: &Story) -> bool {
     !story.joined_midway && !story.cut_short
 }
 
@@ -241,11 +276,122 @@ fn entry(texts: &[String], stories: &[&Story], event: u32) -> VocabularyEntry {
 }
 
 /// Buckets of an event that repeats without end: as many as the 99th percentile of its count fills. `None` when it does not.
-fn endless_buckets(stories: &[&Story], event: u32) -> Option<u8> {
+pub fn endless_buckets(stories: &[&Story], event: u32) -> Option<u8> {
     let count = |story: &Story| story.events.iter().filter(|&&other| other == event).count() as u64;
     let mut counts: Vec<u64> = stories.iter().map(|story| count(story)).filter(|&count| count > 0).collect();
     counts.sort_unstable();
+    if counts.len() < ENDLESS_STORIES_MIN {
+        return None;
+    }
     let quantile = |share: f64| counts[((counts.len() - 1) as f64 * share) as usize];
-    let endless = counts.len() >= ENDLESS_STORIES_MIN && quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);
+    let endless = quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);
     endless.then(|| quantile(0.99).ilog2() as u8 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::pipeline::event::LogTime;
+    use crate::pipeline::profile::{DrainSettings, MID, RESUMED, Scope};
+
+    #[test]
+    fn gaps_are_where_nothing_but_endless_events_came_for_long_enough() {
+        check_gaps(&[(0, false), (99, false), (198, false)], &[]);
+        check_gaps(&[(0, false), (100, false), (199, false)], &[1]);
+        check_gaps(&[(0, false), (50, true), (99, true), (100, true), (300, false)], &[3]);
+        check_gaps(&[(0, true), (500, true), (600, false)], &[]);
+    }
+
+    #[test]
+    fn an_event_is_endless_when_its_counts_spread() {
+        check_endless(&[(1, 15), (8, 5)], Some(4));
+        check_endless(&[(1, 15), (4, 5)], Some(3));
+        check_endless(&[(1, 15), (3, 5)], None);
+        check_endless(&[(1, 14), (8, 5)], None);
+        check_endless(&[], None);
+    }
+
+    #[test]
+    fn equal_stories_are_one_window_with_a_weight() {
+        let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1]), plain(&[0])]);
+        assert_eq!(
+            windows.whole,
+            BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)])
+        );
+        assert_eq!(
+            windows.resting,
+            BTreeMap::from([(tokens(START, &[6]), 2)]),
+            "some story ends after 0"
+        );
+        assert_eq!(windows.trained[&tokens(START, &[6, 7])], 2.0);
+        assert_eq!(windows.trained[&tokens(RESUMED, &[7])], 2.0 * RESTING_WEIGHT);
+    }
+
+    #[test]
+    fn what_was_cut_short_teaches_no_end_and_what_was_joined_no_beginning() {
+        let times = |millis: &[i64]| Some(millis.iter().map(|&millis| LogTime(millis)).collect());
+        let cut = Story {
+            times: times(&[0, 500, 501]),
+            cut_short: true,
+            ..plain(&[0, 1, 1])
+        };
+        let joined = Story {
+            joined_midway: true,
+            ..plain(&[1, 1])
+        };
+        let windows = windows(vec![plain(&[0]), cut, joined]);
+        assert!(windows.trained.contains_key(&tokens(START, &[6])), "it rested after 0");
+        assert!(windows.trained.contains_key(&tokens(MID, &[7, 7])));
+        assert!(!windows.trained.contains_key(&tokens(START, &[6, 7, 7])));
+        assert!(
+            windows.patterns().iter().all(|pattern| pattern.counts == [(Token(6), 1)]),
+            "a tail is no pattern"
+        );
+    }
+
+    fn check_gaps(events: &[(i64, bool)], expected: &[usize]) {
+        assert_eq!(gaps(events.iter().copied(), 100), expected, "{events:?}");
+    }
+
+    /// Stories that have the event so often, so many of them.
+    fn check_endless(counts: &[(usize, usize)], expected: Option<u8>) {
+        let of = |&(count, times): &(usize, usize)| vec![plain(&vec![0; count]); times];
+        let stories: Vec<Story> = counts.iter().flat_map(of).collect();
+        assert_eq!(
+            endless_buckets(&stories.iter().collect::<Vec<_>>(), 0),
+            expected,
+            "{counts:?}"
+        );
+    }
+
+    fn windows(stories: Vec<Story>) -> Windows {
+        let texts = ["zero", "one"].map(str::to_owned).to_vec();
+        let drain = DrainSettings {
+            depth: 4,
+            similarity: 0.5,
+            children_max: 100,
+            masks: Vec::new(),
+        };
+        let corpus = Corpus {
+            texts,
+            stories,
+            inputs: Vec::new(),
+            drain,
+            scope: Scope::Cluster,
+        };
+        Windows::new(&corpus, &BTreeSet::new(), 100, &mut ChaCha8Rng::seed_from_u64(1)).expect("a small vocabulary")
+    }
+
+    fn plain(events: &[u32]) -> Story {
+        Story {
+            events: events.to_vec(),
+            ..Story::default()
+        }
+    }
+
+    fn tokens(begin: Token, events: &[u16]) -> Vec<Token> {
+        std::iter::once(begin).chain(events.iter().copied().map(Token)).collect()
+    }
 }

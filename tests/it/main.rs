@@ -1,10 +1,8 @@
-//! The program as its users have it: real files, real models.
-
-mod learning;
 //! The crate from outside: real files, the real library, one file per hazard.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
+mod learning;
 mod model_command;
 mod model_file;
 mod model_library;
