@@ -160,6 +160,5 @@ pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progre
         return Err(LearnError::Diverged { epoch, loss });
     }
     let scores = Scores::new(&network, &windows.whole)?;
-    let calibration = calibrate::calibrate(&scores, &windows);
-    export::export(corpus, options, losses, &network, &windows, calibration)
+    export::export(corpus, options, losses, &network, &windows, &scores)
 }

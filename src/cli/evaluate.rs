@@ -140,8 +140,8 @@ impl Spread {
 
 fn judge(scorer: &mut Scorer, normal: &Corpus, anomalous: &Corpus) -> anyhow::Result<Report> {
     let contract = scorer.contract().clone();
-    let mut score = |windows: &[_]| scorer.score(windows).into_iter().collect();
-    Ok(evaluate(&contract, normal, anomalous, HDFS_V1, &mut score)?)
+    let score = |windows: &[_]| scorer.score(windows).into_iter().collect();
+    Ok(evaluate(&contract, normal, anomalous, HDFS_V1, score)?)
 }
 
 fn load(model: &Path) -> anyhow::Result<Scorer> {

@@ -85,7 +85,7 @@ pub fn evaluate<E>(
     normal: &Corpus,
     anomalous: &Corpus,
     population: Population,
-    score: &mut dyn FnMut(&[Window]) -> Result<Vec<Score>, E>,
+    mut score: impl FnMut(&[Window]) -> Result<Vec<Score>, E>,
 ) -> Result<Report, E> {
     let calibration = &contract.profile.calibration;
     let mut judge_all = |corpus| Ok(judge(calibration, &score(&windows(&contract.profile, corpus))?));

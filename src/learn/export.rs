@@ -1,6 +1,6 @@
 //! Puts together what a model file holds, with windows to check it by.
 
-use super::calibrate::{THRESHOLD_QUANTILE, distance, score_all};
+use super::calibrate::{Scores, THRESHOLD_QUANTILE, calibrate, distance, score_all};
 use super::network::{EMBEDDING, HIDDEN, LATENT, Network};
 use super::windows::{Windows, counts};
 use super::{Corpus, LearnError, Learned, Options};
@@ -22,8 +22,9 @@ pub fn export(
     loss: Vec<f32>,
     network: &Network,
     windows: &Windows,
-    calibration: Calibration,
+    scores: &Scores,
 ) -> Result<Learned, LearnError> {
+    let calibration = calibrate(scores, windows);
     let golden = golden(network, windows, &calibration)?;
     let training = Training {
         inputs: corpus.inputs.clone(),
@@ -35,7 +36,7 @@ pub fn export(
         latent: LATENT as u32,
     };
     Ok(Learned {
-        false_alarms_expected: false_alarms(network, windows)?,
+        false_alarms_expected: false_alarms(network, windows, scores)?,
         suspects: windows.suspects,
         stories: windows.whole_patterns(),
         windows_left_out: windows.left_out,
@@ -61,8 +62,7 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
 }
 
 /// See [`Learned::false_alarms_expected`].
-fn false_alarms(network: &Network, windows: &Windows) -> Result<f64, LearnError> {
-    let scores = super::Scores::new(network, &windows.whole)?;
+fn false_alarms(network: &Network, windows: &Windows, scores: &Scores) -> Result<f64, LearnError> {
     let threshold = scores.quantile(THRESHOLD_QUANTILE);
     let patterns = windows.patterns();
     let once: Vec<_> = patterns

@@ -41,6 +41,10 @@ const BEGINS_SHARE: f64 = 0.001;
 /// In HDFS_v1 these are the reads: their counts spread by 7 and 8, the next one's by 3.
 const ENDLESS_STORIES_MIN: usize = 20;
 const ENDLESS_SPREAD_MIN: u64 = 4;
+/// An event comes in addition when at least so many stories have it, and this share of them would be stories without it too.
+/// In HDFS_v1 that is the verification of a replica (788 stories of 790), which may come at any time, three times or never.
+const ADDITIONAL_STORIES_MIN: u64 = 20;
+const ADDITIONAL_SHARE: f64 = 0.95;
 
 impl Windows {
     /// The windows of a corpus without its `suspects`, which are indices of stories; a block rests when nothing but endless events has come for `quiet_millis`.
@@ -153,7 +157,9 @@ struct Reader {
     encoder: Encoder,
     /// Token of each text; `None` = never seen.
     tokens: Vec<Option<Token>>,
-    /// Counts, without endless events, at which some story ended.
+    /// Events that say nothing of how far a story has come: endless ones, and those without which stories end as well.
+    loose: BTreeSet<Token>,
+    /// Counts, without loose events, at which some story ended.
     endings: BTreeSet<Vec<(Token, u16)>>,
     quiet_millis: i64,
 }
@@ -174,14 +180,18 @@ impl Reader {
             vocabulary,
             encoder,
             tokens,
+            loose: BTreeSet::new(),
             endings: BTreeSet::new(),
             quiet_millis,
         };
-        reader.endings = stories
-            .iter()
-            .filter(|story| is_whole(story))
-            .map(|story| reader.ending(&story.events))
+        let whole: Vec<&Story> = stories.iter().copied().filter(|story| is_whole(story)).collect();
+        reader.loose = reader
+            .all_tokens()
+            .filter(|&token| reader.encoder.is_endless(token))
             .collect();
+        let additional = reader.additional(&whole);
+        reader.loose.extend(additional);
+        reader.endings = reader.endings_of(&whole).into_keys().collect();
         Some(reader)
     }
 
@@ -196,17 +206,58 @@ impl Reader {
             .tokens
     }
 
+    fn all_tokens(&self) -> impl Iterator<Item = Token> {
+        (FIRST_EVENT..).map(Token).take(self.vocabulary.len())
+    }
+
+    /// Counts at which stories end, without loose events, with how many do.
+    fn endings_of(&self, whole: &[&Story]) -> BTreeMap<Vec<(Token, u16)>, u64> {
+        let mut endings = BTreeMap::new();
+        for story in whole {
+            *endings.entry(self.ending(&story.events)).or_default() += 1;
+        }
+        endings
+    }
+
+    /// Events that come in addition: nearly every story that has one ends as others do that have none of it.
+    fn additional(&self, whole: &[&Story]) -> Vec<Token> {
+        let endings = self.endings_of(whole);
+        let is_additional = |&token: &Token| {
+            let having = || {
+                endings
+                    .iter()
+                    .filter(|(ending, _)| ending.iter().any(|&(other, _)| other == token))
+            };
+            let without = |ending: &[(Token, u16)]| {
+                ending
+                    .iter()
+                    .copied()
+                    .filter(|&(other, _)| other != token)
+                    .collect::<Vec<_>>()
+            };
+            let stories: u64 = having().map(|(_, &stories)| stories).sum();
+            let alike: u64 = having()
+                .filter(|(ending, _)| endings.contains_key(&without(ending)))
+                .map(|(_, &stories)| stories)
+                .sum();
+            stories >= ADDITIONAL_STORIES_MIN && alike as f64 >= ADDITIONAL_SHARE * stories as f64
+        };
+        self.all_tokens().filter(is_additional).collect()
+    }
+
     fn ending(&self, events: &[u32]) -> Vec<(Token, u16)> {
-        let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
-        for token in events
-            .iter()
-            .map(|&event| self.token(event))
-            .filter(|&token| !self.encoder.is_endless(token))
-        {
+        let mut counts = BTreeMap::new();
+        for token in events.iter().map(|&event| self.token(event)) {
+            self.count(&mut counts, token);
+        }
+        counts.into_iter().collect()
+    }
+
+    fn count(&self, counts: &mut BTreeMap<Token, u16>, token: Token) {
+        if !self.loose.contains(&token) {
             let count = counts.entry(token).or_default();
             *count = count.saturating_add(1);
         }
-        counts.into_iter().collect()
     }
 
     /// Lengths of those heads of a story after which the block rests for a while, the whole story not among them.
@@ -227,11 +278,7 @@ impl Reader {
         let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
         let mut stops = Vec::new();
         for (length, &event) in (1..events.len()).zip(events) {
-            let token = self.token(event);
-            if !self.encoder.is_endless(token) {
-                let count = counts.entry(token).or_default();
-                *count = count.saturating_add(1);
-            }
+            self.count(&mut counts, self.token(event));
             if self
                 .endings
                 .contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>())
