@@ -2,6 +2,7 @@
 //!
 //! One seed decides every random draw, so the same stories give the same model on the same kind of processor.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -24,6 +25,7 @@ mod export;
 pub mod logs;
 mod lstm;
 mod network;
+mod screen;
 mod train;
 mod windows;
 
@@ -43,13 +45,22 @@ pub struct Options {
     pub epochs: u32,
     /// A block rests when nothing but endless events has come for so long, milliseconds of log time.
     pub quiet_millis: i64,
+    /// Whether to set aside stories that look like failures. Without it everything in the corpus counts as normal.
+    pub screen: bool,
     /// Set to end after the current epoch and keep what has been learnt by then.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { name: "model".to_owned(), seed: 1, epochs: 40, quiet_millis: 300_000, stop: Arc::default() }
+        Self {
+            name: "model".to_owned(),
+            seed: 1,
+            epochs: 40,
+            quiet_millis: 300_000,
+            screen: true,
+            stop: Arc::default(),
+        }
     }
 }
 
@@ -74,6 +85,8 @@ pub struct Learned {
     /// Share of normal blocks that would alarm, 0..=1: of the training stories, those whose counts no other story has and whose score
     /// is above the threshold, as Good & Turing estimate what has not been seen (Good 1953).
     pub false_alarms_expected: f64,
+    /// Stories set aside because they look like failures.
+    pub suspects: u64,
     /// What whole stories consist of, commonest first.
     pub stories: Vec<CountPattern>,
     /// Distinct windows left out because there were more than [`crate::limits::TRAINING_WINDOWS_MAX`].
@@ -92,7 +105,10 @@ pub enum LearnError {
         stories: u64,
     },
     /// Too many kinds of events.
-    #[error("{templates} templates, at most {} fit a vocabulary; are these logs of HDFS?", VOCABULARY_MAX)]
+    #[error(
+        "{templates} templates, at most {} fit a vocabulary; are these logs of HDFS?",
+        VOCABULARY_MAX
+    )]
     TooManyTemplates {
         /// Templates there are.
         templates: usize,
@@ -116,20 +132,34 @@ pub enum LearnError {
 /// When the corpus is too small or too various, or the training diverges.
 pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Learned, LearnError> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let windows = Windows::new(corpus, options.quiet_millis, &mut random)
-        .ok_or(LearnError::TooManyTemplates { templates: corpus.texts.len() })?;
+    let suspects = if options.screen {
+        screen::suspects(corpus)
+    } else {
+        BTreeSet::new()
+    };
+    let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random).ok_or(LearnError::TooManyTemplates {
+        templates: corpus.texts.len(),
+    })?;
     let stories = windows.whole.values().sum();
     if stories < TRAINING_STORIES_MIN {
         return Err(LearnError::TooFewStories { stories });
     }
     let network = Network::new(usize::from(FIRST_EVENT) + windows.vocabulary.len(), &mut random)?;
-    let schedule = Schedule { epochs: options.epochs.max(1), stop: &options.stop };
-    let mut report = |epoch, loss| progress(Progress { epoch, epochs: schedule.epochs, loss });
+    let schedule = Schedule {
+        epochs: options.epochs.max(1),
+        stop: &options.stop,
+    };
+    let mut report = |epoch, loss| {
+        progress(Progress {
+            epoch,
+            epochs: schedule.epochs,
+            loss,
+        })
+    };
     let losses = train::train(&network, &windows.trained, schedule, &mut random, &mut report)?;
     if let Some((epoch, &loss)) = (1..).zip(&losses).find(|(_, loss)| !loss.is_finite()) {
         return Err(LearnError::Diverged { epoch, loss });
     }
     let scores = Scores::new(&network, &windows.whole)?;
-    let calibration = calibrate::calibrate(&scores, &windows);
-    export::export(corpus, options, losses, &network, &windows, calibration)
+    export::export(corpus, options, losses, &network, &windows, &scores)
 }

@@ -37,6 +37,9 @@ pub struct Args {
     /// Passes over the training sessions
     #[arg(long, value_name = "N", default_value_t = Options::default().epochs, requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: u32,
+    /// Train on everything, also on stories that look like failures
+    #[arg(long, requires = "train")]
+    pub trust_all: bool,
     /// Templates of all session files, one a line, instead of those beside each
     #[arg(long, value_name = "FILE")]
     pub templates: Option<PathBuf>,
@@ -68,11 +71,19 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
     match &args.model {
         Some(model) => {
             let report = judge(&mut load(model)?, &normal, &anomalous)?;
-            if args.json { json(out, &report) } else { Ok(print_report(out, &report)?) }
+            if args.json {
+                json(out, &report)
+            } else {
+                Ok(print_report(out, &report)?)
+            }
         }
         None => {
             let spread = train(args, &normal, &anomalous, stop, out)?;
-            if args.json { json(out, &spread) } else { Ok(print_spread(out, &spread)?) }
+            if args.json {
+                json(out, &spread)
+            } else {
+                Ok(print_spread(out, &spread)?)
+            }
         }
     }
 }
@@ -87,8 +98,14 @@ fn train(
     let corpus = read(&args.train, args)?;
     let mut models = Vec::new();
     for seed in 1..=args.seeds {
-        let options =
-            Options { name: format!("seed {seed}"), seed, epochs: args.epochs, stop: Arc::clone(stop), ..Options::default() };
+        let options = Options {
+            name: format!("seed {seed}"),
+            seed,
+            epochs: args.epochs,
+            screen: !args.trust_all,
+            stop: Arc::clone(stop),
+            ..Options::default()
+        };
         let learned = learn(&corpus, &options, &mut |_| ())?;
         if stop.load(Ordering::Relaxed) {
             bail!("stopped at seed {seed}");
@@ -123,8 +140,8 @@ impl Spread {
 
 fn judge(scorer: &mut Scorer, normal: &Corpus, anomalous: &Corpus) -> anyhow::Result<Report> {
     let contract = scorer.contract().clone();
-    let mut score = |windows: &[_]| scorer.score(windows).into_iter().collect();
-    Ok(evaluate(&contract, normal, anomalous, HDFS_V1, &mut score)?)
+    let score = |windows: &[_]| scorer.score(windows).into_iter().collect();
+    Ok(evaluate(&contract, normal, anomalous, HDFS_V1, score)?)
 }
 
 fn load(model: &Path) -> anyhow::Result<Scorer> {

@@ -41,6 +41,9 @@ pub struct Args {
     /// Seconds of log time after which a block rests; as in the daemon's configuration
     #[arg(long, value_name = "SECONDS", default_value_t = Options::default().quiet_millis as u64 / 1000)]
     pub session_quiet_seconds: u64,
+    /// Take everything in the inputs for normal, also stories that stop early or speak of failures
+    #[arg(long)]
+    pub trust_all: bool,
     /// Draw the loss of each epoch as a picture
     #[arg(long, value_name = "SVG")]
     pub curve: Option<PathBuf>,
@@ -58,11 +61,13 @@ const STORIES_SHOWN: usize = 5;
 /// When the inputs cannot be read, are too few, or a file cannot be written.
 pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<()> {
     let corpus = corpus(args)?;
+    let quiet_millis = i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
     let options = Options {
         name: name(args),
         seed: args.seed,
         epochs: args.epochs,
-        quiet_millis: quiet_millis(args),
+        quiet_millis,
+        screen: !args.trust_all,
         stop: Arc::clone(stop),
     };
     let learned = learn_visibly(&corpus, &options)?;
@@ -81,8 +86,8 @@ fn corpus(args: &Args) -> anyhow::Result<Corpus> {
     let sessions = args
         .inputs
         .iter()
-        .map(|path| Ok(path.is_file() && Corpus::is_session_file(path)?))
-        .collect::<Result<Vec<bool>, CorpusError>>()?;
+        .map(|path| Corpus::is_session_file(path))
+        .collect::<Result<Vec<bool>, _>>()?;
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
@@ -119,19 +124,41 @@ fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| format!("write {}", path.display()))
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 fn golden(learned: &Learned) -> anyhow::Result<String> {
-    let lines = learned.contract.golden.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let lines = learned
+        .contract
+        .golden
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(lines.join("\n") + "\n")
 }
 
 fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Result<()> {
-    let Profile { name, vocabulary, calibration, .. } = &learned.contract.profile;
+    let Profile {
+        name,
+        vocabulary,
+        calibration,
+        ..
+    } = &learned.contract.profile;
     let training = &learned.contract.training;
     let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
-    writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
+    writeln!(
+        out,
+        "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates"
+    )?;
+    if learned.suspects > 0 {
+        writeln!(
+            out,
+            "set aside: {} stories that look like failures; --trust-all takes them for normal",
+            learned.suspects
+        )?;
+    }
     writeln!(out, "commonest stories:")?;
     for pattern in learned.stories.iter().take(STORIES_SHOWN) {
         writeln!(out, "  {:5.1} %", 100.0 * pattern.sessions as f64 / sessions as f64)?;
@@ -142,7 +169,11 @@ fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Resul
     }
     let (threshold, patterns) = (first_threshold(calibration), calibration.patterns.len());
     writeln!(out, "threshold: {threshold:.3} nats, beyond {patterns} count patterns")?;
-    writeln!(out, "false alarms expected: {:.0} per 100,000 blocks", 100_000.0 * learned.false_alarms_expected)?;
+    writeln!(
+        out,
+        "false alarms expected: {:.0} per 100,000 blocks",
+        100_000.0 * learned.false_alarms_expected
+    )?;
     tell_left_out(out, learned)?;
     writeln!(out, "written to {}", output.display())
 }
@@ -157,8 +188,15 @@ fn tell_pattern(out: &mut dyn Write, profile: &Profile, pattern: &CountPattern) 
 
 fn tell_left_out(out: &mut dyn Write, learned: &Learned) -> std::io::Result<()> {
     if learned.windows_left_out + learned.patterns_left_out > 0 {
-        let Learned { windows_left_out, patterns_left_out, .. } = learned;
-        writeln!(out, "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns")?;
+        let Learned {
+            windows_left_out,
+            patterns_left_out,
+            ..
+        } = learned;
+        writeln!(
+            out,
+            "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns"
+        )?;
     }
     Ok(())
 }

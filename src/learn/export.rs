@@ -1,6 +1,6 @@
 //! Puts together what a model file holds, with windows to check it by.
 
-use super::calibrate::{THRESHOLD_QUANTILE, distance, score_all};
+use super::calibrate::{Scores, THRESHOLD_QUANTILE, calibrate, distance, score_all};
 use super::network::{EMBEDDING, HIDDEN, LATENT, Network};
 use super::windows::{Windows, counts};
 use super::{Corpus, LearnError, Learned, Options};
@@ -22,8 +22,9 @@ pub fn export(
     loss: Vec<f32>,
     network: &Network,
     windows: &Windows,
-    calibration: Calibration,
+    scores: &Scores,
 ) -> Result<Learned, LearnError> {
+    let calibration = calibrate(scores, windows);
     let golden = golden(network, windows, &calibration)?;
     let training = Training {
         inputs: corpus.inputs.clone(),
@@ -35,7 +36,8 @@ pub fn export(
         latent: LATENT as u32,
     };
     Ok(Learned {
-        false_alarms_expected: false_alarms(network, windows)?,
+        false_alarms_expected: false_alarms(network, windows, scores)?,
+        suspects: windows.suspects,
         stories: windows.whole_patterns(),
         windows_left_out: windows.left_out,
         patterns_left_out: windows.patterns().len().saturating_sub(PATTERNS_MAX) as u64,
@@ -60,14 +62,24 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
 }
 
 /// See [`Learned::false_alarms_expected`].
-fn false_alarms(network: &Network, windows: &Windows) -> Result<f64, LearnError> {
-    let scores = super::Scores::new(network, &windows.whole)?;
+fn false_alarms(network: &Network, windows: &Windows, scores: &Scores) -> Result<f64, LearnError> {
     let threshold = scores.quantile(THRESHOLD_QUANTILE);
     let patterns = windows.patterns();
-    let once: Vec<_> = patterns.iter().filter(|pattern| pattern.sessions == 1).map(|pattern| &pattern.counts).collect();
-    let lonely: Vec<&[Token]> =
-        windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
-    let above = score_all(network, &lonely)?.into_iter().filter(|&score| score > threshold).count();
+    let once: Vec<_> = patterns
+        .iter()
+        .filter(|pattern| pattern.sessions == 1)
+        .map(|pattern| &pattern.counts)
+        .collect();
+    let lonely: Vec<&[Token]> = windows
+        .whole
+        .keys()
+        .filter(|window| once.contains(&&counts(window)))
+        .map(Vec::as_slice)
+        .collect();
+    let above = score_all(network, &lonely)?
+        .into_iter()
+        .filter(|&score| score > threshold)
+        .count();
     Ok(above as f64 / windows.whole.values().sum::<u64>().max(1) as f64)
 }
 
@@ -80,7 +92,9 @@ fn golden(network: &Network, windows: &Windows, calibration: &Calibration) -> Re
     let scores = score_all(network, &golden.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     let distances: Vec<f32> = golden.iter().map(|tokens| distance(calibration, tokens)).collect();
     let vectors = golden.into_iter().zip(scores).zip(distances);
-    Ok(vectors.map(|((tokens, score), distance)| Golden { tokens, score, distance }).collect())
+    Ok(vectors
+        .map(|((tokens, score), distance)| Golden { tokens, score, distance })
+        .collect())
 }
 
 fn variants(window: &[Token]) -> [Vec<Token>; 4] {

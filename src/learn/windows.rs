@@ -25,6 +25,8 @@ pub struct Windows {
     pub resting: BTreeMap<Vec<Token>, u64>,
     /// Distinct windows that were left out because there are more than [`TRAINING_WINDOWS_MAX`].
     pub left_out: u64,
+    /// Stories that were set aside.
+    pub suspects: u64,
 }
 
 /// Weight of all the resting windows of a story together, and of its resumed tails: a block that rests is not yet the end,
@@ -39,21 +41,32 @@ const BEGINS_SHARE: f64 = 0.001;
 /// In HDFS_v1 these are the reads: their counts spread by 7 and 8, the next one's by 3.
 const ENDLESS_STORIES_MIN: usize = 20;
 const ENDLESS_SPREAD_MIN: u64 = 4;
+/// An event comes in addition when at least so many stories have it, and this share of them would be stories without it too.
+/// In HDFS_v1 that is the verification of a replica (788 stories of 790), which may come at any time, three times or never.
+const ADDITIONAL_STORIES_MIN: u64 = 20;
+const ADDITIONAL_SHARE: f64 = 0.95;
 
 impl Windows {
-    /// The windows of a corpus; a block rests when nothing but endless events has come for `quiet_millis`.
+    /// The windows of a corpus without its `suspects`, which are indices of stories; a block rests when nothing but endless events has come for `quiet_millis`.
     ///
     /// `None` when the vocabulary exceeds [`VOCABULARY_MAX`].
-    pub fn new(corpus: &Corpus, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
-        let reader = Reader::new(corpus, quiet_millis)?;
+    pub fn new(corpus: &Corpus, suspects: &BTreeSet<usize>, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
+        let trusted = corpus
+            .stories
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !suspects.contains(index));
+        let stories: Vec<&Story> = trusted.map(|(_, story)| story).collect();
+        let reader = Reader::new(corpus, &stories, quiet_millis)?;
         let mut windows = Self {
             vocabulary: reader.vocabulary.clone(),
             trained: BTreeMap::new(),
             whole: BTreeMap::new(),
             resting: BTreeMap::new(),
             left_out: 0,
+            suspects: suspects.len() as u64,
         };
-        for (index, story) in corpus.stories.iter().enumerate() {
+        for (index, story) in stories.into_iter().enumerate() {
             windows.add(&reader, index, story, random);
         }
         windows.keep_commonest();
@@ -100,7 +113,14 @@ impl Windows {
     }
 
     fn keep_commonest(&mut self) {
-        let Some(excess) = self.trained.len().checked_sub(TRAINING_WINDOWS_MAX).filter(|&excess| excess > 0) else { return };
+        let Some(excess) = self
+            .trained
+            .len()
+            .checked_sub(TRAINING_WINDOWS_MAX)
+            .filter(|&excess| excess > 0)
+        else {
+            return;
+        };
         let mut windows: Vec<_> = std::mem::take(&mut self.trained).into_iter().collect();
         windows.sort_by(|a, b| b.1.total_cmp(&a.1));
         windows.truncate(TRAINING_WINDOWS_MAX);
@@ -114,7 +134,10 @@ fn patterns<'a>(windows: impl Iterator<Item = (&'a Vec<Token>, &'a u64)>) -> Vec
     for (window, times) in windows.filter(|(window, _)| window[0] == START) {
         *sessions.entry(counts(window)).or_default() += times;
     }
-    let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
+    let mut patterns: Vec<_> = sessions
+        .into_iter()
+        .map(|(counts, sessions)| CountPattern { counts, sessions })
+        .collect();
     patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
     patterns
 }
@@ -134,26 +157,41 @@ struct Reader {
     encoder: Encoder,
     /// Token of each text; `None` = never seen.
     tokens: Vec<Option<Token>>,
-    /// Counts, without endless events, at which some story ended.
+    /// Events that say nothing of how far a story has come: endless ones, and those without which stories end as well.
+    loose: BTreeSet<Token>,
+    /// Counts, without loose events, at which some story ended.
     endings: BTreeSet<Vec<(Token, u16)>>,
     quiet_millis: i64,
 }
 
 impl Reader {
-    fn new(corpus: &Corpus, quiet_millis: i64) -> Option<Self> {
-        let seen: BTreeSet<u32> = corpus.stories.iter().flat_map(|story| &story.events).copied().collect();
+    fn new(corpus: &Corpus, stories: &[&Story], quiet_millis: i64) -> Option<Self> {
+        let seen: BTreeSet<u32> = stories.iter().flat_map(|story| &story.events).copied().collect();
         if usize::from(FIRST_EVENT) + seen.len() > VOCABULARY_MAX {
             return None;
         }
-        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(corpus, event)).collect();
+        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(&corpus.texts, stories, event)).collect();
         let mut tokens = vec![None; corpus.texts.len()];
         for (token, &event) in (FIRST_EVENT..).zip(&seen) {
             tokens[event as usize] = Some(Token(token));
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
-        let mut reader = Self { vocabulary, encoder, tokens, endings: BTreeSet::new(), quiet_millis };
-        reader.endings =
-            corpus.stories.iter().filter(|story| is_whole(story)).map(|story| reader.ending(&story.events)).collect();
+        let mut reader = Self {
+            vocabulary,
+            encoder,
+            tokens,
+            loose: BTreeSet::new(),
+            endings: BTreeSet::new(),
+            quiet_millis,
+        };
+        let whole: Vec<&Story> = stories.iter().copied().filter(|story| is_whole(story)).collect();
+        reader.loose = reader
+            .all_tokens()
+            .filter(|&token| reader.encoder.is_endless(token))
+            .collect();
+        let additional = reader.additional(&whole);
+        reader.loose.extend(additional);
+        reader.endings = reader.endings_of(&whole).into_keys().collect();
         Some(reader)
     }
 
@@ -162,16 +200,64 @@ impl Reader {
     }
 
     fn window(&self, begin: Begin, events: &[u32]) -> Vec<Token> {
-        self.encoder.encode(begin, events.iter().map(|&event| self.token(event))).0.tokens
+        self.encoder
+            .encode(begin, events.iter().map(|&event| self.token(event)))
+            .0
+            .tokens
+    }
+
+    fn all_tokens(&self) -> impl Iterator<Item = Token> {
+        (FIRST_EVENT..).map(Token).take(self.vocabulary.len())
+    }
+
+    /// Counts at which stories end, without loose events, with how many do.
+    fn endings_of(&self, whole: &[&Story]) -> BTreeMap<Vec<(Token, u16)>, u64> {
+        let mut endings = BTreeMap::new();
+        for story in whole {
+            *endings.entry(self.ending(&story.events)).or_default() += 1;
+        }
+        endings
+    }
+
+    /// Events that come in addition: nearly every story that has one ends as others do that have none of it.
+    fn additional(&self, whole: &[&Story]) -> Vec<Token> {
+        let endings = self.endings_of(whole);
+        let is_additional = |&token: &Token| {
+            let having = || {
+                endings
+                    .iter()
+                    .filter(|(ending, _)| ending.iter().any(|&(other, _)| other == token))
+            };
+            let without = |ending: &[(Token, u16)]| {
+                ending
+                    .iter()
+                    .copied()
+                    .filter(|&(other, _)| other != token)
+                    .collect::<Vec<_>>()
+            };
+            let stories: u64 = having().map(|(_, &stories)| stories).sum();
+            let alike: u64 = having()
+                .filter(|(ending, _)| endings.contains_key(&without(ending)))
+                .map(|(_, &stories)| stories)
+                .sum();
+            stories >= ADDITIONAL_STORIES_MIN && alike as f64 >= ADDITIONAL_SHARE * stories as f64
+        };
+        self.all_tokens().filter(is_additional).collect()
     }
 
     fn ending(&self, events: &[u32]) -> Vec<(Token, u16)> {
-        let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
-        for token in events.iter().map(|&event| self.token(event)).filter(|&token| !self.encoder.is_endless(token)) {
+        let mut counts = BTreeMap::new();
+        for token in events.iter().map(|&event| self.token(event)) {
+            self.count(&mut counts, token);
+        }
+        counts.into_iter().collect()
+    }
+
+    fn count(&self, counts: &mut BTreeMap<Token, u16>, token: Token) {
+        if !self.loose.contains(&token) {
             let count = counts.entry(token).or_default();
             *count = count.saturating_add(1);
         }
-        counts.into_iter().collect()
     }
 
     /// Lengths of those heads of a story after which the block rests for a while, the whole story not among them.
@@ -192,12 +278,11 @@ impl Reader {
         let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
         let mut stops = Vec::new();
         for (length, &event) in (1..events.len()).zip(events) {
-            let token = self.token(event);
-            if !self.encoder.is_endless(token) {
-                let count = counts.entry(token).or_default();
-                *count = count.saturating_add(1);
-            }
-            if self.endings.contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>()) {
+            self.count(&mut counts, self.token(event));
+            if self
+                .endings
+                .contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>())
+            {
                 stops.push(length);
             }
         }
@@ -205,7 +290,8 @@ impl Reader {
     }
 }
 
-fn is_whole(story: &Story) -> bool {
+/// Whether a story is told from its beginning to its end.
+pub fn is_whole(story: &Story) -> bool {
     !story.joined_midway && !story.cut_short
 }
 
@@ -226,22 +312,133 @@ fn gaps(events: impl Iterator<Item = (i64, bool)>, quiet_millis: i64) -> Vec<usi
     gaps
 }
 
-fn entry(corpus: &Corpus, event: u32) -> VocabularyEntry {
-    let whole = || corpus.stories.iter().filter(|story| !story.joined_midway);
+fn entry(texts: &[String], stories: &[&Story], event: u32) -> VocabularyEntry {
+    let whole = || stories.iter().filter(|story| !story.joined_midway);
     let first = whole().filter(|story| story.events.first() == Some(&event)).count();
     VocabularyEntry {
-        text: corpus.texts[event as usize].clone(),
+        text: texts[event as usize].clone(),
         begins: first as f64 > BEGINS_SHARE * whole().count() as f64,
-        endless_buckets_max: endless_buckets(&corpus.stories, event),
+        endless_buckets_max: endless_buckets(stories, event),
     }
 }
 
 /// Buckets of an event that repeats without end: as many as the 99th percentile of its count fills. `None` when it does not.
-fn endless_buckets(stories: &[Story], event: u32) -> Option<u8> {
+pub fn endless_buckets(stories: &[&Story], event: u32) -> Option<u8> {
     let count = |story: &Story| story.events.iter().filter(|&&other| other == event).count() as u64;
-    let mut counts: Vec<u64> = stories.iter().map(count).filter(|&count| count > 0).collect();
+    let mut counts: Vec<u64> = stories.iter().map(|story| count(story)).filter(|&count| count > 0).collect();
     counts.sort_unstable();
+    if counts.len() < ENDLESS_STORIES_MIN {
+        return None;
+    }
     let quantile = |share: f64| counts[((counts.len() - 1) as f64 * share) as usize];
-    let endless = counts.len() >= ENDLESS_STORIES_MIN && quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);
+    let endless = quantile(0.99) >= ENDLESS_SPREAD_MIN * quantile(0.5);
     endless.then(|| quantile(0.99).ilog2() as u8 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::pipeline::event::LogTime;
+    use crate::pipeline::profile::{DrainSettings, MID, RESUMED, Scope};
+
+    #[test]
+    fn gaps_are_where_nothing_but_endless_events_came_for_long_enough() {
+        check_gaps(&[(0, false), (99, false), (198, false)], &[]);
+        check_gaps(&[(0, false), (100, false), (199, false)], &[1]);
+        check_gaps(&[(0, false), (50, true), (99, true), (100, true), (300, false)], &[3]);
+        check_gaps(&[(0, true), (500, true), (600, false)], &[]);
+    }
+
+    #[test]
+    fn an_event_is_endless_when_its_counts_spread() {
+        check_endless(&[(1, 15), (8, 5)], Some(4));
+        check_endless(&[(1, 15), (4, 5)], Some(3));
+        check_endless(&[(1, 15), (3, 5)], None);
+        check_endless(&[(1, 14), (8, 5)], None);
+        check_endless(&[], None);
+    }
+
+    #[test]
+    fn equal_stories_are_one_window_with_a_weight() {
+        let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1]), plain(&[0])]);
+        assert_eq!(
+            windows.whole,
+            BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)])
+        );
+        assert_eq!(
+            windows.resting,
+            BTreeMap::from([(tokens(START, &[6]), 2)]),
+            "some story ends after 0"
+        );
+        assert_eq!(windows.trained[&tokens(START, &[6, 7])], 2.0);
+        assert_eq!(windows.trained[&tokens(RESUMED, &[7])], 2.0 * RESTING_WEIGHT);
+    }
+
+    #[test]
+    fn what_was_cut_short_teaches_no_end_and_what_was_joined_no_beginning() {
+        let times = |millis: &[i64]| Some(millis.iter().map(|&millis| LogTime(millis)).collect());
+        let cut = Story {
+            times: times(&[0, 500, 501]),
+            cut_short: true,
+            ..plain(&[0, 1, 1])
+        };
+        let joined = Story {
+            joined_midway: true,
+            ..plain(&[1, 1])
+        };
+        let windows = windows(vec![plain(&[0]), cut, joined]);
+        assert!(windows.trained.contains_key(&tokens(START, &[6])), "it rested after 0");
+        assert!(windows.trained.contains_key(&tokens(MID, &[7, 7])));
+        assert!(!windows.trained.contains_key(&tokens(START, &[6, 7, 7])));
+        assert!(
+            windows.patterns().iter().all(|pattern| pattern.counts == [(Token(6), 1)]),
+            "a tail is no pattern"
+        );
+    }
+
+    fn check_gaps(events: &[(i64, bool)], expected: &[usize]) {
+        assert_eq!(gaps(events.iter().copied(), 100), expected, "{events:?}");
+    }
+
+    /// Stories that have the event so often, so many of them.
+    fn check_endless(counts: &[(usize, usize)], expected: Option<u8>) {
+        let of = |&(count, times): &(usize, usize)| vec![plain(&vec![0; count]); times];
+        let stories: Vec<Story> = counts.iter().flat_map(of).collect();
+        assert_eq!(
+            endless_buckets(&stories.iter().collect::<Vec<_>>(), 0),
+            expected,
+            "{counts:?}"
+        );
+    }
+
+    fn windows(stories: Vec<Story>) -> Windows {
+        let texts = ["zero", "one"].map(str::to_owned).to_vec();
+        let drain = DrainSettings {
+            depth: 4,
+            similarity: 0.5,
+            children_max: 100,
+            masks: Vec::new(),
+        };
+        let corpus = Corpus {
+            texts,
+            stories,
+            inputs: Vec::new(),
+            drain,
+            scope: Scope::Cluster,
+        };
+        Windows::new(&corpus, &BTreeSet::new(), 100, &mut ChaCha8Rng::seed_from_u64(1)).expect("a small vocabulary")
+    }
+
+    fn plain(events: &[u32]) -> Story {
+        Story {
+            events: events.to_vec(),
+            ..Story::default()
+        }
+    }
+
+    fn tokens(begin: Token, events: &[u16]) -> Vec<Token> {
+        std::iter::once(begin).chain(events.iter().copied().map(Token)).collect()
+    }
 }

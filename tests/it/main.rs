@@ -9,6 +9,7 @@ mod descriptors;
 mod gzip;
 mod inode_reuse;
 mod metrics;
+mod learning;
 mod model_command;
 mod model_file;
 mod model_library;
