@@ -126,6 +126,3 @@ Exit codes:
   69  ONNX Runtime cannot be used
   73  the state directory cannot be used
   78  the configuration is wrong";
-pub mod evaluate;
-pub mod learn;
-pub mod model;

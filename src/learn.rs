@@ -53,14 +53,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            name: "model".to_owned(),
-            seed: 1,
-            epochs: 40,
-            quiet_millis: 300_000,
-            screen: true,
-            stop: Arc::default(),
-        }
+        Self { name: "model".to_owned(), seed: 1, epochs: 40, quiet_millis: 300_000, screen: true, stop: Arc::default() }
     }
 }
 
@@ -105,10 +98,7 @@ pub enum LearnError {
         stories: u64,
     },
     /// Too many kinds of events.
-    #[error(
-        "{templates} templates, at most {} fit a vocabulary; are these logs of HDFS?",
-        VOCABULARY_MAX
-    )]
+    #[error("{templates} templates, at most {} fit a vocabulary; are these logs of HDFS?", VOCABULARY_MAX)]
     TooManyTemplates {
         /// Templates there are.
         templates: usize,
@@ -132,30 +122,16 @@ pub enum LearnError {
 /// When the corpus is too small or too various, or the training diverges.
 pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Learned, LearnError> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let suspects = if options.screen {
-        screen::suspects(corpus)
-    } else {
-        BTreeSet::new()
-    };
-    let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random).ok_or(LearnError::TooManyTemplates {
-        templates: corpus.texts.len(),
-    })?;
+    let suspects = if options.screen { screen::suspects(corpus) } else { BTreeSet::new() };
+    let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random)
+        .ok_or(LearnError::TooManyTemplates { templates: corpus.texts.len() })?;
     let stories = windows.whole.values().sum();
     if stories < TRAINING_STORIES_MIN {
         return Err(LearnError::TooFewStories { stories });
     }
     let network = Network::new(usize::from(FIRST_EVENT) + windows.vocabulary.len(), &mut random)?;
-    let schedule = Schedule {
-        epochs: options.epochs.max(1),
-        stop: &options.stop,
-    };
-    let mut report = |epoch, loss| {
-        progress(Progress {
-            epoch,
-            epochs: schedule.epochs,
-            loss,
-        })
-    };
+    let schedule = Schedule { epochs: options.epochs.max(1), stop: &options.stop };
+    let mut report = |epoch, loss| progress(Progress { epoch, epochs: schedule.epochs, loss });
     let losses = train::train(&network, &windows.trained, schedule, &mut random, &mut report)?;
     if let Some((epoch, &loss)) = (1..).zip(&losses).find(|(_, loss)| !loss.is_finite()) {
         return Err(LearnError::Diverged { epoch, loss });

@@ -71,19 +71,11 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
     match &args.model {
         Some(model) => {
             let report = judge(&mut load(model)?, &normal, &anomalous)?;
-            if args.json {
-                json(out, &report)
-            } else {
-                Ok(print_report(out, &report)?)
-            }
+            if args.json { json(out, &report) } else { Ok(print_report(out, &report)?) }
         }
         None => {
             let spread = train(args, &normal, &anomalous, stop, out)?;
-            if args.json {
-                json(out, &spread)
-            } else {
-                Ok(print_spread(out, &spread)?)
-            }
+            if args.json { json(out, &spread) } else { Ok(print_spread(out, &spread)?) }
         }
     }
 }

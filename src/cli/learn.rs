@@ -83,11 +83,8 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::
 }
 
 fn corpus(args: &Args) -> anyhow::Result<Corpus> {
-    let sessions = args
-        .inputs
-        .iter()
-        .map(|path| Corpus::is_session_file(path))
-        .collect::<Result<Vec<bool>, _>>()?;
+    let is_session_file = |path: &PathBuf| Ok(path.is_file() && Corpus::is_session_file(path)?);
+    let sessions = args.inputs.iter().map(is_session_file).collect::<Result<Vec<bool>, CorpusError>>()?;
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
@@ -124,40 +121,21 @@ fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| format!("write {}", path.display()))
+    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| format!("write {}", path.display()))
 }
 
 fn golden(learned: &Learned) -> anyhow::Result<String> {
-    let lines = learned
-        .contract
-        .golden
-        .iter()
-        .map(serde_json::to_string)
-        .collect::<Result<Vec<_>, _>>()?;
+    let lines = learned.contract.golden.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     Ok(lines.join("\n") + "\n")
 }
 
 fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Result<()> {
-    let Profile {
-        name,
-        vocabulary,
-        calibration,
-        ..
-    } = &learned.contract.profile;
+    let Profile { name, vocabulary, calibration, .. } = &learned.contract.profile;
     let training = &learned.contract.training;
     let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
-    writeln!(
-        out,
-        "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates"
-    )?;
+    writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
     if learned.suspects > 0 {
-        writeln!(
-            out,
-            "set aside: {} stories that look like failures; --trust-all takes them for normal",
-            learned.suspects
-        )?;
+        writeln!(out, "set aside: {} stories that look like failures; --trust-all takes them for normal", learned.suspects)?;
     }
     writeln!(out, "commonest stories:")?;
     for pattern in learned.stories.iter().take(STORIES_SHOWN) {
@@ -169,11 +147,7 @@ fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Resul
     }
     let (threshold, patterns) = (first_threshold(calibration), calibration.patterns.len());
     writeln!(out, "threshold: {threshold:.3} nats, beyond {patterns} count patterns")?;
-    writeln!(
-        out,
-        "false alarms expected: {:.0} per 100,000 blocks",
-        100_000.0 * learned.false_alarms_expected
-    )?;
+    writeln!(out, "false alarms expected: {:.0} per 100,000 blocks", 100_000.0 * learned.false_alarms_expected)?;
     tell_left_out(out, learned)?;
     writeln!(out, "written to {}", output.display())
 }
@@ -188,15 +162,8 @@ fn tell_pattern(out: &mut dyn Write, profile: &Profile, pattern: &CountPattern) 
 
 fn tell_left_out(out: &mut dyn Write, learned: &Learned) -> std::io::Result<()> {
     if learned.windows_left_out + learned.patterns_left_out > 0 {
-        let Learned {
-            windows_left_out,
-            patterns_left_out,
-            ..
-        } = learned;
-        writeln!(
-            out,
-            "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns"
-        )?;
+        let Learned { windows_left_out, patterns_left_out, .. } = learned;
+        writeln!(out, "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns")?;
     }
     Ok(())
 }

@@ -36,10 +36,7 @@ impl Scores {
     /// None that a caller could cause.
     pub fn new(network: &Network, whole: &BTreeMap<Vec<Token>, u64>) -> Result<Self> {
         let windows: Vec<&[Token]> = whole.keys().map(Vec::as_slice).collect();
-        let mut scores: Vec<_> = score_all(network, &windows)?
-            .into_iter()
-            .zip(whole.values().copied())
-            .collect();
+        let mut scores: Vec<_> = score_all(network, &windows)?.into_iter().zip(whole.values().copied()).collect();
         scores.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self(scores))
     }
@@ -61,11 +58,8 @@ impl Scores {
 
     /// Mean and standard deviation of ln(score + epsilon), each score clipped to [`CLIP_SDS`] around them: their fixed point.
     fn winsorised(&self) -> (f64, f64) {
-        let logs: Vec<(f64, f64)> = self
-            .0
-            .iter()
-            .map(|&(score, times)| ((f64::from(score) + EPSILON).ln(), times as f64))
-            .collect();
+        let logs: Vec<(f64, f64)> =
+            self.0.iter().map(|&(score, times)| ((f64::from(score) + EPSILON).ln(), times as f64)).collect();
         let (mut mean, mut sd) = moments(&logs, |log| log);
         for _ in 0..1000 {
             let next = moments(&logs, |log| log.clamp(mean - CLIP_SDS * sd, mean + CLIP_SDS * sd));
@@ -82,11 +76,7 @@ impl Scores {
 fn moments(logs: &[(f64, f64)], clip: impl Fn(f64) -> f64) -> (f64, f64) {
     let total: f64 = logs.iter().map(|(_, times)| times).sum();
     let mean = logs.iter().map(|&(log, times)| times * clip(log)).sum::<f64>() / total;
-    let variance = logs
-        .iter()
-        .map(|&(log, times)| times * (clip(log) - mean).powi(2))
-        .sum::<f64>()
-        / total;
+    let variance = logs.iter().map(|&(log, times)| times * (clip(log) - mean).powi(2)).sum::<f64>() / total;
     (mean, variance.sqrt())
 }
 
@@ -149,11 +139,7 @@ fn weights(windows: &Windows) -> Vec<f32> {
     }
     let idf = |having: u64| 1.0 + (((stories + 1) as f64) / ((having + 1) as f64)).ln();
     let weight = |(token, having): (u16, u64)| {
-        if token > END.0 || token == UNKNOWN.0 {
-            idf(having) as f32
-        } else {
-            0.0
-        }
+        if token > END.0 || token == UNKNOWN.0 { idf(having) as f32 } else { 0.0 }
     };
     (0..).zip(having).map(weight).collect()
 }
@@ -165,10 +151,7 @@ pub fn distance(calibration: &Calibration, window: &[Token]) -> f32 {
         counted[usize::from(token.0)] = f64::from(count);
     }
     let deficit = if window[0] == START { 1.0 } else { 0.0 };
-    let distances = calibration
-        .patterns
-        .iter()
-        .map(|pattern| apart(&calibration.weights, &counted, pattern, deficit));
+    let distances = calibration.patterns.iter().map(|pattern| apart(&calibration.weights, &counted, pattern, deficit));
     distances.fold(f64::INFINITY, f64::min) as f32
 }
 
@@ -189,15 +172,7 @@ mod tests {
     #[test]
     fn quantiles_are_scores_that_occurred() {
         let scores = Scores(vec![(1.0, 97), (2.0, 2), (9.0, 1)]);
-        for (share, expected) in [
-            (0.0, 1.0),
-            (0.5, 1.0),
-            (0.97, 1.0),
-            (0.971, 2.0),
-            (0.99, 2.0),
-            (0.991, 9.0),
-            (1.0, 9.0),
-        ] {
+        for (share, expected) in [(0.0, 1.0), (0.5, 1.0), (0.97, 1.0), (0.971, 2.0), (0.99, 2.0), (0.991, 9.0), (1.0, 9.0)] {
             assert_eq!(scores.quantile(share), expected, "{share}");
         }
     }
@@ -208,22 +183,10 @@ mod tests {
         let (mean, sd) = Scores(clean.clone()).winsorised();
         let outliers = Scores([clean, vec![(20.0, 20)]].concat());
         let moved = outliers.winsorised();
-        assert!(
-            (moved.0 - mean).abs() < 0.2 * sd && moved.1 < 1.5 * sd,
-            "{mean} {sd} became {moved:?}"
-        );
-        let logs: Vec<(f64, f64)> = outliers
-            .0
-            .iter()
-            .map(|&(score, n)| ((f64::from(score) + EPSILON).ln(), n as f64))
-            .collect();
-        let again = moments(&logs, |log| {
-            log.clamp(moved.0 - CLIP_SDS * moved.1, moved.0 + CLIP_SDS * moved.1)
-        });
-        assert!(
-            (again.0 - moved.0).abs() + (again.1 - moved.1).abs() < 1e-9,
-            "{moved:?} became {again:?}"
-        );
+        assert!((moved.0 - mean).abs() < 0.2 * sd && moved.1 < 1.5 * sd, "{mean} {sd} became {moved:?}");
+        let logs: Vec<(f64, f64)> = outliers.0.iter().map(|&(score, n)| ((f64::from(score) + EPSILON).ln(), n as f64)).collect();
+        let again = moments(&logs, |log| log.clamp(moved.0 - CLIP_SDS * moved.1, moved.0 + CLIP_SDS * moved.1));
+        assert!((again.0 - moved.0).abs() + (again.1 - moved.1).abs() < 1e-9, "{moved:?} became {again:?}");
     }
 
     #[test]

@@ -123,13 +123,7 @@ impl Corpus {
         let first = paths.first().ok_or(CorpusError::NoInput)?;
         let templates = templates.map_or_else(|| first.with_file_name(TEMPLATES_FILE), Path::to_owned);
         let texts: Vec<String> = read(&templates)?.lines().map(str::to_owned).collect();
-        let mut corpus = Self {
-            texts,
-            stories: Vec::new(),
-            inputs: Vec::new(),
-            drain: drain(),
-            scope: Scope::Cluster,
-        };
+        let mut corpus = Self { texts, stories: Vec::new(), inputs: Vec::new(), drain: drain(), scope: Scope::Cluster };
         for path in paths {
             let text = read(path)?;
             corpus.inputs.push((file_name(path), sha256(text.as_bytes())));
@@ -144,10 +138,7 @@ impl Corpus {
     /// When the file cannot be read.
     pub fn is_session_file(path: &Path) -> Result<bool, CorpusError> {
         use std::io::Read as _;
-        let error = |source| CorpusError::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let error = |source| CorpusError::Read { path: path.to_owned(), source };
         let file = fs::File::open(path).map_err(error)?;
         let mut head = Vec::new();
         file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;
@@ -155,25 +146,10 @@ impl Corpus {
     }
 }
 
-/// Reads raw logs with the stages of the pipeline.
-///
-/// # Errors
-/// Always.
-pub fn corpus_from_logs(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
-    Err(paths
-        .first()
-        .map_or(CorpusError::NoInput, |path| CorpusError::RawLog { path: path.clone() }))
-}
-
-/// Settings for a vocabulary that comes as texts: those of Drain's publication for HDFS.
-fn drain() -> DrainSettings {
+/// Drain's settings for HDFS: those of its publication.
+pub fn drain() -> DrainSettings {
     let masks = ["block", "pool", "number", "path"].map(str::to_owned).to_vec();
-    DrainSettings {
-        depth: 4,
-        similarity: 0.5,
-        children_max: 100,
-        masks,
-    }
+    DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks }
 }
 
 fn stories(path: &Path, text: &str, templates: &Path, known: usize) -> Result<Vec<Story>, CorpusError> {
@@ -181,10 +157,7 @@ fn stories(path: &Path, text: &str, templates: &Path, known: usize) -> Result<Ve
     let header = lines.next().unwrap_or_default();
     if header.trim_end() != HEADER {
         let found = header.chars().take(80).collect();
-        return Err(CorpusError::Header {
-            path: path.to_owned(),
-            found,
-        });
+        return Err(CorpusError::Header { path: path.to_owned(), found });
     }
     let story = |(line, text): (usize, &str)| story(path, line, text, templates, known);
     (2..).zip(lines).filter(|(_, text)| !text.is_empty()).map(story).collect()
@@ -192,50 +165,24 @@ fn stories(path: &Path, text: &str, templates: &Path, known: usize) -> Result<Ve
 
 fn story(path: &Path, line: usize, text: &str, templates: &Path, known: usize) -> Result<Story, CorpusError> {
     let event = |name: &str| {
-        let number = name
-            .strip_prefix('E')
-            .and_then(|digits| digits.parse::<u32>().ok())
-            .filter(|&number| number > 0);
-        let number = number.ok_or_else(|| CorpusError::Event {
-            path: path.to_owned(),
-            line,
-            found: name.to_owned(),
-        })?;
+        let number = name.strip_prefix('E').and_then(|digits| digits.parse::<u32>().ok()).filter(|&number| number > 0);
+        let number = number.ok_or_else(|| CorpusError::Event { path: path.to_owned(), line, found: name.to_owned() })?;
         if number as usize > known {
             let (path, templates) = (path.to_owned(), templates.to_owned());
-            return Err(CorpusError::Template {
-                path,
-                line,
-                event: number,
-                templates,
-                known,
-            });
+            return Err(CorpusError::Template { path, line, event: number, templates, known });
         }
         Ok(number - 1)
     };
     let sequence = text.splitn(3, ',').nth(2).unwrap_or_default();
-    let events = sequence
-        .split_ascii_whitespace()
-        .map(event)
-        .collect::<Result<Vec<u32>, _>>()?;
+    let events = sequence.split_ascii_whitespace().map(event).collect::<Result<Vec<u32>, _>>()?;
     if events.is_empty() {
-        return Err(CorpusError::Event {
-            path: path.to_owned(),
-            line,
-            found: text.chars().take(80).collect(),
-        });
+        return Err(CorpusError::Event { path: path.to_owned(), line, found: text.chars().take(80).collect() });
     }
-    Ok(Story {
-        events,
-        ..Story::default()
-    })
+    Ok(Story { events, ..Story::default() })
 }
 
 fn read(path: &Path) -> Result<String, CorpusError> {
-    fs::read_to_string(path).map_err(|source| CorpusError::Read {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_to_string(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })
 }
 
 fn file_name(path: &Path) -> String {
@@ -255,10 +202,7 @@ mod tests {
         let normal = read_sessions("blk_1,Normal,E1 E2\n\nblk_-2,Normal,E2\r\n").expect("reads");
         let anomalous = read_sessions("blk_1,Anomaly,E1 E2\nblk_-2,Anomaly,E2\n").expect("reads");
         assert_eq!(normal.stories, anomalous.stories);
-        assert_eq!(
-            normal.stories.iter().map(|story| story.events.as_slice()).collect::<Vec<_>>(),
-            [&[0, 1][..], &[1]]
-        );
+        assert_eq!(normal.stories.iter().map(|story| story.events.as_slice()).collect::<Vec<_>>(), [&[0, 1][..], &[1]]);
         assert_eq!(normal.texts, ["first <*>", "second <*>"]);
         assert_eq!(normal.inputs[0].0, "sessions.csv");
         assert_eq!(normal.inputs[0].1.len(), 64);
@@ -276,11 +220,7 @@ mod tests {
     #[test]
     fn logs_are_told_from_session_files_by_their_first_line() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for (text, expected) in [
-            ("BlockId,Label,EventSequence\n", true),
-            ("081109 203518 143 INFO", false),
-            ("", false),
-        ] {
+        for (text, expected) in [("BlockId,Label,EventSequence\n", true), ("081109 203518 143 INFO", false), ("", false)] {
             let path = folder.path().join("file");
             fs::write(&path, text).expect("writes");
             assert_eq!(Corpus::is_session_file(&path).expect("reads"), expected, "{text}");

@@ -21,10 +21,7 @@ pub struct Population {
 }
 
 /// HDFS_v1 as LogHub counts it: 575,061 blocks, 16,838 of them anomalous.
-pub const HDFS_V1: Population = Population {
-    normal: 558_223,
-    anomalous: 16_838,
-};
+pub const HDFS_V1: Population = Population { normal: 558_223, anomalous: 16_838 };
 
 /// What a model makes of labelled sessions, with the threshold frozen where the calibration begins.
 #[derive(Clone, Debug, Serialize)]
@@ -91,10 +88,7 @@ pub fn evaluate<E>(
     let mut judge_all = |corpus| Ok(judge(calibration, &score(&windows(&contract.profile, corpus))?));
     let (normal, anomalous) = (judge_all(normal)?, judge_all(anomalous)?);
     let unseen = population.normal.saturating_sub(contract.training.sessions);
-    let population = Population {
-        normal: unseen,
-        ..population
-    };
+    let population = Population { normal: unseen, ..population };
     let rates = |flags: fn(&Judged) -> bool| Rates::new(&normal, &anomalous, population, flags);
     Ok(Report {
         model: contract.profile.name.clone(),
@@ -110,11 +104,7 @@ pub fn evaluate<E>(
 pub fn windows(profile: &Profile, corpus: &Corpus) -> Vec<Window> {
     let tokens = tokens(profile, corpus);
     let encoder = Encoder::new(profile);
-    let window = |events: &[u32]| {
-        encoder
-            .encode(Begin::Start, events.iter().map(|&event| tokens[event as usize]))
-            .0
-    };
+    let window = |events: &[u32]| encoder.encode(Begin::Start, events.iter().map(|&event| tokens[event as usize])).0;
     corpus.stories.iter().map(|story| window(&story.events)).collect()
 }
 
@@ -123,19 +113,12 @@ pub fn windows(profile: &Profile, corpus: &Corpus) -> Vec<Window> {
 pub fn tokens(profile: &Profile, corpus: &Corpus) -> Vec<Token> {
     let texts = profile.vocabulary.iter().map(|entry| entry.text.as_str());
     let known: HashMap<&str, Token> = texts.zip((FIRST_EVENT..).map(Token)).collect();
-    corpus
-        .texts
-        .iter()
-        .map(|text| known.get(text.as_str()).copied().unwrap_or(UNKNOWN))
-        .collect()
+    corpus.texts.iter().map(|text| known.get(text.as_str()).copied().unwrap_or(UNKNOWN)).collect()
 }
 
 fn judge(calibration: &Calibration, scores: &[Score]) -> Vec<Judged> {
     let threshold = first_threshold(calibration);
-    let judge = |score: &Score| Judged {
-        high: score.score > threshold,
-        far: score.distance > calibration.distance_max,
-    };
+    let judge = |score: &Score| Judged { high: score.score > threshold, far: score.distance > calibration.distance_max };
     scores.iter().map(judge).collect()
 }
 

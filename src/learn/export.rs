@@ -65,21 +65,10 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
 fn false_alarms(network: &Network, windows: &Windows, scores: &Scores) -> Result<f64, LearnError> {
     let threshold = scores.quantile(THRESHOLD_QUANTILE);
     let patterns = windows.patterns();
-    let once: Vec<_> = patterns
-        .iter()
-        .filter(|pattern| pattern.sessions == 1)
-        .map(|pattern| &pattern.counts)
-        .collect();
-    let lonely: Vec<&[Token]> = windows
-        .whole
-        .keys()
-        .filter(|window| once.contains(&&counts(window)))
-        .map(Vec::as_slice)
-        .collect();
-    let above = score_all(network, &lonely)?
-        .into_iter()
-        .filter(|&score| score > threshold)
-        .count();
+    let once: Vec<_> = patterns.iter().filter(|pattern| pattern.sessions == 1).map(|pattern| &pattern.counts).collect();
+    let lonely: Vec<&[Token]> =
+        windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
+    let above = score_all(network, &lonely)?.into_iter().filter(|&score| score > threshold).count();
     Ok(above as f64 / windows.whole.values().sum::<u64>().max(1) as f64)
 }
 
@@ -92,9 +81,7 @@ fn golden(network: &Network, windows: &Windows, calibration: &Calibration) -> Re
     let scores = score_all(network, &golden.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     let distances: Vec<f32> = golden.iter().map(|tokens| distance(calibration, tokens)).collect();
     let vectors = golden.into_iter().zip(scores).zip(distances);
-    Ok(vectors
-        .map(|((tokens, score), distance)| Golden { tokens, score, distance })
-        .collect())
+    Ok(vectors.map(|((tokens, score), distance)| Golden { tokens, score, distance }).collect())
 }
 
 fn variants(window: &[Token]) -> [Vec<Token>; 4] {

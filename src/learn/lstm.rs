@@ -12,9 +12,7 @@ use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, T
 /// # Errors
 /// When the shapes do not fit or the tensors are not contiguous 32-bit floats.
 pub fn lstm(inputs: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
-    let layer = Layer {
-        forward: OnceLock::new(),
-    };
+    let layer = Layer { forward: OnceLock::new() };
     inputs.contiguous()?.apply_op2(&w_hh.contiguous()?, layer)
 }
 
@@ -46,11 +44,7 @@ impl CustomOp2 for Layer {
 
     fn cpu_fwd(&self, inputs: &CpuStorage, layout: &Layout, w_hh: &CpuStorage, w_layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (steps, batch, gates) = layout.shape().dims3()?;
-        let dimensions = Dimensions {
-            steps,
-            batch,
-            hidden: gates / 4,
-        };
+        let dimensions = Dimensions { steps, batch, hidden: gates / 4 };
         let w_hh = Tensor::from_slice(contiguous(w_hh, w_layout)?, w_layout.shape(), &Device::Cpu)?;
         let (forward, hidden) = run(dimensions, contiguous(inputs, layout)?, &w_hh.t()?)?;
         // A second application of the same layer would be a second `Layer`: see `lstm`.
@@ -60,11 +54,7 @@ impl CustomOp2 for Layer {
 
     fn bwd(&self, inputs: &Tensor, w_hh: &Tensor, hidden: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (steps, batch, hidden_width) = hidden.dims3()?;
-        let dimensions = Dimensions {
-            steps,
-            batch,
-            hidden: hidden_width,
-        };
+        let dimensions = Dimensions { steps, batch, hidden: hidden_width };
         let forward = self.forward.get().expect("backward follows forward");
         let grad_gates = run_back(dimensions, forward, w_hh, &flat(grad)?)?;
         let grad_inputs = Tensor::from_vec(grad_gates, inputs.shape(), &Device::Cpu)?;
@@ -86,18 +76,9 @@ fn run(dimensions: Dimensions, inputs: &[f32], w_hh_t: &Tensor) -> Result<(Forwa
         let before = step.checked_sub(1).map(|before| &past[before * states..]);
         if step > 0 {
             let state = &hiddens[(step - 1) * states..][..states];
-            add(
-                gates,
-                &flat(&Tensor::from_slice(state, (batch, hidden), &Device::Cpu)?.matmul(w_hh_t)?)?,
-            );
+            add(gates, &flat(&Tensor::from_slice(state, (batch, hidden), &Device::Cpu)?.matmul(w_hh_t)?)?);
         }
-        step_forward(
-            hidden,
-            gates,
-            before,
-            &mut now[..states],
-            &mut hiddens[step * states..][..states],
-        );
+        step_forward(hidden, gates, before, &mut now[..states], &mut hiddens[step * states..][..states]);
     }
     Ok((Forward { gates, cells }, hiddens))
 }
@@ -131,14 +112,7 @@ fn run_back(dimensions: Dimensions, forward: &Forward, w_hh: &Tensor, grad: &[f3
         add(&mut grad_hidden, &grad[step * states..][..states]);
         let gates = &mut grad_gates[step * width..][..width];
         let before = step.checked_sub(1).map(|before| &forward.cells[before * states..][..states]);
-        step_back(
-            hidden,
-            gates,
-            &forward.cells[step * states..][..states],
-            before,
-            &grad_hidden,
-            &mut grad_cell,
-        );
+        step_back(hidden, gates, &forward.cells[step * states..][..states], before, &grad_hidden, &mut grad_cell);
         grad_hidden = flat(&Tensor::from_slice(gates, (batch, 4 * hidden), &Device::Cpu)?.matmul(w_hh)?)?;
     }
     Ok(grad_gates)
@@ -173,25 +147,17 @@ fn step_back(
 
 /// Gradient of `w_hh`: the first step has no state before it, so it has no part in it.
 fn recurrent_gradient(dimensions: Dimensions, hidden: &Tensor, grad_gates: &Tensor) -> Result<Tensor> {
-    let Dimensions {
-        steps,
-        batch,
-        hidden: width,
-    } = dimensions;
+    let Dimensions { steps, batch, hidden: width } = dimensions;
     if steps == 1 {
         return Tensor::zeros((4 * width, width), DType::F32, &Device::Cpu);
     }
     let before = hidden.narrow(0, 0, steps - 1)?.reshape(((steps - 1) * batch, width))?;
-    let after = grad_gates
-        .narrow(0, 1, steps - 1)?
-        .reshape(((steps - 1) * batch, 4 * width))?;
+    let after = grad_gates.narrow(0, 1, steps - 1)?.reshape(((steps - 1) * batch, 4 * width))?;
     after.t()?.matmul(&before)
 }
 
 fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let (start, end) = layout
-        .contiguous_offsets()
-        .ok_or_else(|| candle_core::Error::Msg("tensor is not contiguous".into()))?;
+    let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::Msg("tensor is not contiguous".into()))?;
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
@@ -236,10 +202,7 @@ mod tests {
         for states in [lstm(&inputs, &w_hh)?, elementary(&inputs, &w_hh)?] {
             let gradients = (&states * &weights)?.sum_all()?.backward()?;
             let gradient = |var: &Var| gradients.get(var).expect("takes part").flatten_all();
-            results.push(Tensor::cat(
-                &[states.flatten_all()?, gradient(&inputs)?, gradient(&w_hh)?],
-                0,
-            )?);
+            results.push(Tensor::cat(&[states.flatten_all()?, gradient(&inputs)?, gradient(&w_hh)?], 0)?);
         }
         let difference = (&results[0] - &results[1])?.abs()?.max(0)?.to_scalar::<f32>()?;
         assert!(difference < 1e-6, "{steps} steps, batch {batch}: differs by {difference}");

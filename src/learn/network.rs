@@ -61,11 +61,7 @@ impl Batch {
     /// When they are not of equal length.
     pub fn new(windows: &[&[Token]]) -> Result<Self> {
         let steps = windows.first().map_or(0, |window| window.len());
-        let at = |step: usize| {
-            windows
-                .iter()
-                .map(move |window| window.get(step).copied().unwrap_or(END).0.into())
-        };
+        let at = |step: usize| windows.iter().map(move |window| window.get(step).copied().unwrap_or(END).0.into());
         let inputs: Vec<u32> = (0..steps).flat_map(at).collect();
         let targets: Vec<u32> = (1..=steps).flat_map(at).collect();
         Ok(Self {
@@ -99,11 +95,7 @@ impl Network {
         let layers = [&self.encoder, &self.decoder].map(|layer| [&layer.w_ih, &layer.w_hh, &layer.bias]);
         let affines = [&self.latent, &self.output].map(|affine| [&affine.weight, &affine.bias]);
         let parts = layers.as_flattened().iter().chain(affines.as_flattened());
-        parts
-            .copied()
-            .chain([&self.embedding, &self.decoder_latent])
-            .cloned()
-            .collect()
+        parts.copied().chain([&self.embedding, &self.decoder_latent]).cloned().collect()
     }
 
     /// Cross-entropy in nats of what follows each step, shape [steps, windows]. `noise`, [windows, L], is added to the latent vectors.
@@ -128,11 +120,7 @@ impl Network {
         let errors = self.token_errors(&Batch::new(windows)?, None)?.t()?.to_vec2::<f32>()?;
         let score = |(errors, window): (&Vec<f32>, &&[Token])| {
             let worst = errors.iter().fold(0.0, |worst: f32, &error| worst.max(error));
-            if window[1..].contains(&UNKNOWN) {
-                UNKNOWN_NATS
-            } else {
-                worst.min(UNKNOWN_NATS)
-            }
+            if window[1..].contains(&UNKNOWN) { UNKNOWN_NATS } else { worst.min(UNKNOWN_NATS) }
         };
         Ok(errors.iter().zip(windows).map(score).collect())
     }
@@ -178,26 +166,17 @@ impl Layer {
     /// What tokens contribute to the gates, [steps, windows, 4H]: computed once a token of the vocabulary, not once a step.
     fn inputs(&self, embedding: &Var, batch: &Batch) -> Result<Tensor> {
         let of_token = embedding.matmul(&self.w_ih.t()?)?.broadcast_add(&self.bias)?;
-        of_token
-            .index_select(&batch.inputs, 0)?
-            .reshape((batch.steps, batch.windows, 4 * HIDDEN))
+        of_token.index_select(&batch.inputs, 0)?.reshape((batch.steps, batch.windows, 4 * HIDDEN))
     }
 
     fn weights(&self, w_ih: &Tensor) -> Result<Lstm> {
-        Ok(Lstm {
-            w_ih: values(w_ih)?,
-            w_hh: values(&self.w_hh)?,
-            bias: values(&self.bias)?,
-        })
+        Ok(Lstm { w_ih: values(w_ih)?, w_hh: values(&self.w_hh)?, bias: values(&self.bias)? })
     }
 }
 
 impl Affine {
     fn new(outputs: usize, inputs: usize, random: &mut ChaCha8Rng) -> Result<Self> {
-        Ok(Self {
-            weight: uniform(&[outputs, inputs], inputs, random)?,
-            bias: uniform(&[outputs], inputs, random)?,
-        })
+        Ok(Self { weight: uniform(&[outputs, inputs], inputs, random)?, bias: uniform(&[outputs], inputs, random)? })
     }
 
     fn apply(&self, inputs: &Tensor) -> Result<Tensor> {
@@ -205,19 +184,14 @@ impl Affine {
     }
 
     fn weights(&self) -> Result<Linear> {
-        Ok(Linear {
-            weight: values(&self.weight)?,
-            bias: values(&self.bias)?,
-        })
+        Ok(Linear { weight: values(&self.weight)?, bias: values(&self.bias)? })
     }
 }
 
 /// Uniform in +-1/sqrt(`fan_in`), as PyTorch begins its recurrent and linear layers.
 fn uniform(shape: &[usize], fan_in: usize, random: &mut ChaCha8Rng) -> Result<Var> {
     let bound = 1.0 / (fan_in as f32).sqrt();
-    let values = (0..shape.iter().product())
-        .map(|_| random.random_range(-bound..bound))
-        .collect();
+    let values = (0..shape.iter().product()).map(|_| random.random_range(-bound..bound)).collect();
     variable(values, shape)
 }
 

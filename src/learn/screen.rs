@@ -44,20 +44,13 @@ pub fn suspects(corpus: &Corpus) -> BTreeSet<usize> {
     let mut suspects = indices(corpus, is_failure);
     let trusted = (suspects.len() as f64 * TRUSTED_SHARE).ceil() as u64;
     let kinds = shares.kinds(corpus);
-    suspects.extend(indices(corpus, |story| {
-        shares.has_rare(story) && kinds.get(&shares.kind(story)).is_none_or(|&n| n < trusted)
-    }));
+    suspects
+        .extend(indices(corpus, |story| shares.has_rare(story) && kinds.get(&shares.kind(story)).is_none_or(|&n| n < trusted)));
     suspects
 }
 
 fn indices(corpus: &Corpus, is_suspect: impl Fn(&Story) -> bool) -> BTreeSet<usize> {
-    corpus
-        .stories
-        .iter()
-        .enumerate()
-        .filter(|(_, story)| is_suspect(story))
-        .map(|(index, _)| index)
-        .collect()
+    corpus.stories.iter().enumerate().filter(|(_, story)| is_suspect(story)).map(|(index, _)| index).collect()
 }
 
 /// What is common in a corpus, and what is not.
@@ -82,22 +75,9 @@ impl Shares {
         let share = |event: &u32| having.get(event).map_or(0.0, |&having| having as f64 / whole.len() as f64);
         let all: BTreeSet<u32> = corpus.stories.iter().flat_map(|story| &story.events).copied().collect();
         let rare: BTreeSet<u32> = all.iter().filter(|event| share(event) < RARE_SHARE).copied().collect();
-        let failures = rare
-            .iter()
-            .filter(|&&event| speaks_of_failure(&corpus.texts[event as usize]))
-            .copied()
-            .collect();
-        let endless = all
-            .iter()
-            .filter(|&&event| endless_buckets(&whole, event).is_some())
-            .copied()
-            .collect();
-        Self {
-            core: all.into_iter().filter(|event| share(event) >= CORE_SHARE).collect(),
-            rare,
-            endless,
-            failures,
-        }
+        let failures = rare.iter().filter(|&&event| speaks_of_failure(&corpus.texts[event as usize])).copied().collect();
+        let endless = all.iter().filter(|&&event| endless_buckets(&whole, event).is_some()).copied().collect();
+        Self { core: all.into_iter().filter(|event| share(event) >= CORE_SHARE).collect(), rare, endless, failures }
     }
 
     /// Only whole stories can be known to lack something.
@@ -133,8 +113,7 @@ impl Shares {
 
 fn speaks_of_failure(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric())
-        .any(|word| FAILURE_WORDS.contains(&word) || word.ends_with("exception"))
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| FAILURE_WORDS.contains(&word) || word.ends_with("exception"))
 }
 
 #[cfg(test)]
@@ -185,27 +164,11 @@ mod tests {
     /// Each kind of story so many times; `expected` are the kinds that are set aside.
     fn check(kinds: &[(usize, &[u32])], expected: &[usize]) {
         let of_kind: Vec<usize> = (0..).zip(kinds).flat_map(|(kind, &(times, _))| vec![kind; times]).collect();
-        let story = |&kind: &usize| Story {
-            events: kinds[kind].1.to_vec(),
-            ..Story::default()
-        };
-        let texts = ["begins", "goes on", "is read", "is copied", "failed"]
-            .map(str::to_owned)
-            .to_vec();
-        let drain = DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: Vec::new(),
-        };
+        let story = |&kind: &usize| Story { events: kinds[kind].1.to_vec(), ..Story::default() };
+        let texts = ["begins", "goes on", "is read", "is copied", "failed"].map(str::to_owned).to_vec();
+        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
         let stories = of_kind.iter().map(story).collect();
-        let corpus = Corpus {
-            texts,
-            stories,
-            inputs: Vec::new(),
-            drain,
-            scope: Scope::Cluster,
-        };
+        let corpus = Corpus { texts, stories, inputs: Vec::new(), drain, scope: Scope::Cluster };
         let actual: BTreeSet<usize> = suspects(&corpus).into_iter().map(|index| of_kind[index]).collect();
         assert_eq!(actual.into_iter().collect::<Vec<_>>(), expected);
     }

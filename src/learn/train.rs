@@ -74,10 +74,7 @@ fn train_batch(
     random: &mut ChaCha8Rng,
 ) -> Result<f64> {
     let tokens: Vec<&[Token]> = batch.iter().map(|&index| windows[index].0).collect();
-    let weights: Vec<f32> = batch
-        .iter()
-        .map(|&index| (windows[index].1 / tokens_per_batch) as f32)
-        .collect();
+    let weights: Vec<f32> = batch.iter().map(|&index| (windows[index].1 / tokens_per_batch) as f32).collect();
     let weights = Tensor::from_vec(weights, (1, batch.len()), &Device::Cpu)?;
     let errors = network.token_errors(&Batch::new(&tokens)?, Some(&noise(batch.len(), random)?))?;
     let loss = errors.broadcast_mul(&weights)?.sum_all()?;

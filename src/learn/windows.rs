@@ -51,11 +51,7 @@ impl Windows {
     ///
     /// `None` when the vocabulary exceeds [`VOCABULARY_MAX`].
     pub fn new(corpus: &Corpus, suspects: &BTreeSet<usize>, quiet_millis: i64, random: &mut ChaCha8Rng) -> Option<Self> {
-        let trusted = corpus
-            .stories
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !suspects.contains(index));
+        let trusted = corpus.stories.iter().enumerate().filter(|(index, _)| !suspects.contains(index));
         let stories: Vec<&Story> = trusted.map(|(_, story)| story).collect();
         let reader = Reader::new(corpus, &stories, quiet_millis)?;
         let mut windows = Self {
@@ -113,12 +109,7 @@ impl Windows {
     }
 
     fn keep_commonest(&mut self) {
-        let Some(excess) = self
-            .trained
-            .len()
-            .checked_sub(TRAINING_WINDOWS_MAX)
-            .filter(|&excess| excess > 0)
-        else {
+        let Some(excess) = self.trained.len().checked_sub(TRAINING_WINDOWS_MAX).filter(|&excess| excess > 0) else {
             return;
         };
         let mut windows: Vec<_> = std::mem::take(&mut self.trained).into_iter().collect();
@@ -134,10 +125,7 @@ fn patterns<'a>(windows: impl Iterator<Item = (&'a Vec<Token>, &'a u64)>) -> Vec
     for (window, times) in windows.filter(|(window, _)| window[0] == START) {
         *sessions.entry(counts(window)).or_default() += times;
     }
-    let mut patterns: Vec<_> = sessions
-        .into_iter()
-        .map(|(counts, sessions)| CountPattern { counts, sessions })
-        .collect();
+    let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
     patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
     patterns
 }
@@ -176,19 +164,9 @@ impl Reader {
             tokens[event as usize] = Some(Token(token));
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
-        let mut reader = Self {
-            vocabulary,
-            encoder,
-            tokens,
-            loose: BTreeSet::new(),
-            endings: BTreeSet::new(),
-            quiet_millis,
-        };
+        let mut reader = Self { vocabulary, encoder, tokens, loose: BTreeSet::new(), endings: BTreeSet::new(), quiet_millis };
         let whole: Vec<&Story> = stories.iter().copied().filter(|story| is_whole(story)).collect();
-        reader.loose = reader
-            .all_tokens()
-            .filter(|&token| reader.encoder.is_endless(token))
-            .collect();
+        reader.loose = reader.all_tokens().filter(|&token| reader.encoder.is_endless(token)).collect();
         let additional = reader.additional(&whole);
         reader.loose.extend(additional);
         reader.endings = reader.endings_of(&whole).into_keys().collect();
@@ -200,10 +178,7 @@ impl Reader {
     }
 
     fn window(&self, begin: Begin, events: &[u32]) -> Vec<Token> {
-        self.encoder
-            .encode(begin, events.iter().map(|&event| self.token(event)))
-            .0
-            .tokens
+        self.encoder.encode(begin, events.iter().map(|&event| self.token(event))).0.tokens
     }
 
     fn all_tokens(&self) -> impl Iterator<Item = Token> {
@@ -223,23 +198,12 @@ impl Reader {
     fn additional(&self, whole: &[&Story]) -> Vec<Token> {
         let endings = self.endings_of(whole);
         let is_additional = |&token: &Token| {
-            let having = || {
-                endings
-                    .iter()
-                    .filter(|(ending, _)| ending.iter().any(|&(other, _)| other == token))
-            };
-            let without = |ending: &[(Token, u16)]| {
-                ending
-                    .iter()
-                    .copied()
-                    .filter(|&(other, _)| other != token)
-                    .collect::<Vec<_>>()
-            };
+            let having = || endings.iter().filter(|(ending, _)| ending.iter().any(|&(other, _)| other == token));
+            let without =
+                |ending: &[(Token, u16)]| ending.iter().copied().filter(|&(other, _)| other != token).collect::<Vec<_>>();
             let stories: u64 = having().map(|(_, &stories)| stories).sum();
-            let alike: u64 = having()
-                .filter(|(ending, _)| endings.contains_key(&without(ending)))
-                .map(|(_, &stories)| stories)
-                .sum();
+            let alike: u64 =
+                having().filter(|(ending, _)| endings.contains_key(&without(ending))).map(|(_, &stories)| stories).sum();
             stories >= ADDITIONAL_STORIES_MIN && alike as f64 >= ADDITIONAL_SHARE * stories as f64
         };
         self.all_tokens().filter(is_additional).collect()
@@ -279,10 +243,7 @@ impl Reader {
         let mut stops = Vec::new();
         for (length, &event) in (1..events.len()).zip(events) {
             self.count(&mut counts, self.token(event));
-            if self
-                .endings
-                .contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>())
-            {
+            if self.endings.contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>()) {
                 stops.push(length);
             }
         }
@@ -363,15 +324,8 @@ mod tests {
     #[test]
     fn equal_stories_are_one_window_with_a_weight() {
         let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1]), plain(&[0])]);
-        assert_eq!(
-            windows.whole,
-            BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)])
-        );
-        assert_eq!(
-            windows.resting,
-            BTreeMap::from([(tokens(START, &[6]), 2)]),
-            "some story ends after 0"
-        );
+        assert_eq!(windows.whole, BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)]));
+        assert_eq!(windows.resting, BTreeMap::from([(tokens(START, &[6]), 2)]), "some story ends after 0");
         assert_eq!(windows.trained[&tokens(START, &[6, 7])], 2.0);
         assert_eq!(windows.trained[&tokens(RESUMED, &[7])], 2.0 * RESTING_WEIGHT);
     }
@@ -379,23 +333,13 @@ mod tests {
     #[test]
     fn what_was_cut_short_teaches_no_end_and_what_was_joined_no_beginning() {
         let times = |millis: &[i64]| Some(millis.iter().map(|&millis| LogTime(millis)).collect());
-        let cut = Story {
-            times: times(&[0, 500, 501]),
-            cut_short: true,
-            ..plain(&[0, 1, 1])
-        };
-        let joined = Story {
-            joined_midway: true,
-            ..plain(&[1, 1])
-        };
+        let cut = Story { times: times(&[0, 500, 501]), cut_short: true, ..plain(&[0, 1, 1]) };
+        let joined = Story { joined_midway: true, ..plain(&[1, 1]) };
         let windows = windows(vec![plain(&[0]), cut, joined]);
         assert!(windows.trained.contains_key(&tokens(START, &[6])), "it rested after 0");
         assert!(windows.trained.contains_key(&tokens(MID, &[7, 7])));
         assert!(!windows.trained.contains_key(&tokens(START, &[6, 7, 7])));
-        assert!(
-            windows.patterns().iter().all(|pattern| pattern.counts == [(Token(6), 1)]),
-            "a tail is no pattern"
-        );
+        assert!(windows.patterns().iter().all(|pattern| pattern.counts == [(Token(6), 1)]), "a tail is no pattern");
     }
 
     fn check_gaps(events: &[(i64, bool)], expected: &[usize]) {
@@ -406,36 +350,18 @@ mod tests {
     fn check_endless(counts: &[(usize, usize)], expected: Option<u8>) {
         let of = |&(count, times): &(usize, usize)| vec![plain(&vec![0; count]); times];
         let stories: Vec<Story> = counts.iter().flat_map(of).collect();
-        assert_eq!(
-            endless_buckets(&stories.iter().collect::<Vec<_>>(), 0),
-            expected,
-            "{counts:?}"
-        );
+        assert_eq!(endless_buckets(&stories.iter().collect::<Vec<_>>(), 0), expected, "{counts:?}");
     }
 
     fn windows(stories: Vec<Story>) -> Windows {
         let texts = ["zero", "one"].map(str::to_owned).to_vec();
-        let drain = DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: Vec::new(),
-        };
-        let corpus = Corpus {
-            texts,
-            stories,
-            inputs: Vec::new(),
-            drain,
-            scope: Scope::Cluster,
-        };
+        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
+        let corpus = Corpus { texts, stories, inputs: Vec::new(), drain, scope: Scope::Cluster };
         Windows::new(&corpus, &BTreeSet::new(), 100, &mut ChaCha8Rng::seed_from_u64(1)).expect("a small vocabulary")
     }
 
     fn plain(events: &[u32]) -> Story {
-        Story {
-            events: events.to_vec(),
-            ..Story::default()
-        }
+        Story { events: events.to_vec(), ..Story::default() }
     }
 
     fn tokens(begin: Token, events: &[u16]) -> Vec<Token> {

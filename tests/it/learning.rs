@@ -47,10 +47,7 @@ fn too_few_stories_are_refused_with_how_many_are_needed() {
 
 #[test]
 fn a_stop_keeps_what_was_learnt_by_then() {
-    let options = Options {
-        stop: Arc::new(AtomicBool::new(true)),
-        ..options(1)
-    };
+    let options = Options { stop: Arc::new(AtomicBool::new(true)), ..options(1) };
     let learned = learn(&synthetic(), &options, &mut |_| ()).expect("one epoch is a model");
     assert_eq!(learned.contract.training.loss.len(), 1);
     scorer(&learned);
@@ -59,16 +56,11 @@ fn a_stop_keeps_what_was_learnt_by_then() {
 #[test]
 fn stories_that_stop_early_do_not_hide_others_of_their_kind() {
     let mut corpus = synthetic();
-    corpus.stories.extend((0..5).map(|_| Story {
-        events: vec![0, 1],
-        ..Story::default()
-    }));
+    corpus.stories.extend((0..5).map(|_| Story { events: vec![0, 1], ..Story::default() }));
     for (screen, suspects) in [(true, 5), (false, 0)] {
         let learned = learn(&corpus, &Options { screen, ..options(1) }, &mut |_| ()).expect("learns");
         assert_eq!(learned.suspects, suspects);
-        let stopped = scorer(&learned)
-            .score(&[window(&learned.contract.profile, &corpus, Begin::Start, &[0, 1])])
-            .remove(0);
+        let stopped = scorer(&learned).score(&[window(&learned.contract.profile, &corpus, Begin::Start, &[0, 1])]).remove(0);
         assert_eq!(stopped.expect("scores").distance > 0.5, screen);
     }
 }
@@ -84,25 +76,15 @@ fn blocks_rest_where_their_times_say_so() {
     let written = [0, 1, 1, 2, 2];
     let midway = [0, 1];
     let windows = [&written[..], &midway].map(|events| window(&learned.contract.profile, &corpus, Begin::Start, events));
-    let distances: Vec<f32> = scores(&mut scorer(&learned), &windows)
-        .iter()
-        .map(|score| score.distance)
-        .collect();
+    let distances: Vec<f32> = scores(&mut scorer(&learned), &windows).iter().map(|score| score.distance).collect();
     assert!(distances[0] <= 0.5, "a block at rest is normal, distance {}", distances[0]);
-    assert!(
-        distances[1] > 0.5,
-        "a block that stops while written is not, distance {}",
-        distances[1]
-    );
+    assert!(distances[1] > 0.5, "a block that stops while written is not, distance {}", distances[1]);
 }
 
 #[test]
 fn the_shipped_model_reproduces_its_golden_windows() {
     let lines = std::fs::read_to_string(shipped("golden.jsonl")).expect("golden windows are shipped");
-    let golden: Vec<Golden> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a golden window"))
-        .collect();
+    let golden: Vec<Golden> = lines.lines().map(|line| serde_json::from_str(line).expect("a golden window")).collect();
     let mut scorer = Scorer::load(&shipped("model.onnx")).expect("the shipped model loads");
     assert_eq!(golden, scorer.contract().golden);
     check_golden(&mut scorer, &golden);
@@ -136,64 +118,31 @@ fn the_shipped_model_is_calm_about_blocks_at_rest_and_logs_joined_late() {
             resumed.push((Begin::Resumed, &story.events[rest..]));
         }
     }
-    for (name, episodes, share_max) in [
-        ("resting", resting, 0.002),
-        ("joined", joined, 0.001),
-        ("resumed", resumed, 0.001),
-    ] {
+    for (name, episodes, share_max) in [("resting", resting, 0.002), ("joined", joined, 0.001), ("resumed", resumed, 0.001)] {
         let profile = scorer.contract().profile.clone();
-        let windows: Vec<Window> = episodes
-            .iter()
-            .map(|(begin, events)| window(&profile, &corpus, *begin, events))
-            .collect();
+        let windows: Vec<Window> = episodes.iter().map(|(begin, events)| window(&profile, &corpus, *begin, events)).collect();
         let flagged = flagged(&profile, &scores(&mut scorer, &windows));
         let share = flagged as f64 / windows.len() as f64;
         println!("{name}: {flagged} of {} flagged, {:.3} %", windows.len(), 100.0 * share);
-        assert!(
-            windows.len() > 1000 && share <= share_max,
-            "{name}: {flagged} of {} flagged",
-            windows.len()
-        );
+        assert!(windows.len() > 1000 && share <= share_max, "{name}: {flagged} of {} flagged", windows.len());
     }
 }
 
-const TEXTS: [&str; 6] = [
-    "allocate <*>",
-    "receiving <*>",
-    "received <*>",
-    "served <*>",
-    "deleted <*>",
-    "replicate <*> again",
-];
+const TEXTS: [&str; 6] = ["allocate <*>", "receiving <*>", "received <*>", "served <*>", "deleted <*>", "replicate <*> again"];
 
 fn learn_synthetic(seed: u64) -> Learned {
     learn(&synthetic(), &options(seed), &mut |_| ()).expect("learns")
 }
 
 fn options(seed: u64) -> Options {
-    Options {
-        name: "synthetic".to_owned(),
-        seed,
-        epochs: 3,
-        ..Options::default()
-    }
+    Options { name: "synthetic".to_owned(), seed, epochs: 3, ..Options::default() }
 }
 
 /// Blocks that are written by two hosts at once, some are read, some often, and most are deleted.
 fn synthetic() -> Corpus {
     let mut random = ChaCha8Rng::seed_from_u64(42);
-    let drain = DrainSettings {
-        depth: 4,
-        similarity: 0.5,
-        children_max: 100,
-        masks: vec!["block".to_owned()],
-    };
-    let stories = (0..300)
-        .map(|index| Story {
-            events: synthetic_events(index, &mut random),
-            ..Story::default()
-        })
-        .collect();
+    let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: vec!["block".to_owned()] };
+    let stories = (0..300).map(|index| Story { events: synthetic_events(index, &mut random), ..Story::default() }).collect();
     Corpus {
         texts: TEXTS.map(str::to_owned).to_vec(),
         stories,
@@ -204,30 +153,15 @@ fn synthetic() -> Corpus {
 }
 
 fn synthetic_events(index: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut events = if random.random() {
-        vec![0, 1, 1, 2, 2]
-    } else {
-        vec![0, 1, 2, 1, 2]
-    };
+    let mut events = if random.random() { vec![0, 1, 1, 2, 2] } else { vec![0, 1, 2, 1, 2] };
     events.extend(vec![3; [0, 0, 1, 12][index as usize % 4]]);
     events.extend(vec![4; if index % 5 == 0 { 0 } else { 2 }]);
     events
 }
 
 fn session_file() -> String {
-    let line = |story: &Story| {
-        story
-            .events
-            .iter()
-            .map(|event| format!("E{}", event + 1))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let lines = synthetic()
-        .stories
-        .iter()
-        .map(|story| format!("blk_1,Normal,{}\n", line(story)))
-        .collect::<String>();
+    let line = |story: &Story| story.events.iter().map(|event| format!("E{}", event + 1)).collect::<Vec<_>>().join(" ");
+    let lines = synthetic().stories.iter().map(|story| format!("blk_1,Normal,{}\n", line(story))).collect::<String>();
     format!("BlockId,Label,EventSequence\n{lines}")
 }
 
@@ -250,75 +184,41 @@ fn scorer(learned: &Learned) -> Scorer {
 }
 
 fn check_golden(scorer: &mut Scorer, golden: &[Golden]) {
-    let windows: Vec<Window> = golden
-        .iter()
-        .map(|golden| Window {
-            tokens: golden.tokens.clone(),
-        })
-        .collect();
+    let windows: Vec<Window> = golden.iter().map(|golden| Window { tokens: golden.tokens.clone() }).collect();
     for (score, golden) in scores(scorer, &windows).iter().zip(golden) {
-        assert!(
-            (score.score - golden.score).abs() < 1e-4,
-            "score {} of {golden:?}",
-            score.score
-        );
-        assert!(
-            (score.distance - golden.distance).abs() < 1e-4,
-            "distance {} of {golden:?}",
-            score.distance
-        );
+        assert!((score.score - golden.score).abs() < 1e-4, "score {} of {golden:?}", score.score);
+        assert!((score.distance - golden.distance).abs() < 1e-4, "distance {} of {golden:?}", score.distance);
     }
 }
 
 fn scores(scorer: &mut Scorer, windows: &[Window]) -> Vec<Score> {
-    scorer
-        .score(windows)
-        .into_iter()
-        .map(|score| score.expect("scores"))
-        .collect()
+    scorer.score(windows).into_iter().map(|score| score.expect("scores")).collect()
 }
 
 fn flagged(profile: &Profile, scores: &[Score]) -> usize {
     let threshold = first_threshold(&profile.calibration);
-    scores
-        .iter()
-        .filter(|score| score.score > threshold && score.distance > profile.calibration.distance_max)
-        .count()
+    scores.iter().filter(|score| score.score > threshold && score.distance > profile.calibration.distance_max).count()
 }
 
 fn window(profile: &Profile, corpus: &Corpus, begin: Begin, events: &[u32]) -> Window {
     let tokens = tokens(profile, corpus);
-    Encoder::new(profile)
-        .encode(begin, events.iter().map(|&event| tokens[event as usize]))
-        .0
+    Encoder::new(profile).encode(begin, events.iter().map(|&event| tokens[event as usize])).0
 }
 
 /// Where a block of HDFS_v1 rests: when it has been written, copied or deleted, and nothing is under way. A stretch of reads is one rest.
 fn rests(corpus: &Corpus, story: &Story) -> Vec<usize> {
-    let count = |events: &[u32], text: &str| {
-        events
-            .iter()
-            .filter(|&&event| corpus.texts[event as usize].contains(text))
-            .count()
-    };
+    let count = |events: &[u32], text: &str| events.iter().filter(|&&event| corpus.texts[event as usize].contains(text)).count();
     let is_at_rest = |events: &[u32]| {
-        let [allocated, receiving, received, ended] = [
-            "allocateBlock",
-            "Receiving block",
-            "<*>Received block<*>",
-            "PacketResponder <*> for",
-        ]
-        .map(|text| count(events, text));
+        let [allocated, receiving, received, ended] =
+            ["allocateBlock", "Receiving block", "<*>Received block<*>", "PacketResponder <*> for"]
+                .map(|text| count(events, text));
         let [stored, asked, copied] = ["blockMap updated", "to replicate", ":Transmitted"].map(|text| count(events, text));
         let [invalid, deleted] = ["invalidSet", "Deleting block"].map(|text| count(events, text));
         let is_written = allocated == 1 && receiving >= 3 && received == receiving && ended == 3 && stored >= receiving + asked;
         is_written && asked == copied && (invalid == deleted || invalid == 0)
     };
-    let is_read = |event: u32| {
-        ["Served block", "exception while serving"]
-            .iter()
-            .any(|text| corpus.texts[event as usize].contains(text))
-    };
+    let is_read =
+        |event: u32| ["Served block", "exception while serving"].iter().any(|text| corpus.texts[event as usize].contains(text));
     let stretches = (1..story.events.len()).filter(|&length| !is_read(story.events[length]));
     stretches.filter(|&length| is_at_rest(&story.events[..length])).collect()
 }
@@ -330,10 +230,7 @@ fn shipped(file: &str) -> PathBuf {
 /// Sessions of the shared data; `None`, said aloud, where there is none.
 fn sessions(file: &str) -> Option<Corpus> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = std::env::var_os("HDFS_VIGIL_DATA")
-        .map_or_else(beside, PathBuf::from)
-        .join("hdfs_v1")
-        .join(file);
+    let path = std::env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from).join("hdfs_v1").join(file);
     if !path.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing, CI needs it", path.display());
         println!("skipped: {} is missing", path.display());
