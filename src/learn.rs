@@ -139,7 +139,7 @@ pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progre
     let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random).ok_or(LearnError::TooManyTemplates {
         templates: corpus.texts.len(),
     })?;
-    let stories = windows.whole.values().sum();
+    let stories = windows.begun();
     if stories < TRAINING_STORIES_MIN {
         return Err(LearnError::TooFewStories { stories });
     }

@@ -73,6 +73,12 @@ impl Windows {
         Some(windows)
     }
 
+    /// Whole stories that are told from their beginning.
+    pub fn begun(&self) -> u64 {
+        let begun = self.whole.iter().filter(|(window, _)| window[0] == START);
+        begun.map(|(_, times)| times).sum()
+    }
+
     /// Count patterns of stories that may end as they stand, most frequent first.
     pub fn patterns(&self) -> Vec<CountPattern> {
         patterns(self.whole.iter().chain(&self.resting))
