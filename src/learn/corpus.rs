@@ -1,6 +1,7 @@
 //! What is learnt from: stories of blocks, and the windows that are made of them.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -132,13 +133,18 @@ impl Corpus {
         Ok(corpus)
     }
 
-    /// Whether the file looks like a session file, by its first line.
+    /// Whether the file looks like a session file, by its first line. A folder does not.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn is_session_file(path: &Path) -> Result<bool, CorpusError> {
-        use std::io::Read as _;
-        let error = |source| CorpusError::Read { path: path.to_owned(), source };
+        if path.is_dir() {
+            return Ok(false);
+        }
+        let error = |source| CorpusError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let file = fs::File::open(path).map_err(error)?;
         let mut head = Vec::new();
         file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;

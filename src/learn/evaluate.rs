@@ -147,3 +147,39 @@ impl Rates {
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_scaled_to_the_population() {
+        check((10, 0), (10, 10), (1.0, 1.0, 1.0));
+        check((10, 1), (10, 10), (0.5, 1.0, 2.0 / 3.0));
+        check((10, 0), (10, 5), (1.0, 0.5, 2.0 / 3.0));
+        check((10, 0), (10, 0), (0.0, 0.0, 0.0));
+        check((0, 0), (0, 0), (0.0, 0.0, 0.0));
+    }
+
+    /// Of 100 normal and 10 anomalous ones; (judged, flagged) of each kind against (precision, recall, F1).
+    fn check(normal: (usize, usize), anomalous: (usize, usize), expected: (f64, f64, f64)) {
+        let judged = |(judged, flagged)| {
+            (0..judged)
+                .map(|index| Judged {
+                    high: index < flagged,
+                    far: true,
+                })
+                .collect::<Vec<_>>()
+        };
+        let population = Population {
+            normal: 100,
+            anomalous: 10,
+        };
+        let rates = Rates::new(&judged(normal), &judged(anomalous), population, |judged| {
+            judged.high && judged.far
+        });
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        let is_right = close(rates.precision, expected.0) && close(rates.recall, expected.1) && close(rates.f1, expected.2);
+        assert!(is_right, "{rates:?}, not {expected:?}");
+    }
+}

@@ -101,3 +101,44 @@ fn batches(windows: &[(&[Token], f64)], random: &mut ChaCha8Rng) -> Vec<Vec<usiz
     batches.shuffle(random);
     batches
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn batches_hold_every_window_once_and_one_length_each() {
+        let windows: Vec<Vec<Token>> = (0..300).map(|index| vec![Token(2); 1 + index % 3]).collect();
+        let windows: Vec<(&[Token], f64)> = windows.iter().map(|window| (window.as_slice(), 1.0)).collect();
+        let batches = batches(&windows, &mut ChaCha8Rng::seed_from_u64(1));
+        let mut all: Vec<usize> = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..300).collect::<Vec<_>>());
+        for batch in &batches {
+            assert!(batch.len() <= BATCH_WINDOWS);
+            assert!(
+                batch.iter().all(|&index| windows[index].0.len() == windows[batch[0]].0.len()),
+                "{batch:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_loss_falls_and_a_window_seen_often_costs_less_than_a_rare_one() {
+        let story = |events: &[u16]| events.iter().copied().map(Token).collect::<Vec<_>>();
+        let (often, rare) = (story(&[2, 6, 7]), story(&[2, 7, 6, 6]));
+        let windows = BTreeMap::from([(often.clone(), 50.0), (rare.clone(), 1.0)]);
+        let random = &mut ChaCha8Rng::seed_from_u64(1);
+        let network = Network::new(8, random).expect("draws weights");
+        let schedule = Schedule {
+            epochs: 60,
+            stop: &AtomicBool::new(false),
+        };
+        let losses = train(&network, &windows, schedule, random, &mut |_, _| ()).expect("trains");
+        assert!(losses.len() == 60 && losses[59] < 0.3 * losses[0], "{losses:?}");
+        let score = |window: &Vec<Token>| network.scores(&[window.as_slice()]).expect("scores")[0];
+        assert!(score(&often) < score(&rare), "{} and {}", score(&often), score(&rare));
+    }
+}

@@ -69,6 +69,12 @@ impl Windows {
         Some(windows)
     }
 
+    /// Whole stories that are told from their beginning.
+    pub fn begun(&self) -> u64 {
+        let begun = self.whole.iter().filter(|(window, _)| window[0] == START);
+        begun.map(|(_, times)| times).sum()
+    }
+
     /// Count patterns of stories that may end as they stand, most frequent first.
     pub fn patterns(&self) -> Vec<CountPattern> {
         patterns(self.whole.iter().chain(&self.resting))
@@ -322,6 +328,14 @@ mod tests {
     }
 
     #[test]
+    fn blocks_rest_after_events_that_come_in_addition() {
+        let written_verified_deleted = [0, 2, 2, 1];
+        check_rest(20, &written_verified_deleted, &[1, 2, 3]);
+        check_rest(19, &written_verified_deleted, &[1]);
+        check_rest(20, &[2, 0, 1], &[2]);
+    }
+
+    #[test]
     fn equal_stories_are_one_window_with_a_weight() {
         let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1]), plain(&[0])]);
         assert_eq!(windows.whole, BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)]));
@@ -342,6 +356,18 @@ mod tests {
         assert!(windows.patterns().iter().all(|pattern| pattern.counts == [(Token(6), 1)]), "a tail is no pattern");
     }
 
+    /// Most stories are written (0) and deleted (1), some only written; so many are verified (2) in between.
+    fn check_rest(verified: usize, events: &[u32], expected: &[usize]) {
+        let kinds = [
+            vec![plain(&[0, 1]); 50],
+            vec![plain(&[0]); 10],
+            vec![plain(&[0, 2, 1]); verified],
+        ];
+        let corpus = corpus(kinds.concat());
+        let reader = Reader::new(&corpus, &corpus.stories.iter().collect::<Vec<_>>(), 100).expect("a small vocabulary");
+        assert_eq!(reader.rests(&plain(events)), expected, "{verified} verified, {events:?}");
+    }
+
     fn check_gaps(events: &[(i64, bool)], expected: &[usize]) {
         assert_eq!(gaps(events.iter().copied(), 100), expected, "{events:?}");
     }
@@ -354,10 +380,24 @@ mod tests {
     }
 
     fn windows(stories: Vec<Story>) -> Windows {
-        let texts = ["zero", "one"].map(str::to_owned).to_vec();
-        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
-        let corpus = Corpus { texts, stories, inputs: Vec::new(), drain, scope: Scope::Cluster };
-        Windows::new(&corpus, &BTreeSet::new(), 100, &mut ChaCha8Rng::seed_from_u64(1)).expect("a small vocabulary")
+        let random = &mut ChaCha8Rng::seed_from_u64(1);
+        Windows::new(&corpus(stories), &BTreeSet::new(), 100, random).expect("a small vocabulary")
+    }
+
+    fn corpus(stories: Vec<Story>) -> Corpus {
+        let drain = DrainSettings {
+            depth: 4,
+            similarity: 0.5,
+            children_max: 100,
+            masks: Vec::new(),
+        };
+        Corpus {
+            texts: ["written", "deleted", "verified"].map(str::to_owned).to_vec(),
+            stories,
+            inputs: Vec::new(),
+            drain,
+            scope: Scope::Cluster,
+        }
     }
 
     fn plain(events: &[u32]) -> Story {

@@ -153,9 +153,13 @@ fn synthetic() -> Corpus {
 }
 
 fn synthetic_events(index: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut events = if random.random() { vec![0, 1, 1, 2, 2] } else { vec![0, 1, 2, 1, 2] };
-    events.extend(vec![3; [0, 0, 1, 12][index as usize % 4]]);
-    events.extend(vec![4; if index % 5 == 0 { 0 } else { 2 }]);
+    let mut events = if random.random() {
+        vec![0, 1, 1, 2, 2]
+    } else {
+        vec![0, 1, 2, 1, 2]
+    };
+    events.extend(vec![3; [0, 0, 1, 12][index as usize & 3]]);
+    events.extend(vec![4; if index.is_multiple_of(5) { 0 } else { 2 }]);
     events
 }
 
@@ -205,22 +209,34 @@ fn window(profile: &Profile, corpus: &Corpus, begin: Begin, events: &[u32]) -> W
     Encoder::new(profile).encode(begin, events.iter().map(|&event| tokens[event as usize])).0
 }
 
-/// Where a block of HDFS_v1 rests: when it has been written, copied or deleted, and nothing is under way. A stretch of reads is one rest.
+/// Where a block of HDFS_v1 rests: when it has been written, copied or deleted, and nothing is under way. A stretch of reads is one
+/// rest. A copied block has a replica too many, so its copying is under way until one has been deleted.
 fn rests(corpus: &Corpus, story: &Story) -> Vec<usize> {
-    let count = |events: &[u32], text: &str| events.iter().filter(|&&event| corpus.texts[event as usize].contains(text)).count();
-    let is_at_rest = |events: &[u32]| {
-        let [allocated, receiving, received, ended] =
-            ["allocateBlock", "Receiving block", "<*>Received block<*>", "PacketResponder <*> for"]
-                .map(|text| count(events, text));
-        let [stored, asked, copied] = ["blockMap updated", "to replicate", ":Transmitted"].map(|text| count(events, text));
-        let [invalid, deleted] = ["invalidSet", "Deleting block"].map(|text| count(events, text));
-        let is_written = allocated == 1 && receiving >= 3 && received == receiving && ended == 3 && stored >= receiving + asked;
-        is_written && asked == copied && (invalid == deleted || invalid == 0)
+    let is_read = |event: u32| {
+        ["Served block", "exception while serving"]
+            .iter()
+            .any(|text| corpus.texts[event as usize].contains(text))
     };
-    let is_read =
-        |event: u32| ["Served block", "exception while serving"].iter().any(|text| corpus.texts[event as usize].contains(text));
     let stretches = (1..story.events.len()).filter(|&length| !is_read(story.events[length]));
-    stretches.filter(|&length| is_at_rest(&story.events[..length])).collect()
+    stretches
+        .filter(|&length| is_at_rest(corpus, &story.events[..length]))
+        .collect()
+}
+
+fn is_at_rest(corpus: &Corpus, events: &[u32]) -> bool {
+    let count = |text: &str| {
+        events
+            .iter()
+            .filter(|&&event| corpus.texts[event as usize].contains(text))
+            .count()
+    };
+    let [receiving, received, stored] = ["Receiving block", "<*>Received block<*>", "blockMap updated"].map(count);
+    let [asked, started, copied] = ["to replicate", "Starting thread to transfer", ":Transmitted"].map(count);
+    let is_written =
+        count("allocateBlock") == 1 && receiving >= 3 && received == receiving && count("PacketResponder <*> for") == 3;
+    let is_copied = asked == started && started == copied && stored >= receiving + asked;
+    let [invalid, deleted] = ["invalidSet", "Deleting block"].map(count);
+    is_written && is_copied && if asked > 0 { deleted > 0 } else { invalid == deleted }
 }
 
 fn shipped(file: &str) -> PathBuf {
