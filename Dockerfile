@@ -21,7 +21,7 @@ RUN --mount=type=cache,target=/src/target \
 FROM docker.io/library/debian:bookworm-slim
 # ca-certificates for webhooks by https, libstdc++6 for ONNX Runtime.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libstdc++6 tzdata && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 9464 --user-group --no-create-home --home-dir /var/lib/hdfs-vigil --shell /usr/sbin/nologin hdfs-vigil \
+    && useradd --uid 9464 --user-group --no-create-home --home-dir /var/lib/hdfs-vigil --shell /usr/sbin/nologin hdfs-vigil \
     && install -d -o hdfs-vigil -g hdfs-vigil -m 0750 /var/lib/hdfs-vigil
 COPY --from=builder /src/vendor/onnxruntime/ /usr/lib/hdfs-vigil/
 COPY --from=builder /src/models/ /usr/share/hdfs-vigil/models/
