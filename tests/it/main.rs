@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
+mod bad_input;
 mod config_mistakes;
 mod copytruncate;
 mod deletion;
@@ -19,6 +20,7 @@ mod onnxruntime_script;
 mod permission;
 mod random_rotation;
 mod real_lines;
+mod restart;
 mod rotation;
 mod scorer_thread;
 mod short_files;
@@ -29,4 +31,5 @@ mod tail;
 mod truncation;
 mod two_patterns;
 mod under_load;
+mod vigil;
 mod webhook_down;
