@@ -122,14 +122,9 @@ pub enum LearnError {
 /// When the corpus is too small or too various, or the training diverges.
 pub fn learn(corpus: &Corpus, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Learned, LearnError> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let suspects = if options.screen {
-        screen::suspects(corpus)
-    } else {
-        BTreeSet::new()
-    };
-    let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random).ok_or(LearnError::TooManyTemplates {
-        templates: corpus.texts.len(),
-    })?;
+    let suspects = if options.screen { screen::suspects(corpus) } else { BTreeSet::new() };
+    let windows = Windows::new(corpus, &suspects, options.quiet_millis, &mut random)
+        .ok_or(LearnError::TooManyTemplates { templates: corpus.texts.len() })?;
     let stories = windows.begun();
     if stories < TRAINING_STORIES_MIN {
         return Err(LearnError::TooFewStories { stories });

@@ -141,10 +141,7 @@ impl Corpus {
         if path.is_dir() {
             return Ok(false);
         }
-        let error = |source| CorpusError::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let error = |source| CorpusError::Read { path: path.to_owned(), source };
         let file = fs::File::open(path).map_err(error)?;
         let mut head = Vec::new();
         file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;

@@ -163,21 +163,9 @@ mod tests {
 
     /// Of 100 normal and 10 anomalous ones; (judged, flagged) of each kind against (precision, recall, F1).
     fn check(normal: (usize, usize), anomalous: (usize, usize), expected: (f64, f64, f64)) {
-        let judged = |(judged, flagged)| {
-            (0..judged)
-                .map(|index| Judged {
-                    high: index < flagged,
-                    far: true,
-                })
-                .collect::<Vec<_>>()
-        };
-        let population = Population {
-            normal: 100,
-            anomalous: 10,
-        };
-        let rates = Rates::new(&judged(normal), &judged(anomalous), population, |judged| {
-            judged.high && judged.far
-        });
+        let judged = |(judged, flagged)| (0..judged).map(|index| Judged { high: index < flagged, far: true }).collect::<Vec<_>>();
+        let population = Population { normal: 100, anomalous: 10 };
+        let rates = Rates::new(&judged(normal), &judged(anomalous), population, |judged| judged.high && judged.far);
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
         let is_right = close(rates.precision, expected.0) && close(rates.recall, expected.1) && close(rates.f1, expected.2);
         assert!(is_right, "{rates:?}, not {expected:?}");

@@ -118,10 +118,7 @@ mod tests {
         assert_eq!(all, (0..300).collect::<Vec<_>>());
         for batch in &batches {
             assert!(batch.len() <= BATCH_WINDOWS);
-            assert!(
-                batch.iter().all(|&index| windows[index].0.len() == windows[batch[0]].0.len()),
-                "{batch:?}"
-            );
+            assert!(batch.iter().all(|&index| windows[index].0.len() == windows[batch[0]].0.len()), "{batch:?}");
         }
     }
 
@@ -132,10 +129,7 @@ mod tests {
         let windows = BTreeMap::from([(often.clone(), 50.0), (rare.clone(), 1.0)]);
         let random = &mut ChaCha8Rng::seed_from_u64(1);
         let network = Network::new(8, random).expect("draws weights");
-        let schedule = Schedule {
-            epochs: 60,
-            stop: &AtomicBool::new(false),
-        };
+        let schedule = Schedule { epochs: 60, stop: &AtomicBool::new(false) };
         let losses = train(&network, &windows, schedule, random, &mut |_, _| ()).expect("trains");
         assert!(losses.len() == 60 && losses[59] < 0.3 * losses[0], "{losses:?}");
         let score = |window: &Vec<Token>| network.scores(&[window.as_slice()]).expect("scores")[0];

@@ -358,11 +358,7 @@ mod tests {
 
     /// Most stories are written (0) and deleted (1), some only written; so many are verified (2) in between.
     fn check_rest(verified: usize, events: &[u32], expected: &[usize]) {
-        let kinds = [
-            vec![plain(&[0, 1]); 50],
-            vec![plain(&[0]); 10],
-            vec![plain(&[0, 2, 1]); verified],
-        ];
+        let kinds = [vec![plain(&[0, 1]); 50], vec![plain(&[0]); 10], vec![plain(&[0, 2, 1]); verified]];
         let corpus = corpus(kinds.concat());
         let reader = Reader::new(&corpus, &corpus.stories.iter().collect::<Vec<_>>(), 100).expect("a small vocabulary");
         assert_eq!(reader.rests(&plain(events)), expected, "{verified} verified, {events:?}");
@@ -385,12 +381,7 @@ mod tests {
     }
 
     fn corpus(stories: Vec<Story>) -> Corpus {
-        let drain = DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: Vec::new(),
-        };
+        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
         Corpus {
             texts: ["written", "deleted", "verified"].map(str::to_owned).to_vec(),
             stories,

@@ -97,7 +97,8 @@ fn check(arguments: &[&str], code: i32, expected: &[&str]) {
 
 fn run(place: &Place, arguments: &[&str]) -> (Option<i32>, String, String) {
     let model = model().display().to_string();
-    let arguments: Vec<&str> = arguments.iter().map(|argument| if *argument == MODEL { model.as_str() } else { argument }).collect();
+    let arguments: Vec<&str> =
+        arguments.iter().map(|argument| if *argument == MODEL { model.as_str() } else { argument }).collect();
     place.run(&arguments)
 }
 

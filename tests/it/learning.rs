@@ -153,11 +153,7 @@ fn synthetic() -> Corpus {
 }
 
 fn synthetic_events(index: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut events = if random.random() {
-        vec![0, 1, 1, 2, 2]
-    } else {
-        vec![0, 1, 2, 1, 2]
-    };
+    let mut events = if random.random() { vec![0, 1, 1, 2, 2] } else { vec![0, 1, 2, 1, 2] };
     events.extend(vec![3; [0, 0, 1, 12][index as usize & 3]]);
     events.extend(vec![4; if index.is_multiple_of(5) { 0 } else { 2 }]);
     events
@@ -212,24 +208,14 @@ fn window(profile: &Profile, corpus: &Corpus, begin: Begin, events: &[u32]) -> W
 /// Where a block of HDFS_v1 rests: when it has been written, copied or deleted, and nothing is under way. A stretch of reads is one
 /// rest. A copied block has a replica too many, so its copying is under way until one has been deleted.
 fn rests(corpus: &Corpus, story: &Story) -> Vec<usize> {
-    let is_read = |event: u32| {
-        ["Served block", "exception while serving"]
-            .iter()
-            .any(|text| corpus.texts[event as usize].contains(text))
-    };
+    let is_read =
+        |event: u32| ["Served block", "exception while serving"].iter().any(|text| corpus.texts[event as usize].contains(text));
     let stretches = (1..story.events.len()).filter(|&length| !is_read(story.events[length]));
-    stretches
-        .filter(|&length| is_at_rest(corpus, &story.events[..length]))
-        .collect()
+    stretches.filter(|&length| is_at_rest(corpus, &story.events[..length])).collect()
 }
 
 fn is_at_rest(corpus: &Corpus, events: &[u32]) -> bool {
-    let count = |text: &str| {
-        events
-            .iter()
-            .filter(|&&event| corpus.texts[event as usize].contains(text))
-            .count()
-    };
+    let count = |text: &str| events.iter().filter(|&&event| corpus.texts[event as usize].contains(text)).count();
     let [receiving, received, stored] = ["Receiving block", "<*>Received block<*>", "blockMap updated"].map(count);
     let [asked, started, copied] = ["to replicate", "Starting thread to transfer", ":Transmitted"].map(count);
     let is_written =

@@ -149,20 +149,27 @@ pub fn append(path: &Path, lines: &[String]) {
 
 fn story(block: u64) -> Vec<(u64, String)> {
     let (name, begin) = (format!("blk_{}", block * 7919 + 1), block * 10);
-    let receiving = |n: u64| format!("dfs.DataNode$DataXceiver: Receiving block {name} src: /10.0.0.{n}:4{block:04} dest: /10.0.0.{n}:50010");
+    let receiving =
+        |n: u64| format!("dfs.DataNode$DataXceiver: Receiving block {name} src: /10.0.0.{n}:4{block:04} dest: /10.0.0.{n}:50010");
     let allocated = format!("dfs.FSNamesystem: BLOCK* NameSystem.allocateBlock: /user/a/part-{block:05}. {name}");
     let mut messages = vec![receiving(1), allocated, receiving(2), receiving(3)];
     for n in 1..=3 {
         messages.push(format!("dfs.DataNode$PacketResponder: PacketResponder {} for block {name} terminating", 3 - n));
         messages.push(format!("dfs.DataNode$PacketResponder: Received block {name} of size 67108864 from /10.0.0.{n}"));
     }
-    let stored = |n: u64| format!("dfs.FSNamesystem: BLOCK* NameSystem.addStoredBlock: blockMap updated: 10.0.0.{n}:50010 is added to {name} size 67108864");
+    let stored = |n: u64| {
+        format!(
+            "dfs.FSNamesystem: BLOCK* NameSystem.addStoredBlock: blockMap updated: 10.0.0.{n}:50010 is added to {name} size 67108864"
+        )
+    };
     messages.extend((1..=3).map(stored));
     if block % 7 == 3 {
         messages.truncate(3);
     }
     if block % 11 == 5 {
-        messages.push(format!("dfs.DataNode$DataXceiver: writeBlock {name} received exception java.io.IOException: Could not read from stream"));
+        messages.push(format!(
+            "dfs.DataNode$DataXceiver: writeBlock {name} received exception java.io.IOException: Could not read from stream"
+        ));
     }
     messages.into_iter().enumerate().map(|(index, message)| (begin + index as u64 / 4, message)).collect()
 }
