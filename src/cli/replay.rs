@@ -68,6 +68,10 @@ pub struct Report {
     pub lines_per_second: f64,
     /// Episodes of blocks.
     pub sessions: u64,
+    /// Those of them that were joined midway.
+    pub sessions_joined: u64,
+    /// Those of blocks that had been released before.
+    pub sessions_resumed: u64,
     /// Templates found in the logs.
     pub templates: u64,
     /// Events: one per block that a line names.
@@ -255,6 +259,8 @@ impl<'a> Replay<'a> {
             seconds,
             lines_per_second: stats.lines as f64 / seconds.max(1e-9),
             sessions: stats.sessions_started + stats.sessions_joined + stats.sessions_resumed,
+            sessions_joined: stats.sessions_joined,
+            sessions_resumed: stats.sessions_resumed,
             templates: stats.templates,
             events: stats.events,
             unknown_events: stats.unknown_events,
