@@ -258,6 +258,13 @@ impl Pipeline {
         self.cases.len() > self.in_flight
     }
 
+    /// Bytes that may be read of all streams together before the slowest has given anything: what waits to be put in order takes
+    /// about twice the bytes of its lines.
+    #[must_use]
+    pub fn read_ahead_bytes(&self) -> usize {
+        self.settings.front.merge_bytes_max / 2
+    }
+
     /// The log time that a stream has reached, `None` before its first record. The one that is furthest behind is read first.
     #[must_use]
     pub fn stream_time(&self, stream: StreamId) -> Option<LogTime> {

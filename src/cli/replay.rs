@@ -82,6 +82,8 @@ pub struct Report {
     pub unparsed_lines: u64,
     /// Records that came too late to be put in order.
     pub late_records: u64,
+    /// Records released early because too many waited to be put in order.
+    pub forced_records: u64,
     /// Alerts of all types.
     pub alerts: u64,
     /// Blocks that were firing at the end.
@@ -266,6 +268,7 @@ impl<'a> Replay<'a> {
             unknown_events: stats.unknown_events,
             unparsed_lines: stats.unparsed_lines,
             late_records: stats.late_records,
+            forced_records: stats.forced_records,
             alerts: self.told.alerts,
             firing: self.firing.values().filter(|count| **count > 0).count() as u64,
             resolved: self.told.resolved,

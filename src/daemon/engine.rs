@@ -161,6 +161,7 @@ impl Engine {
             self.pipeline.handle_behind(stream);
         }
         self.unread = ready;
+        self.follower.share_read_ahead(self.pipeline.read_ahead_bytes());
     }
 
     fn finish(&mut self, stream: StreamId) {

@@ -37,6 +37,8 @@ pub struct Follower {
     late: HashSet<Identity>,
     started: bool,
     now_nanos: i64,
+    /// Bytes of one read.
+    chunk_bytes: usize,
     directories: BTreeSet<PathBuf>,
     complaints: Complaints,
     counters: Counters,
@@ -72,6 +74,7 @@ impl Follower {
             copies: HashMap::new(),
             late: HashSet::new(),
             now_nanos: 0,
+            chunk_bytes: CHUNK_BYTES_MAX,
             directories: BTreeSet::new(),
             complaints: Complaints::default(),
         })
@@ -105,6 +108,12 @@ impl Follower {
     /// [`Mode::Once`], everything has been read.
     pub fn ready(&self) -> impl Iterator<Item = StreamId> {
         self.ready.iter().copied()
+    }
+
+    /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
+    /// slowest stays within `bytes`. At least 1 KiB, at most [`CHUNK_BYTES_MAX`].
+    pub fn share_read_ahead(&mut self, bytes: usize) {
+        self.chunk_bytes = (bytes / self.ready.len().max(1)).clamp(1024, CHUNK_BYTES_MAX);
     }
 
     /// Replaces `buffer` by the next bytes of the oldest unread source of `stream` and moves on behind them. `None` when there is
@@ -561,12 +570,12 @@ impl Follower {
     }
 
     fn fill_from_open(&mut self, slot: Slot, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let now_nanos = self.now_nanos;
+        let (now_nanos, chunk_bytes) = (self.now_nanos, self.chunk_bytes);
         let source = self.streams.at_mut(slot);
         let reader = self.descriptors.get(source.info.id).expect("it was opened before");
         match reader {
             Reader::Gzip(gzip) => {
-                *buffer = gzip.read_from(source.offset, CHUNK_BYTES_MAX)?;
+                *buffer = gzip.read_from(source.offset, chunk_bytes)?;
                 source.exhausted = buffer.is_empty();
             }
             Reader::Plain(file) => {
@@ -579,7 +588,7 @@ impl Follower {
                         Look::Other => return Err(io::ErrorKind::NotFound.into()),
                     }
                 }
-                let bytes = (size - source.offset).min(CHUNK_BYTES_MAX as u64);
+                let bytes = (size - source.offset).min(chunk_bytes as u64);
                 *buffer = read_at(file, source.offset, bytes as usize)?;
             }
         }

@@ -72,6 +72,7 @@ impl Gatherer {
             if self.unread.is_empty() {
                 return Ok(());
             }
+            self.follower.share_read_ahead(MERGE_BYTES_DEFAULT / 2);
             self.open_streams();
             self.read_unread();
         }

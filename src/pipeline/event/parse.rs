@@ -48,6 +48,14 @@ pub fn parse(record: &[u8]) -> Option<Record<'_>> {
     Some(Record { time, level, logger, content })
 }
 
+/// Whether a logger belongs to a NameNode: `dfs.FSNamesystem`, `BlockStateChange`, `…hdfs.StateChange`, `org.apache.hadoop.hdfs.server.namenode.…`.
+#[must_use]
+pub fn is_namenode_logger(logger: &[u8]) -> bool {
+    let parts: [&[u8]; 6] =
+        [b"FSNamesystem", b"StateChange", b"BlockManager", b".namenode.", b".blockmanagement.", b"dfs.NameNode"];
+    parts.iter().any(|part| memmem::find(logger, part).is_some())
+}
+
 /// A block as a record names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedBlock<'a> {
@@ -227,6 +235,21 @@ mod tests {
     fn days_agree_with_a_calendar() {
         for (date, days) in [([1970, 1, 1], 0), ([2000, 2, 29], 11_016), ([2000, 3, 1], 11_017), ([2026, 11, 23], 20_780)] {
             assert_eq!(days_since_epoch(date[0], date[1], date[2]), days, "{date:?}");
+        }
+    }
+
+    #[test]
+    fn loggers_of_namenodes() {
+        let namenode = [
+            "dfs.FSNamesystem",
+            "BlockStateChange",
+            "org.apache.hadoop.hdfs.StateChange",
+            "org.apache.hadoop.hdfs.server.namenode.FSEditLog",
+        ];
+        let found = namenode.map(|logger| is_namenode_logger(logger.as_bytes()));
+        assert_eq!(found, [true, true, true, true]);
+        for logger in ["dfs.DataNode$DataXceiver", "org.apache.hadoop.hdfs.server.datanode.DataNode", "dfs.FSDataset"] {
+            assert!(!is_namenode_logger(logger.as_bytes()), "{logger}");
         }
     }
 
