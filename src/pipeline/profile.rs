@@ -112,7 +112,7 @@ pub struct Calibration {
     pub epsilon: f64,
     /// Count patterns of normal stories, most frequent first: (token, count) sorted by token.
     pub patterns: Vec<CountPattern>,
-    /// Weight of each token in the distance, shape [FIRST_EVENT + vocabulary].
+    /// Weight of each token in the distance, shape `[FIRST_EVENT + vocabulary]`.
     pub weights: Vec<f32>,
     /// Distances above this are far from every normal story.
     pub distance_max: f32,

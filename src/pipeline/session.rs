@@ -24,7 +24,7 @@ pub enum Begin {
 /// [`crate::limits::WINDOW_STEPS_MAX`]. The end token is not part of it: the graph adds it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
-    /// Model tokens, shape [steps].
+    /// Model tokens, shape `[steps]`.
     pub tokens: Vec<Token>,
 }
 
@@ -35,7 +35,7 @@ pub struct Score {
     pub score: f32,
     /// Distance to the nearest normal count pattern, idf-weighted. >= 0, finite; 0 = one of them.
     pub distance: f32,
-    /// Cross-entropy in nats, shape [steps]: entry `t` says how unexpected was what follows `tokens[t]`; the last entry
+    /// Cross-entropy in nats, shape `[steps]`: entry `t` says how unexpected was what follows `tokens[t]`; the last entry
     /// says how unexpected it is that the story stops there.
     pub token_error: Vec<f32>,
 }
