@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
@@ -120,7 +121,8 @@ impl Daemon {
         done: &Sender<Done>,
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
-        let scorer = Scorer::load(&config.model.path)?;
+        let path = &config.model.path;
+        let scorer = Scorer::load(path).with_context(|| format!("load model {} (model.path)", path.display()))?;
         let (model, model_sha256) = (scorer.contract().profile.name.clone(), scorer.sha256().to_owned());
         metrics.set_model(&model);
         metrics.set_mode(config.alerts.mode);

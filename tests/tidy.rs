@@ -156,7 +156,8 @@ fn exceptions_to_lints_have_a_reason() {
 fn tests_wait_for_conditions_and_not_for_time() {
     check(|file, report| {
         for (line, text) in file.test_code() {
-            if (text.contains("thread::sleep(") || text.contains("time::sleep(")) && !is_quoted(text, "sleep(") {
+            let sleeps = text.contains("thread::sleep(") || text.contains("time::sleep(");
+            if sleeps && !is_quoted(text, "sleep(") && !SLEEPERS.iter().any(|(name, _)| *name == file.name()) {
                 report.add(line, "wait for the condition, with a deadline".to_string());
             }
         }
@@ -192,6 +193,10 @@ fn the_rules_see_what_they_look_for() {
     assert_eq!(functions, [("outer".to_string(), 3), ("inner".to_string(), 1)]);
     assert!(is_quoted("a(\"b!(\")", "b!(") && !is_quoted("b!(\"x\")", "b!("));
 }
+
+/// Files that may sleep, and why.
+const SLEEPERS: &[(&str, &str)] =
+    &[("tests/it/vigil.rs", "pauses between two looks at what another process does, and lets crashes come at random moments")];
 
 /// Lines of a source file, its tests included.
 const FILE_LINES_MAX: usize = 800;

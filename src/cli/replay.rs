@@ -301,7 +301,8 @@ impl Accuracy {
 
 fn load_model(args: &Args, config: &Config) -> anyhow::Result<Scorer> {
     build::load_runtime(config)?;
-    Ok(Scorer::load(args.model.as_ref().unwrap_or(&config.model.path))?)
+    let path = args.model.as_ref().unwrap_or(&config.model.path);
+    Scorer::load(path).with_context(|| format!("load model {}", path.display()))
 }
 
 /// Anomalous or not, by block.

@@ -1,12 +1,11 @@
 //! Stops and crashes: the alerts, and their ids, are those of an undisturbed run, and each is told at least once.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::vigil::{Place, append, model, story_lines};
+use crate::vigil::{Place, append, model, pause, story_lines};
 
 #[test]
 fn kill_9_at_random_moments_changes_no_alert() {
@@ -16,7 +15,7 @@ fn kill_9_at_random_moments_changes_no_alert() {
     for part in lines.chunks(lines.len() / 12 + 1) {
         append(&place.logs().join("dn1.log"), part);
         let vigil = place.start();
-        std::thread::sleep(Duration::from_millis(random.random_range(20..400)));
+        pause(random.random_range(20..400));
         vigil.kill();
     }
     let expected = undisturbed(&place);

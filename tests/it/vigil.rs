@@ -84,7 +84,7 @@ impl Place {
         let deadline = Instant::now() + DEADLINE;
         while !condition(self) {
             assert!(Instant::now() < deadline, "waited too long for {what}; the daemon said:\n{}", self.said());
-            std::thread::sleep(Duration::from_millis(10));
+            pause(10);
         }
     }
 
@@ -123,6 +123,11 @@ impl Drop for Vigil {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Lets another process go on for so many milliseconds.
+pub fn pause(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
 }
 
 /// The shipped model.
