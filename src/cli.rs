@@ -74,8 +74,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }),
         Command::CheckConfig(args) => Ok(check_config::run(&args, environment(), out, &mut io::stderr())?.into()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "hdfs-vigil", out);
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hdfs-vigil", &mut script);
+            Ok(out.write_all(&script).map(success)?)
         }
     }
 }

@@ -185,6 +185,9 @@ impl<'a> Replay<'a> {
             {
                 bail!("{trouble}");
             }
+            if self.engine.follower.streams().next().is_none() {
+                bail!("no log is in {}; of a directory its *.log files are taken, name others by their path", show(&args.paths));
+            }
             self.bar.set_length(self.engine.follower.streams().map(|stream| stream.lag_bytes).sum::<u64>() + self.bar.position());
             if !self.engine.has_unread() {
                 break;
@@ -323,16 +326,25 @@ fn read_labels(path: &Path) -> anyhow::Result<BTreeMap<String, bool>> {
     Ok(labels)
 }
 
+fn show(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 fn check_paths(paths: &[PathBuf]) -> anyhow::Result<()> {
     for path in paths {
         let metadata =
             fs::metadata(path).with_context(|| format!("read {}; name a log, or a directory of logs", path.display()))?;
         if metadata.is_dir() {
-            fs::read_dir(path).with_context(|| format!("list {}", path.display()))?;
+            fs::read_dir(path).with_context(|| format!("list {}; {READABLE}", path.display()))?;
+        } else if metadata.is_file() {
+            File::open(path).with_context(|| format!("open {}; {READABLE}", path.display()))?;
         }
     }
     Ok(())
 }
+
+/// What to do about a log that may not be read.
+const READABLE: &str = "run it as a user who may read the logs, such as one of the group that owns them";
 
 fn progress_bar(args: &Args) -> ProgressBar {
     if args.json || !std::io::stderr().is_terminal() {

@@ -165,7 +165,8 @@ impl Source for Layer {
 
 fn read_file(path: &Path) -> Result<Layer, String> {
     let failed = |error: String| format!("read config {}: {}", path.display(), error.trim_end());
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let remedy = "name a file that can be read, or leave --config out for the defaults";
+    let text = std::fs::read_to_string(path).map_err(|error| failed(format!("{error}; {remedy}")))?;
     parse(&path.display().to_string(), &text).map_err(failed)
 }
 

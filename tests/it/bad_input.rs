@@ -20,6 +20,20 @@ fn a_log_that_is_not_there() {
 }
 
 #[test]
+fn a_directory_without_logs() {
+    let place = place();
+    fs::create_dir_all(place.path("others/x.log")).unwrap();
+    let (code, _, complaint) = run(&place, &["replay", "others", "--model", MODEL]);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("no log is in others; of a directory its *.log files are taken"), "{complaint}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there() {
+    check(&["run", "--config", "none.toml"], 78, &["none.toml", "name a file that can be read"]);
+}
+
+#[test]
 fn an_empty_log_is_no_error() {
     let place = place();
     fs::write(place.path("empty.log"), "").unwrap();
