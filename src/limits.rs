@@ -11,6 +11,10 @@ pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Wall time after which the last record of a stream is complete, milliseconds: a stack trace is written at once.
 pub const RECORD_WAIT_MILLIS: i64 = 1000;
 
+/// Log time by which one record may be ahead of the one before it in its stream, milliseconds; more is believed when a second record
+/// says so too (`leaps`). Above the hour that daylight saving takes away.
+pub const LEAP_MILLIS_MAX: i64 = 2 * 3_600_000;
+
 /// Streams (logs, each with its rotated files) followed at once. More are not opened (`refused_streams`).
 pub const STREAMS_MAX: usize = 10_000;
 
@@ -53,6 +57,9 @@ pub const MESSAGE_WORDS_MAX: usize = 128;
 
 /// Templates mined beside the model's vocabulary. The least recently used is dropped at the bound (`templates_evicted`).
 pub const TEMPLATES_MAX: usize = 4096;
+
+/// Pinned templates: forms that the texts of the model's vocabulary take in the logs. Further forms share the first of their token.
+pub const PINNED_TEMPLATES_MAX: usize = 16_384;
 
 /// Windows in one inference. The scorer splits what is larger.
 pub const BATCH_WINDOWS_MAX: usize = 128;
@@ -125,7 +132,7 @@ pub const DOCUMENT_TEXT_BYTES_MAX: usize = 1024;
 pub const DOCUMENT_HOSTS_MAX: usize = 16;
 
 /// Alerts that wait to be sent. More are refused and offered again (`webhook_refused`).
-pub const WEBHOOK_QUEUE_MAX: usize = 4096;
+pub const WEBHOOK_QUEUE_MAX: usize = 512;
 
 /// Seconds that a receiver can ask for by Retry-After. Longer wishes are cut to this.
 pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
@@ -151,6 +158,7 @@ pub const DEMO_ALERT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the end of the daemon's own log that `demo` shows when the daemon dies.
 pub const DEMO_LOG_TAIL_BYTES_MAX: usize = 4 * 1024;
 
+const _: () = assert!(PINNED_TEMPLATES_MAX >= VOCABULARY_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);

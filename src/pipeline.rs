@@ -139,6 +139,7 @@ impl Pipeline {
     /// What a checkpoint keeps: everything up to the last chunk handled, as of this instant.
     #[must_use]
     pub fn kept(&self) -> KeptRef<'_> {
+        debug_assert!(self.alerts.is_empty(), "alerts are taken before a checkpoint is made");
         KeptRef {
             front: self.front.kept(),
             assembler: self.assembler.kept(),
@@ -198,11 +199,11 @@ impl Pipeline {
     }
 
     /// Lets the wall clock do what no line does: complete the last record of a stream, release what waits to be put in order, and
-    /// move log time on when all logs are silent. A clock that was set back starts these waits anew.
+    /// move log time on when all logs are silent. Nothing is silent while bytes are unread.
     pub fn handle_time(&mut self, now: WallTime) {
         self.with_front(|front, emit| front.complete_records(now, emit));
         let silent = now.millis_since(*self.heard.get_or_insert(now));
-        if silent < 0 {
+        if silent < 0 || self.front.is_behind() {
             self.heard = Some(now);
             return;
         }
@@ -223,7 +224,8 @@ impl Pipeline {
         let Settings { front, silence_millis, .. } = &self.settings;
         let record = self.front.next_record_complete().map(|at| (at, "record complete"));
         let merge = self.front.is_waiting().then(|| (heard.plus_millis(front.merge_delay_millis), "merge delay"));
-        let silence = (!self.assembler.is_empty()).then(|| (heard.plus_millis(*silence_millis), "silence"));
+        let due = self.assembler.next_deadline().zip(self.front.newest());
+        let silence = due.map(|(at, newest)| (heard.plus_millis(at.millis_since(newest).max(*silence_millis)), "silence"));
         [record, merge, silence].into_iter().flatten().min()
     }
 

@@ -18,6 +18,8 @@ pub struct Waker {
     watched: BTreeMap<PathBuf, Identity>,
     unwatched: usize,
     signal: Receiver<()>,
+    /// Held so that the signal stays silent, and not closed, where there is no watcher.
+    _sender: Sender<()>,
 }
 
 impl Waker {
@@ -25,8 +27,9 @@ impl Waker {
     #[must_use]
     pub fn new() -> Self {
         let (sender, signal) = bounded(1);
-        let watcher = notify::recommended_watcher(move |event| on_event(&event, &sender)).ok();
-        Self { watcher, watched: BTreeMap::new(), unwatched: 0, signal }
+        let own = sender.clone();
+        let watcher = notify::recommended_watcher(move |event| on_event(&event, &own)).ok();
+        Self { watcher, watched: BTreeMap::new(), unwatched: 0, signal, _sender: sender }
     }
 
     /// Receives a unit when something has moved since it was last received; many movements make one unit.

@@ -215,6 +215,12 @@ impl Front {
         waiting.filter_map(|stream| stream.heard).min().map(|heard| heard.plus_millis(RECORD_WAIT_MILLIS))
     }
 
+    /// Whether some stream has unread bytes.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.merge.is_behind()
+    }
+
     /// Whether records wait to be put in order.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -268,6 +274,7 @@ impl Front {
             blockless_records,
             late_records: self.merge.late(),
             forced_records: self.merge.forced(),
+            leaps: self.merge.leaps(),
             events,
             unknown_events,
             refused_blocks,

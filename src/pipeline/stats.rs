@@ -25,6 +25,8 @@ pub struct Stats {
     pub late_records: u64,
     /// Records released early because the merge was full.
     pub forced_records: u64,
+    /// Times far ahead of their log that no second record confirmed.
+    pub leaps: u64,
     /// Events: one per block that a record names.
     pub events: u64,
     /// Events that the model does not know.

@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::LEAP_MILLIS_MAX;
 use crate::pipeline::event::{LogTime, Position};
 
 /// Records that wait for their turn.
@@ -25,6 +26,7 @@ pub struct Merge {
     passed: LogTime,
     late: u64,
     forced: u64,
+    leaps: u64,
     /// Streams from which more can come.
     open: usize,
     /// Streams by their oldest waiting record; derived from `streams`.
@@ -66,6 +68,10 @@ struct Stream {
     rank: u32,
     reading: Reading,
     time: Option<LogTime>,
+    /// A time far ahead of the stream's, until the next record confirms or denies it.
+    leap: Option<LogTime>,
+    /// The record that said so, if it names a block: where it stands and what it says.
+    held: Option<(Position, Vec<u8>)>,
     waiting: VecDeque<Waiting>,
     /// Contents of what waits, one after the other, from `start` on.
     contents: Vec<u8>,
@@ -115,8 +121,14 @@ impl Merge {
         self.find_heads();
     }
 
-    /// Says whether more can come from a stream.
+    /// Says whether more can come from a stream. When nothing can, a leap that waits to be confirmed is not believed.
     pub fn set_reading(&mut self, stream: usize, reading: Reading) {
+        if reading == Reading::Closed
+            && let Some(time) = self.streams[stream].time
+            && let Some((position, content)) = self.streams[stream].held.take()
+        {
+            self.push(stream, time, position, &content);
+        }
         let before = std::mem::replace(&mut self.streams[stream].reading, reading);
         self.open += usize::from(reading != Reading::Closed);
         self.open -= usize::from(before != Reading::Closed);
@@ -131,14 +143,25 @@ impl Merge {
         self.streams.get(stream).and_then(|stream| stream.time)
     }
 
-    /// Moves the clock of a stream without a record: a record was written then that nobody waits for.
+    /// Moves the clock of a stream without a record: a record was written then that nobody waits for. The time that the stream has
+    /// reached is the answer. A leap of more than [`LEAP_MILLIS_MAX`] is believed once the next record is there too, so that one
+    /// garbled line cannot end the present.
     pub fn handle_time(&mut self, stream: usize, time: LogTime) -> LogTime {
-        let own = &mut self.streams[stream].time;
-        let time = own.map_or(time, |before| before.max(time));
-        *own = Some(time);
-        self.newest = self.newest.max(time);
+        let own = &mut self.streams[stream];
+        let before = own.time.unwrap_or(time);
+        let leaps = time.millis_since(before) > LEAP_MILLIS_MAX;
+        let near = |leap: &LogTime| time.millis_since(*leap).unsigned_abs() <= LEAP_MILLIS_MAX as u64;
+        let confirmed = std::mem::replace(&mut own.leap, leaps.then_some(time)).filter(near);
+        self.leaps += u64::from(leaps && confirmed.is_none());
+        let held = own.held.take();
+        let own_time = if leaps && confirmed.is_none() { before } else { before.max(time) };
+        own.time = Some(own_time);
+        if let Some((position, content)) = held {
+            self.push(stream, confirmed.map_or(before, |leap| leap.min(own_time).max(before)), position, &content);
+        }
+        self.newest = self.newest.max(own_time);
         self.mark = None;
-        time
+        own_time
     }
 
     /// Takes a record. `Some` when it passes at once: it is alone, or too late to be put in order.
@@ -150,12 +173,22 @@ impl Merge {
         content: &'a [u8],
     ) -> Option<Merged<'a>> {
         let time = self.handle_time(stream, time);
+        if self.streams[stream].leap.is_some_and(|leap| leap > time) {
+            self.streams[stream].held = Some((position, content.to_vec()));
+            return None;
+        }
         let late = time < self.passed;
         self.late += u64::from(late);
-        if late || (self.bytes == 0 && self.is_alone()) {
+        let first = self.streams[stream].waiting.is_empty();
+        if first && (late || (self.bytes == 0 && self.is_alone())) {
             self.passed = self.passed.max(time);
             return Some(Merged { time, stream, position, content });
         }
+        self.push(stream, time, position, content);
+        None
+    }
+
+    fn push(&mut self, stream: usize, time: LogTime, position: Position, content: &[u8]) {
         let own = &mut self.streams[stream];
         own.waiting.push_back(Waiting { time, position, length: content.len() });
         own.contents.extend_from_slice(content);
@@ -163,7 +196,6 @@ impl Merge {
         if own.waiting.len() == 1 {
             self.heads.push(Reverse((time, own.rank, stream)));
         }
-        None
     }
 
     /// Hands out the next record whose turn has come. With `all`, every record has its turn: nothing is waited for.
@@ -201,10 +233,22 @@ impl Merge {
         self.late
     }
 
+    /// Times far ahead that no second record confirmed, or not yet.
+    #[must_use]
+    pub fn leaps(&self) -> u64 {
+        self.leaps
+    }
+
     /// Records released early because of the bound in bytes.
     #[must_use]
     pub fn forced(&self) -> u64 {
         self.forced
+    }
+
+    /// Whether some stream has unread bytes.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.streams.iter().any(|stream| stream.reading == Reading::Behind)
     }
 
     /// Whether records wait.
@@ -352,6 +396,23 @@ mod tests {
     }
 
     #[test]
+    fn one_line_of_a_far_future_moves_no_clock_and_two_do() {
+        let mut merge = merge(1);
+        let far = 10 * LEAP_MILLIS_MAX;
+        let times = [5, far, 6, 7, far, far + 1, far + 2].map(|time| merge.handle_time(0, LogTime(time)).0);
+        assert_eq!(times, [5, 5, 6, 7, 7, far + 1, far + 2]);
+        assert_eq!(merge.leaps(), 2);
+        check_leap(&[(5, "a"), (far, "b"), (6, "c")], "a5 b5 c6");
+        check_leap(&[(5, "a"), (far, "b"), (far + 1, "c")], &format!("a5 b{far} c{}", far + 1));
+        check_leap(&[(5, "a"), (far, "b")], "a5 b5");
+        for (step, believed) in [(LEAP_MILLIS_MAX - 1, true), (LEAP_MILLIS_MAX, true), (LEAP_MILLIS_MAX + 1, false)] {
+            let mut merge = self::merge(1);
+            merge.handle_time(0, LogTime(0));
+            assert_eq!(merge.handle_time(0, LogTime(step)).0 == step, believed);
+        }
+    }
+
+    #[test]
     fn what_comes_too_late_passes_at_once_and_is_counted() {
         let mut merge = merge(2);
         merge.set_reading(0, Reading::CaughtUp);
@@ -374,6 +435,23 @@ mod tests {
         }
         assert!(merge.bytes() <= 100);
         assert!(merge.forced() > 0);
+    }
+
+    /// Gives records to a stream that ends then, and compares what leaves, in order and with its time.
+    fn check_leap(records: &[(i64, &str)], expected: &str) {
+        let mut merge = merge(1);
+        let mut left = Vec::new();
+        let position = Position { source: SourceId(0), offset: 0, length: 0 };
+        for (time, name) in records {
+            if let Some(record) = merge.handle_record(0, LogTime(*time), position, name.as_bytes()) {
+                left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0));
+            }
+            while merge.poll(false, |record| left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0))) {
+            }
+        }
+        merge.set_reading(0, Reading::Closed);
+        while merge.poll(false, |record| left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0))) {}
+        assert_eq!(left.join(" "), expected);
     }
 
     fn merge(streams: usize) -> Merge {

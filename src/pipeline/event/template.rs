@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::PINNED_TEMPLATES_MAX;
 use crate::pipeline::event::{TemplateId, Token};
 use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
 
@@ -128,6 +129,10 @@ impl Templates {
             if varies { WILDCARD.into() } else { word.into() }
         });
         let template = template.collect();
+        if self.kept.tokens.len() >= PINNED_TEMPLATES_MAX {
+            let same = self.kept.tokens.iter().filter(|(_, known)| **known == Token(token)).map(|(id, _)| *id);
+            return same.min().map(|id| (id, Token(token)));
+        }
         let id = self.kept.drain.add_pinned(template, &self.words);
         self.kept.tokens.insert(id, Token(token));
         Some((id, Token(token)))

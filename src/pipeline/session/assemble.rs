@@ -195,7 +195,7 @@ impl Assembler {
             Begin::Mid => counts.sessions_joined += 1,
             Begin::Resumed => counts.sessions_resumed += 1,
         }
-        let session = Session::new(begin, now);
+        let session = Session::new(begin, event.time, now);
         self.bytes += session.bytes();
         self.kept.sessions.insert(event.block, session);
     }
@@ -315,11 +315,11 @@ impl Assembler {
 }
 
 impl Session {
-    fn new(begin: Begin, first: LogTime) -> Self {
+    fn new(begin: Begin, first: LogTime, last: LogTime) -> Self {
         Self {
             begin,
             first,
-            last: first,
+            last,
             judge_at: None,
             judged: false,
             idle_queued: false,

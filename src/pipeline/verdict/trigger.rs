@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::limits::{ALERT_POSITIONS_MAX, INCIDENTS_MAX};
-use crate::pipeline::event::{BlockId, LogTime, Position};
+use crate::pipeline::event::{BlockId, LogTime, PoolId, Position};
 use crate::pipeline::session::{Case, Cause};
 use crate::pipeline::verdict::{Alert, AlertId, AlertType, Deviation, DeviationKind, Explanation, IncidentId, Reason, Verdict};
 
@@ -132,10 +132,11 @@ fn positions(case: &Case, deviations: &[Deviation]) -> Vec<Position> {
     ordered
 }
 
+/// The first pool of a cluster goes without its name, since it may become known only later.
 fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
-    let BlockId { pool: _, number } = case.block;
-    let first = case.first.0.to_be_bytes();
-    IncidentId(hash(&[b"incident", pool.unwrap_or_default().as_bytes(), &number.to_be_bytes(), &first]))
+    let BlockId { pool: id, number } = case.block;
+    let pool = if id == PoolId(0) { "" } else { pool.unwrap_or_default() };
+    IncidentId(hash(&[b"incident", pool.as_bytes(), &number.to_be_bytes(), &case.first.0.to_be_bytes()]))
 }
 
 fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
@@ -166,7 +167,7 @@ fn hash(parts: &[&[u8]]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{PoolId, SourceId, TemplateId, Token};
+    use crate::pipeline::event::{SourceId, TemplateId, Token};
     use crate::pipeline::session::{Begin, SessionEvent};
 
     #[test]
