@@ -14,17 +14,18 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
 use crate::daemon::build::millis;
+use crate::daemon::clock::Stopwatch;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
 use crate::daemon::outbox::{Done, Outbox};
-use crate::daemon::teller::Teller;
+use crate::daemon::teller::{Teller, TellerEnded};
 use crate::ingest::{Follower, Notice, Saved, Waker};
-use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX};
+use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline::event::{WallTime, parse};
 use crate::pipeline::session::Case;
-use crate::pipeline::verdict::{Alert, AlertId, Verdict};
+use crate::pipeline::verdict::{Alert, Verdict};
 use crate::pipeline::{self, Pipeline};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
@@ -82,10 +83,9 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
     info!(model = daemon.model, "Following the logs.");
     daemon.run(control, &done)?;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
-    daemon.stop(&done)?;
-    drop(daemon);
+    let stopped = daemon.stop(&done);
     edge.stop();
-    Ok(())
+    stopped
 }
 
 struct Daemon {
@@ -93,7 +93,8 @@ struct Daemon {
     model: String,
     model_sha256: String,
     outbox: Outbox,
-    failed: Vec<AlertId>,
+    /// What could not be done, until it is tried again.
+    failed: Vec<Done>,
     teller: Teller,
     waker: Waker,
     state: StateDirectory,
@@ -105,7 +106,10 @@ struct Daemon {
     scan_interval: Duration,
     checkpoint_interval: Duration,
     grace: Duration,
+    clock: Stopwatch,
+    scanned_at: Instant,
     scan_at: Instant,
+    warned_at: Option<Instant>,
     checkpoint_at: Instant,
     retry_at: Instant,
     first: bool,
@@ -134,6 +138,7 @@ impl Daemon {
         let settings = build::ingest_settings(config, clock::now());
         let mode = settings.mode;
         let follower = Follower::new(&settings, positions, Box::new(|line| Some(parse::parse(line)?.time)))?;
+        metrics.begin_at(&pipeline.stats(), follower.counters());
         let now = Instant::now();
         Ok(Self {
             engine: Engine::new(follower, pipeline, scorer, mode)?,
@@ -145,14 +150,17 @@ impl Daemon {
             waker: Waker::new(),
             state,
             metrics: Arc::clone(metrics),
-            observer: MetricsObserver(Arc::clone(metrics)),
+            observer: MetricsObserver { metrics: Arc::clone(metrics), warned_at: None },
             zone: config.ingest.timezone.clone(),
             sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
             notify_age_millis: millis(config.alerts.notify_age_max),
             scan_interval: config.ingest.scan_interval,
             checkpoint_interval: config.state.checkpoint_interval,
             grace: config.shutdown.grace,
+            clock: Stopwatch::start(),
+            scanned_at: now,
             scan_at: now,
+            warned_at: None,
             checkpoint_at: now + config.state.checkpoint_interval,
             retry_at: now + RETRY_INTERVAL,
             first,
@@ -162,18 +170,19 @@ impl Daemon {
     fn first_scan(&mut self) {
         self.scan();
         self.first = false;
+        let _ = self.checkpoint();
     }
 
     fn run(&mut self, control: &Receiver<Control>, done: &Receiver<Done>) -> anyhow::Result<()> {
         let heartbeat = tick(HEARTBEAT_INTERVAL);
         loop {
             self.turn(done)?;
-            let busy = self.engine.has_unread() && !self.engine.pipeline.is_full();
+            let busy = self.engine.has_unread() && !self.engine.pipeline.is_full() && !self.is_held_up();
             let wait = if busy { Duration::ZERO } else { self.wait() };
             select! {
                 recv(control) -> _ => return Ok(()),
                 recv(self.engine.scored()) -> scored => self.engine.apply(scored.map_err(|_| ScorerEnded)?, &mut self.observer),
-                recv(self.waker.signal()) -> _ => self.scan_at = Instant::now(),
+                recv(self.waker.signal()) -> _ => self.scan_at = self.scan_at.min(self.scanned_at + self.scan_interval / 2),
                 recv(done) -> done => done.into_iter().for_each(|done| self.handle_done(done)),
                 recv(heartbeat) -> _ => self.beat(),
                 default(wait) => {}
@@ -188,12 +197,12 @@ impl Daemon {
             self.scan();
         }
         for _ in 0..CHUNKS_PER_TURN_MAX {
-            if !self.engine.read(clock::now()) {
+            if self.is_held_up() || !self.engine.read(self.clock.now()) {
                 break;
             }
             self.engine.exchange(false, &mut self.observer)?;
         }
-        self.engine.pipeline.handle_time(clock::now());
+        self.engine.pipeline.handle_time(self.clock.now());
         self.engine.exchange(false, &mut self.observer)?;
         self.take_alerts(clock::now());
         done.try_iter().for_each(|done| self.handle_done(done));
@@ -201,9 +210,9 @@ impl Daemon {
             self.outbox.retry(&std::mem::take(&mut self.failed));
             self.retry_at = now + RETRY_INTERVAL;
         }
-        self.tell();
+        self.tell()?;
         if now >= self.checkpoint_at {
-            self.checkpoint();
+            let _ = self.checkpoint();
         }
         Ok(())
     }
@@ -211,7 +220,8 @@ impl Daemon {
     /// Time until the next turn has something to do by itself.
     fn wait(&self) -> Duration {
         let pipeline = self.engine.pipeline.poll_timeout();
-        let pipeline = pipeline.map(|(at, _)| Duration::from_millis(at.millis_since(clock::now()).max(MIN_WAIT_MILLIS) as u64));
+        let pipeline =
+            pipeline.map(|(at, _)| Duration::from_millis(at.millis_since(self.clock.now()).max(MIN_WAIT_MILLIS) as u64));
         let now = Instant::now();
         let own = [self.scan_at, self.checkpoint_at, self.retry_at].map(|at| at.saturating_duration_since(now));
         own.into_iter().chain(pipeline).min().unwrap_or(self.scan_interval)
@@ -222,7 +232,8 @@ impl Daemon {
             tell_notice(&notice);
         }
         self.waker.watch(self.engine.follower.directories());
-        self.scan_at = Instant::now() + self.scan_interval;
+        self.scanned_at = Instant::now();
+        self.scan_at = self.scanned_at + self.scan_interval;
     }
 
     fn take_alerts(&mut self, now: WallTime) {
@@ -230,38 +241,58 @@ impl Daemon {
             self.metrics.count_alert(&alert);
             let send = self.sends && self.is_recent(&alert, now);
             if self.outbox.push(alert, send) {
-                error!(bound = crate::limits::OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
+                error!(bound = OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
             }
         }
     }
 
-    fn is_recent(&self, alert: &Alert, now: WallTime) -> bool {
+    fn is_recent(&mut self, alert: &Alert, now: WallTime) -> bool {
         let age = now.millis_since(clock::instant(alert.time, &self.zone));
         let recent = age <= self.notify_age_millis;
         if !recent {
             self.metrics.alerts_not_sent.inc();
+            self.warn_of_age(age);
         }
         recent
     }
 
-    fn tell(&mut self) {
+    /// At most once an hour. A wrong zone makes every alert old.
+    fn warn_of_age(&mut self, age_millis: i64) {
+        if self.warned_at.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+            self.warned_at = Some(Instant::now());
+            let age_minutes = age_millis / 60_000;
+            warn!(
+                age_minutes,
+                "An alert is too old to be sent (alerts.notify_age_max). Is ingest.timezone the zone of the logs?"
+            );
+        }
+    }
+
+    /// Whether so many alerts are not written down yet that no more should be found: reading on would only drop the oldest.
+    fn is_held_up(&self) -> bool {
+        self.outbox.unshown() >= OUTBOX_ALERTS_MAX / 2
+    }
+
+    fn tell(&mut self) -> Result<(), TellerEnded> {
         while self.teller.has_room()
             && let Some(errand) = self.outbox.take_next()
         {
             let lines = self.engine.follower.rereader(errand.alert.positions.iter().copied());
-            self.teller.send(errand, lines);
+            self.teller.send(errand, lines)?;
         }
+        Ok(())
     }
 
     fn handle_done(&mut self, done: Done) {
-        if let Done::Failed(id) = done {
-            self.failed.push(id);
+        if matches!(done, Done::NotShown(_) | Done::NotSent(_)) {
+            self.failed.push(done);
         }
         self.outbox.handle_done(done);
     }
 
-    /// Written less often when it takes long, so that it never takes more than a twentieth of the time.
-    fn checkpoint(&mut self) {
+    /// Written less often when it takes long, so that it never takes more than a twentieth of the time. A failure is told and counted
+    /// here; it concerns the caller only when it was the last try.
+    fn checkpoint(&mut self) -> Result<(), StateError> {
         let begun = Instant::now();
         let written = self.state.write(&CheckpointRef {
             model_sha256: &self.model_sha256,
@@ -270,14 +301,15 @@ impl Daemon {
             pipeline: self.engine.pipeline.kept(),
         });
         let took = begun.elapsed();
-        match written {
-            Ok(bytes) => self.metrics.count_checkpoint(bytes, took, std::time::SystemTime::now()),
+        match &written {
+            Ok(bytes) => self.metrics.count_checkpoint(*bytes, took, std::time::SystemTime::now()),
             Err(error) => {
                 self.metrics.checkpoint_failures.inc();
                 warn!(%error, "The checkpoint was not written; it is tried again.");
             }
         }
         self.checkpoint_at = Instant::now() + self.checkpoint_interval.max(took * 20);
+        written.map(|_| ())
     }
 
     /// Shows that the loop is alive: the service manager restarts a daemon that does not turn any more.
@@ -298,17 +330,19 @@ impl Daemon {
         info!("Asked to stop; finishing what is on its way.");
         while self.engine.is_scoring() && Instant::now() < deadline {
             self.engine.exchange(true, &mut self.observer)?;
+            done.try_iter().for_each(|done| self.handle_done(done));
         }
         self.take_alerts(clock::now());
-        while !self.outbox.is_shown() && Instant::now() < deadline {
-            self.tell();
+        self.tell()?;
+        while self.outbox.unshown() > self.failed.len() && Instant::now() < deadline {
             if let Ok(done) = done.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 self.handle_done(done);
             }
+            self.tell()?;
         }
-        let (waiting, scoring) = (self.outbox.len(), self.engine.is_scoring());
-        self.checkpoint();
-        info!(waiting_alerts = waiting, windows_left = scoring, "Stopped; everything else is in the checkpoint.");
+        done.try_iter().for_each(|done| self.handle_done(done));
+        self.checkpoint()?;
+        info!(waiting_alerts = self.outbox.len(), "Stopped; everything is in the checkpoint.");
         Ok(())
     }
 }
@@ -355,22 +389,32 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// Counts what the scorer did.
-struct MetricsObserver(Arc<Metrics>);
+struct MetricsObserver {
+    metrics: Arc<Metrics>,
+    warned_at: Option<Instant>,
+}
 
 impl Observer for MetricsObserver {
     fn scored(&mut self, scored: &Scored) {
-        self.0.inference_seconds.observe(scored.inference_seconds);
-        self.0.batch_windows.observe(scored.batch_windows as f64);
-        self.0.remembered_hits.inc_by(scored.remembered_windows);
+        self.metrics.inference_seconds.observe(scored.inference_seconds);
+        self.metrics.batch_windows.observe(scored.batch_windows as f64);
+        self.metrics.remembered_hits.inc_by(scored.remembered_windows);
+        let failed = scored.scores.iter().find_map(|score| score.as_ref().err());
+        if let Some(error) = failed.filter(|_| self.warned_at.is_none_or(|at| at.elapsed() >= WARN_INTERVAL)) {
+            self.warned_at = Some(Instant::now());
+            warn!(%error, "The model could not score a window; such blocks are not judged (refused_scores).");
+        }
     }
 
     fn judged(&mut self, _: &Case, verdict: &Verdict) {
-        self.0.score_nats.observe(f64::from(verdict.score));
+        self.metrics.score_nats.observe(f64::from(verdict.score));
     }
 }
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// What could not be written down or sent is tried again after this.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// The same thing is not warned of more often.
+const WARN_INTERVAL: Duration = Duration::from_secs(3600);
 /// Shorter waits would only spin.
 const MIN_WAIT_MILLIS: i64 = 1;

@@ -1,6 +1,6 @@
 //! The only place that asks what time it is, and the bridge between log time and instants.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,12 +8,32 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::pipeline::event::{LogTime, WallTime};
 
-/// What this host's clock says now.
+/// What this host's clock says now. It may be set, forward or back.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "this is the one place that may ask")]
 pub fn now() -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A clock for waits: it starts at the time of this host and then only counts what has passed, whatever that is set to.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    begun: Instant,
+    at: WallTime,
+}
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { begun: Instant::now(), at: now() }
+    }
+
+    /// The time at the start and what has passed since.
+    #[must_use]
+    pub fn now(&self) -> WallTime {
+        self.at.plus_millis(i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
 }
 
 /// What a log in `zone` writes at this instant.

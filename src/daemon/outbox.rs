@@ -22,9 +22,12 @@ struct Waiting {
     to_show: bool,
     /// Still to be sent.
     to_send: bool,
-    /// Handed to the teller; not after a restart.
+    /// With the teller for it; not after a restart.
     #[serde(skip)]
-    in_hand: bool,
+    showing: bool,
+    /// With the teller or the webhook for it; not after a restart.
+    #[serde(skip)]
+    sending: bool,
 }
 
 /// What is to be done with an alert.
@@ -38,15 +41,26 @@ pub struct Errand {
     pub send: bool,
 }
 
-/// What the teller did.
+/// What the teller and the webhook did. Writing down and sending fail apart: a full disk silences no webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     /// It is written down.
     Shown(AlertId),
+    /// It could not be written down; to be tried again.
+    NotShown(AlertId),
     /// It was sent, or given up.
     Sent(AlertId),
-    /// Something did not work; it is to be tried again later.
-    Failed(AlertId),
+    /// It was not taken to be sent; to be tried again.
+    NotSent(AlertId),
+}
+
+impl Done {
+    /// The alert concerned.
+    #[must_use]
+    pub fn id(self) -> AlertId {
+        let (Self::Shown(id) | Self::NotShown(id) | Self::Sent(id) | Self::NotSent(id)) = self;
+        id
+    }
 }
 
 impl Outbox {
@@ -57,26 +71,27 @@ impl Outbox {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        self.waiting.push_back(Waiting { alert, to_show: true, to_send, in_hand: false });
+        self.waiting.push_back(Waiting { alert, to_show: true, to_send, showing: false, sending: false });
         full
     }
 
-    /// The next alert that nobody has in hand.
+    /// The next alert with something to do that nobody has in hand.
     pub fn take_next(&mut self) -> Option<Errand> {
-        let waiting = self.waiting.iter_mut().find(|waiting| !waiting.in_hand)?;
-        waiting.in_hand = true;
-        Some(Errand { alert: waiting.alert.clone(), show: waiting.to_show, send: waiting.to_send })
+        let waiting = self.waiting.iter_mut().find(|waiting| waiting.is_idle())?;
+        let (show, send) = (waiting.to_show && !waiting.showing, waiting.to_send && !waiting.sending);
+        waiting.showing |= show;
+        waiting.sending |= send;
+        Some(Errand { alert: waiting.alert.clone(), show, send })
     }
 
     /// Notes what was done. True when the alert is done with.
     pub fn handle_done(&mut self, done: Done) -> bool {
-        let (Done::Shown(id) | Done::Sent(id) | Done::Failed(id)) = done;
-        let Some(index) = self.waiting.iter().position(|waiting| waiting.alert.id == id) else { return false };
+        let Some(index) = self.waiting.iter().position(|waiting| waiting.alert.id == done.id()) else { return false };
         let waiting = &mut self.waiting[index];
         match done {
             Done::Shown(_) => waiting.to_show = false,
             Done::Sent(_) => waiting.to_send = false,
-            Done::Failed(_) => {}
+            Done::NotShown(_) | Done::NotSent(_) => {}
         }
         let finished = !waiting.to_show && !waiting.to_send;
         if finished {
@@ -85,17 +100,22 @@ impl Outbox {
         finished
     }
 
-    /// Lets what failed be tried again.
-    pub fn retry(&mut self, failed: &[AlertId]) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| failed.contains(&waiting.alert.id)) {
-            waiting.in_hand = false;
+    /// Lets what was not done be tried again.
+    pub fn retry(&mut self, failed: &[Done]) {
+        for done in failed {
+            let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == done.id()) else { continue };
+            match done {
+                Done::NotShown(_) => waiting.showing = false,
+                Done::NotSent(_) => waiting.sending = false,
+                Done::Shown(_) | Done::Sent(_) => {}
+            }
         }
     }
 
-    /// Whether all that can be written down is.
+    /// Alerts that are not written down yet.
     #[must_use]
-    pub fn is_shown(&self) -> bool {
-        self.waiting.iter().all(|waiting| !waiting.to_show)
+    pub fn unshown(&self) -> usize {
+        self.waiting.iter().filter(|waiting| waiting.to_show).count()
     }
 
     /// Alerts on their way.
@@ -117,6 +137,12 @@ impl Outbox {
     }
 }
 
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        (self.to_show && !self.showing) || (self.to_send && !self.sending)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +156,7 @@ mod tests {
         assert!(outbox.take_next().is_some_and(|errand| errand.show && errand.send));
         assert!(outbox.take_next().is_none());
         assert!(!outbox.handle_done(Done::Shown(AlertId(1))));
-        assert!(outbox.is_shown());
+        assert_eq!(outbox.unshown(), 0);
         assert!(outbox.handle_done(Done::Sent(AlertId(1))));
         assert!(outbox.is_empty());
     }
@@ -147,14 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_tried_again_when_it_is_time() {
+    fn what_failed_is_tried_again_when_it_is_time_and_nothing_else() {
         let mut outbox = Outbox::default();
-        outbox.push(alert(1), false);
+        outbox.push(alert(1), true);
         outbox.take_next();
-        outbox.handle_done(Done::Failed(AlertId(1)));
+        outbox.handle_done(Done::NotShown(AlertId(1)));
         assert!(outbox.take_next().is_none());
-        outbox.retry(&[AlertId(1)]);
-        assert!(outbox.take_next().is_some());
+        outbox.retry(&[Done::NotShown(AlertId(1))]);
+        assert!(outbox.take_next().is_some_and(|errand| errand.show && !errand.send));
+        outbox.retry(&[Done::NotSent(AlertId(1))]);
+        assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
     }
 
     #[test]

@@ -3,11 +3,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::tz::TimeZone;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::config::Config;
 use crate::daemon::outbox::{Done, Errand};
@@ -21,10 +20,9 @@ use crate::sink::metrics::Metrics;
 use crate::sink::terminal::TerminalSink;
 use crate::sink::webhook::{Parcel, Refused, Webhook};
 
-/// Handle to the teller's thread. Dropping it lets the thread finish what it has, and waits for that.
+/// Handle to the teller's thread. Dropping it lets the thread finish what it has.
 pub struct Teller {
-    errands: Option<Sender<(Errand, Rereader)>>,
-    thread: Option<JoinHandle<()>>,
+    errands: Sender<(Errand, Rereader)>,
 }
 
 impl Teller {
@@ -38,34 +36,30 @@ impl Teller {
         let file = alerts.file.clone().map(|path| AlertFile::new(path, alerts.file_bytes_max, alerts.files_kept_max));
         let terminal = TerminalSink::stdout(alerts.terminal);
         let worker = Worker { zone: config.ingest.timezone.clone(), log: alerts.log, file, terminal, webhook, metrics, done };
-        let thread = std::thread::Builder::new().name("teller".to_owned()).spawn(move || worker.run(&taken))?;
-        Ok(Self { errands: Some(errands), thread: Some(thread) })
+        // Not joined: at a stop the loop waits for what it can wait for, and a hung disk or terminal must not keep the process.
+        std::thread::Builder::new().name("teller".to_owned()).spawn(move || worker.run(&taken))?;
+        Ok(Self { errands })
     }
 
     /// Whether another errand would be taken at once.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.errands.as_ref().is_some_and(|errands| !errands.is_full())
+        !self.errands.is_full()
     }
 
     /// Hands over an errand; `lines` reads the records of its alert again. Ask [`Teller::has_room`] before.
-    pub fn send(&self, errand: Errand, lines: Rereader) {
-        let id = errand.alert.id;
-        if let Some(errands) = &self.errands
-            && errands.send((errand, lines)).is_err()
-        {
-            error!(alert = %id, "The teller has ended; the alert stays in the checkpoint.");
-        }
+    ///
+    /// # Errors
+    /// When the thread has ended, which only a panic can do.
+    pub fn send(&self, errand: Errand, lines: Rereader) -> Result<(), TellerEnded> {
+        self.errands.send((errand, lines)).map_err(|_| TellerEnded)
     }
 }
 
-impl Drop for Teller {
-    fn drop(&mut self) {
-        self.errands = None;
-        // A panic over there was reported by the panic hook; there is nothing left to do about it.
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
-}
+/// The teller's thread has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the teller of alerts has ended unexpectedly; see the messages before this one, and report it")]
+pub struct TellerEnded;
 
 struct Worker {
     zone: TimeZone,
@@ -81,8 +75,8 @@ impl Worker {
     fn run(mut self, errands: &Receiver<(Errand, Rereader)>) {
         for (errand, lines) in errands {
             let document = Document::new(&errand.alert, &lines, &self.zone);
-            if errand.show && !self.show(errand.alert.id, &document) {
-                continue;
+            if errand.show {
+                self.show(errand.alert.id, &document);
             }
             if errand.send {
                 self.send(errand.alert.id, &document);
@@ -91,14 +85,14 @@ impl Worker {
     }
 
     /// Writes the alert down. The file comes first: when it fails, all is tried again, and nothing was shown twice.
-    fn show(&mut self, id: AlertId, document: &Document) -> bool {
+    fn show(&mut self, id: AlertId, document: &Document) {
         if let Some(file) = &mut self.file
             && let Err(error) = file.append(std::slice::from_ref(document))
         {
             self.metrics.file_failures.inc();
             warn!(alert = %id, %error, "The alert is not in the file yet; it is tried again.");
-            self.tell(Done::Failed(id));
-            return false;
+            self.tell(Done::NotShown(id));
+            return;
         }
         if let Some(terminal) = &mut self.terminal
             && terminal.write(document).is_err()
@@ -109,15 +103,15 @@ impl Worker {
             log::alert(document);
         }
         self.tell(Done::Shown(id));
-        true
     }
 
     fn send(&self, id: AlertId, document: &Document) {
         let offered = self.webhook.as_ref().map(|webhook| webhook.offer(Parcel::new(id, document)));
         match offered {
-            Some(Ok(())) => {}
-            Some(Err(Refused::Full)) => self.tell(Done::Failed(id)),
-            Some(Err(Refused::Disabled)) | None => self.tell(Done::Sent(id)),
+            // A receiver that is gone for good leaves the alert in the outbox: it is offered again after a restart.
+            Some(Ok(()) | Err(Refused::Disabled)) => {}
+            Some(Err(Refused::Full)) => self.tell(Done::NotSent(id)),
+            None => self.tell(Done::Sent(id)),
         }
     }
 

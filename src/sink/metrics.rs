@@ -3,6 +3,7 @@
 //! Names are `hdfs_vigil_<noun>_<unit>_total` in base units, the nouns those of [`Stats`]. Labels have few values, known beforehand:
 //! never a block, a path or free text.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use prometheus::{
@@ -22,6 +23,8 @@ pub struct Metrics {
     registry: Registry,
     counters: Vec<(IntCounter, Read<u64>)>,
     ingest: Vec<(IntCounter, ReadIngest)>,
+    /// What had been counted when this process began.
+    base: OnceLock<(Stats, ingest::Counters)>,
     gauges: Vec<(Gauge, Read<f64>)>,
     model: IntGaugeVec,
     mode: IntGaugeVec,
@@ -78,6 +81,7 @@ impl Metrics {
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
+            base: OnceLock::new(),
             gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
             model: register(&registry, IntGaugeVec::new(opts("model_info", "1, with the model's name as a label."), &["model"])),
             mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
@@ -132,10 +136,17 @@ impl Metrics {
         }
     }
 
+    /// Says what had been counted when this process began: metrics count per process, as Prometheus expects, and checkpoints for
+    /// ever. Once, before anything is observed.
+    pub fn begin_at(&self, stats: &Stats, ingest: &ingest::Counters) {
+        let _ = self.base.set((stats.clone(), *ingest));
+    }
+
     /// Takes over what the pipeline counted. A counter never falls: what `stats` has less of than before is passed over.
     pub fn observe(&self, stats: &Stats) {
+        let base = self.base.get().map(|(stats, _)| stats);
         for (counter, read) in &self.counters {
-            counter.inc_by(read(stats).saturating_sub(counter.get()));
+            counter.inc_by(read(stats).saturating_sub(base.map_or(0, read)).saturating_sub(counter.get()));
         }
         for (gauge, read) in &self.gauges {
             gauge.set(read(stats));
@@ -144,8 +155,9 @@ impl Metrics {
 
     /// Takes over what the follower counted.
     pub fn observe_ingest(&self, counters: &ingest::Counters) {
+        let base = self.base.get().map(|(_, ingest)| ingest);
         for (counter, read) in &self.ingest {
-            counter.inc_by(read(counters).saturating_sub(counter.get()));
+            counter.inc_by(read(counters).saturating_sub(base.map_or(0, read)).saturating_sub(counter.get()));
         }
     }
 
@@ -374,6 +386,14 @@ mod tests {
             metrics.observe(&Stats { bytes, ..Stats::default() });
             check(&metrics, "hdfs_vigil_bytes_total", expected);
         }
+    }
+
+    #[test]
+    fn counters_begin_at_zero_with_each_process() {
+        let metrics = Metrics::new();
+        metrics.begin_at(&Stats { bytes: 100, ..Stats::default() }, &ingest::Counters::default());
+        metrics.observe(&Stats { bytes: 107, ..Stats::default() });
+        check(&metrics, "hdfs_vigil_bytes_total", 7);
     }
 
     #[test]
