@@ -7,7 +7,7 @@
 # There is no HEALTHCHECK: it would need an HTTP client inside, and orchestrators ask by themselves. /live says that the process
 # answers, /ready that the checkpoint is restored, the model is loaded and the first scan is done.
 
-FROM docker.io/library/rust:1.95-bookworm AS builder
+FROM rust:1.95-bookworm AS builder
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -18,7 +18,7 @@ ARG CARGO_NET_OFFLINE=false
 RUN --mount=type=cache,target=/src/target \
     cargo build --locked --release && install -D target/release/hdfs-vigil /out/hdfs-vigil
 
-FROM docker.io/library/debian:bookworm-slim
+FROM debian:bookworm-slim
 # ca-certificates for webhooks by https, libstdc++6 for ONNX Runtime.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libstdc++6 tzdata && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 9464 --user-group --no-create-home --home-dir /var/lib/hdfs-vigil --shell /usr/sbin/nologin hdfs-vigil \

@@ -184,6 +184,75 @@ fn no_file_knows_the_machine_it_was_written_on() {
 }
 
 #[test]
+fn the_map_shows_what_is_there() {
+    let mut found = Vec::new();
+    for row in table_rows(MAP, "## Code map") {
+        let paths: Vec<&str> = row.iter().flat_map(|cell| quoted_words(cell)).filter(|word| word.contains('/')).collect();
+        let folder = paths.first().map_or(root(), |first| folder_of(first));
+        for path in paths.iter().filter(|path| !root().join(path).exists() && !folder.join(path).exists()) {
+            found.push(format!("{MAP}: `{path}` is not there: say where it went"));
+        }
+    }
+    finish(&found);
+}
+
+#[test]
+fn what_holds_the_invariants_is_there() {
+    let sources = sources();
+    let files: Vec<String> = walk(&root(), &|path| !is_generated(path)).iter().map(|path| show(path)).collect();
+    let is_file = |name: &str| files.iter().any(|file| Path::new(file).ends_with(name)) || root().join(name).exists();
+    let is_test = |name: &str| sources.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let mut found = Vec::new();
+    for row in table_rows(MAP, "## Invariants") {
+        for word in quoted_words(row.last().expect("a row has cells")) {
+            let is_there = if word.contains(['/', '.']) { is_file(word) } else { !word.contains('_') || is_test(word) };
+            if !is_there {
+                found.push(format!("{MAP}: `{word}` holds an invariant and is not there: name what holds it now"));
+            }
+        }
+    }
+    finish(&found);
+}
+
+#[test]
+fn the_map_fits_into_a_head() {
+    let lines = read(MAP).lines().count();
+    assert!(lines <= MAP_LINES_MAX, "{MAP} has {lines} lines, more than {MAP_LINES_MAX}: a map leaves things out");
+}
+
+#[test]
+fn pages_name_commands_and_files_that_exist() {
+    let mut found = Vec::new();
+    for page in ["README.md", "CONTRIBUTING.md", MAP] {
+        for (index, line) in read(page).lines().enumerate() {
+            for path in commands(line).into_iter().chain(links(line)).filter(|path| !root().join(path).exists()) {
+                found.push(format!("{page}:{}: {path} is not there: name what takes its place", index + 1));
+            }
+        }
+    }
+    finish(&found);
+}
+
+#[test]
+fn registries_are_not_named() {
+    let words = [
+        concat!("docker", ".io"),
+        concat!("deb.debian", ".org"),
+        concat!("crates", ".io"),
+        concat!("pypi", ".org"),
+        concat!("registry.npm", "js"),
+    ];
+    let mut found = Vec::new();
+    for path in walk(&root(), &|path| !is_generated(path) && !path.ends_with("Cargo.lock")) {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for word in words.iter().filter(|word| text.contains(**word)) {
+            found.push(format!("{}: `{word}` is for the machine's settings to say: use the short name", show(&path)));
+        }
+    }
+    finish(&found);
+}
+
+#[test]
 fn the_rules_see_what_they_look_for() {
     let file = Source { path: root().join("src/pipeline/x.rs"), text: EXAMPLE.to_string() };
     let code: Vec<&str> = file.code().map(|(_, text)| text).collect();
@@ -192,6 +261,11 @@ fn the_rules_see_what_they_look_for() {
     let functions: Vec<(String, usize)> = file.functions().into_iter().map(|function| (function.name, function.lines)).collect();
     assert_eq!(functions, [("outer".to_string(), 3), ("inner".to_string(), 1)]);
     assert!(is_quoted("a(\"b!(\")", "b!(") && !is_quoted("b!(\"x\")", "b!("));
+    assert_eq!(quoted_words("`a/b` and `c`: d"), ["a/b", "c"]);
+    assert_eq!(commands("hdfs-vigil check-config --config x  # why"), ["src/cli/check_config.rs"]);
+    assert_eq!(commands("scripts/test --all"), ["scripts/test"]);
+    assert_eq!(links("see [a](b/c.md) and [d](https://e)"), ["b/c.md"]);
+    assert!(table_rows(MAP, "## Code map").len() > 5 && table_rows(MAP, "## Invariants").len() > 5);
 }
 
 /// Files that may sleep, and why.
@@ -200,6 +274,12 @@ const SLEEPERS: &[(&str, &str)] =
 
 /// Lines of a source file, its tests included.
 const FILE_LINES_MAX: usize = 800;
+
+/// The page that shows where things are.
+const MAP: &str = "ARCHITECTURE.md";
+
+/// Lines of the map.
+const MAP_LINES_MAX: usize = 200;
 
 /// Lines of a function, from its name to its last brace.
 const FUNCTION_LINES_MAX: usize = 70;
@@ -351,6 +431,43 @@ fn is_inside_quotes(text: &str, at: usize) -> bool {
 fn first_word(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
+}
+
+/// Cells of the rows of the table below a heading, without its own two rows of head and rule.
+fn table_rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = read(page);
+    let below = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
+    let rows = below.filter(|line| line.starts_with("| ")).skip(1);
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::to_string).collect()).collect()
+}
+
+/// What stands in backticks.
+fn quoted_words(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Files that must be there for the command that a line of an example begins with.
+fn commands(line: &str) -> Vec<String> {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let sub_command = line.strip_prefix("hdfs-vigil ").map(|rest| first_word(&rest.replace('-', "_")).to_string());
+    let script = first.starts_with("scripts/").then(|| first.to_string());
+    sub_command.map(|name| format!("src/cli/{name}.rs")).into_iter().chain(script).collect()
+}
+
+/// Targets of links into the project.
+fn links(line: &str) -> Vec<String> {
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://")).map(str::to_string).collect()
+}
+
+/// The folder that a path is, or lies in.
+fn folder_of(path: &str) -> PathBuf {
+    let path = root().join(path);
+    if path.is_dir() { path } else { path.with_file_name("") }
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("failed to read {page}: {error}"))
 }
 
 fn sources() -> Vec<Source> {

@@ -11,7 +11,7 @@ mod schedule;
 mod story;
 
 use std::fs;
-use std::io::{IsTerminal, Stdout, Write};
+use std::io::{Stdout, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
@@ -23,7 +23,8 @@ use signal_hook::iterator::Signals;
 
 use crate::limits::DEMO_LINES_PER_SECOND_MAX;
 use crate::pipeline::event::LogTime;
-use alert::Alert;
+use crate::sink::terminal;
+use alert::Printer;
 use cluster::Cluster;
 use daemon::{AlertsFile, Daemon, Places};
 use fault::FaultKind;
@@ -51,6 +52,9 @@ pub struct Args {
     /// The model that the daemon judges with; without it models/hdfs-v1/model.onnx if that is here, else the installed one
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Print every alert in full, not only the first one of each kind of fault
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// Runs the demo with this very program as the daemon, and prints to standard output.
@@ -86,7 +90,7 @@ struct Demo {
     daemon: Daemon,
     signals: Signals,
     out: Stdout,
-    colour: bool,
+    printer: Printer,
     began: Instant,
     log_start: LogTime,
     next_status: Duration,
@@ -111,7 +115,7 @@ impl Demo {
             daemon: Daemon::start(program, places)?,
             signals,
             out: std::io::stdout(),
-            colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            printer: Printer::new(args.full, terminal::wants_colours()),
             began: Instant::now(),
             log_start,
             next_status: STATUS_INTERVAL,
@@ -166,10 +170,11 @@ impl Demo {
     }
 
     fn tell_alerts(&mut self) -> anyhow::Result<()> {
-        for alert in self.alerts.read()?.iter().filter_map(|line| Alert::parse(line)) {
+        for alert in self.alerts.read()?.iter().filter_map(|line| alert::parse(line)) {
             let meaning = self.judge.handle_alert(&alert);
             let seconds = self.began.elapsed().as_secs_f64();
-            self.say(&format!("{seconds:>6.1} s  {}\n{}", meaning_text(meaning), alert::render(&alert, self.colour)))?;
+            let text = self.printer.render(&alert, meaning);
+            self.say(&format!("{seconds:>6.1} s  {}\n{text}", meaning_text(meaning)))?;
         }
         Ok(())
     }
@@ -253,11 +258,17 @@ fn welcome(args: &Args, places: &Places, http: &str) -> String {
     format!(
         "A NameNode and {} DataNodes write {} lines a second {length}; their clock runs {LOG_SPEED} times as fast as yours.\n\
          logs     {}\nalerts   {}\nmetrics  http://{http}/metrics\n\
-         A fault that shows at once is told at once; one that shows by what is missing, when its block has been quiet for 15 s.",
+         A fault that shows at once is told at once; one that shows by what is missing, when its block has been quiet for 15 s.\n\
+         {}\n",
         story::DATANODES,
         args.lines_per_second,
         places.logs().display(),
         places.alerts().display(),
+        if args.full {
+            "Every alert is shown in full."
+        } else {
+            "The first alert of each kind is shown in full; --full shows all so."
+        },
     )
 }
 

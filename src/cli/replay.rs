@@ -223,7 +223,7 @@ impl<'a> Replay<'a> {
             }
             if show {
                 self.shown += 1;
-                let text = terminal::render(&document, std::io::stdout().is_terminal());
+                let text = terminal::render(&document, terminal::wants_colours());
                 self.bar.suspend(|| writeln!(out, "{text}"))?;
             }
         }

@@ -213,6 +213,27 @@ pub fn grouped(number: u64) -> String {
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
 
+/// `template` for people: what differs from line to line is `…`. LogHub glues `<*>` to the words beside it, and begins with one that
+/// often stands for nothing.
+#[must_use]
+pub fn readable(template: &str) -> String {
+    let mut pieces = template.split(WILDCARD);
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let space_before = if text.ends_with(is_word_end) { " " } else { "" };
+        let space_after = if piece.starts_with(char::is_alphanumeric) { " " } else { "" };
+        text.extend([space_before, "…", space_after, piece]);
+    }
+    let without_first = text.strip_prefix("… ").or(text.strip_prefix("…:"));
+    let is_glued = template.strip_prefix(WILDCARD).is_some_and(|rest| !rest.starts_with(' '));
+    without_first.filter(|_| is_glued).unwrap_or(&text).to_owned()
+}
+
+/// Whether a word, or a mark that a space follows, ends with this.
+fn is_word_end(c: char) -> bool {
+    c.is_alphanumeric() || ":,;…".contains(c)
+}
+
 /// The instant that civil `time` is in `zone`, in RFC 3339. Where clocks were set back, the earlier of both.
 fn rfc3339(time: LogTime, zone: &TimeZone) -> String {
     let (least, most) = (Timestamp::MIN.as_millisecond() + DAY_MILLIS, Timestamp::MAX.as_millisecond() - DAY_MILLIS);
@@ -247,8 +268,9 @@ fn worst(alert: &Alert) -> String {
     let Some(deviation) = alert.explanation.deviations.first() else {
         return String::new();
     };
-    let quoted: String = clean(&deviation.template).chars().take(SUMMARY_TEMPLATE_CHARS_MAX).collect();
-    let mark = if deviation.template.chars().count() > SUMMARY_TEMPLATE_CHARS_MAX { "…" } else { "" };
+    let template = readable(&clean(&deviation.template));
+    let quoted: String = template.chars().take(SUMMARY_TEMPLATE_CHARS_MAX).collect();
+    let mark = if quoted.len() < template.len() { "…" } else { "" };
     format!("; {}: “{}{mark}”", departure(deviation.kind, deviation.count), quoted.trim_end_matches('.'))
 }
 
@@ -321,6 +343,7 @@ fn clean(text: &str) -> String {
 
 /// Characters of a template in a summary; the deviations have all of it.
 const SUMMARY_TEMPLATE_CHARS_MAX: usize = 120;
+const WILDCARD: &str = "<*>";
 const UTF8_BYTES_MAX: usize = 4;
 const DAY_MILLIS: i64 = 86_400_000;
 

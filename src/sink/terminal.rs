@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::config::Terminal;
 use crate::pipeline::verdict::{AlertType, DeviationKind};
-use crate::sink::document::{Document, LineDocument, grouped};
+use crate::sink::document::{Document, LineDocument, grouped, readable};
 
 /// Writes alerts as text, if they are wanted where it is written to.
 #[derive(Debug)]
@@ -20,13 +20,12 @@ impl TerminalSink<io::Stdout> {
     #[must_use]
     pub fn stdout(wanted: Terminal) -> Option<Self> {
         let to = io::stdout();
-        let is_terminal = to.is_terminal();
         let is_wanted = match wanted {
-            Terminal::Auto => is_terminal,
+            Terminal::Auto => to.is_terminal(),
             Terminal::Always => true,
             Terminal::Never => false,
         };
-        is_wanted.then(|| Self::new(to, is_terminal && wants_colours(env::var_os("NO_COLOR").as_deref())))
+        is_wanted.then(|| Self::new(to, wants_colours()))
     }
 }
 
@@ -53,6 +52,20 @@ pub fn render(document: &Document, colours: bool) -> String {
     let paint = Paint { colours };
     write_all(&mut text, document, paint).expect("a string takes all writes");
     text
+}
+
+/// The first lines of [`render`], which say which block and why in one sentence, the last one ended.
+#[must_use]
+pub fn render_head(document: &Document, colours: bool) -> String {
+    let mut text = String::new();
+    write_head(&mut text, document, Paint { colours }).expect("a string takes all writes");
+    text
+}
+
+/// Whether standard output takes colours: only a terminal does, and not with NO_COLOR.
+#[must_use]
+pub fn wants_colours() -> bool {
+    io::stdout().is_terminal() && allows_colours(env::var_os("NO_COLOR").as_deref())
 }
 
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
@@ -108,7 +121,7 @@ fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt
             DeviationKind::Unknown | DeviationKind::Excess => "+",
             DeviationKind::Unexpected => "?",
         };
-        writeln!(text, "  {} {}", paint.alarm(sign), indented(&deviation.template))?;
+        writeln!(text, "  {} {}", paint.alarm(sign), indented(&readable(&deviation.template)))?;
         let nats = if deviation.nats > 0.0 { format!(" ({:.2} nats)", deviation.nats) } else { String::new() };
         writeln!(text, "    {}{nats}", deviation.text)?;
     }
@@ -162,7 +175,7 @@ fn shell_quoted(path: &str) -> String {
 }
 
 /// <https://no-color.org>: set and not empty means no.
-fn wants_colours(no_color: Option<&std::ffi::OsStr>) -> bool {
+fn allows_colours(no_color: Option<&std::ffi::OsStr>) -> bool {
     no_color.is_none_or(|value| value.is_empty())
 }
 
@@ -229,7 +242,7 @@ mod tests {
         assert!(!render(&example(), false).contains('\u{1b}'));
         assert!(render(&example(), true).starts_with("\u{1b}[1;31mANOMALY\u{1b}[0m "));
         for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
-            assert_eq!(wants_colours(no_color.map(std::ffi::OsStr::new)), expected, "{no_color:?}");
+            assert_eq!(allows_colours(no_color.map(std::ffi::OsStr::new)), expected, "{no_color:?}");
         }
     }
 

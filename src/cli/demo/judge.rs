@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::cli::demo::alert::Alert;
 use crate::cli::demo::fault::FaultKind;
 use crate::limits::{DEMO_FAULTS_MAX, DEMO_INCIDENTS_MAX};
 use crate::pipeline::verdict::{AlertType, Reason};
+use crate::sink::document::Document;
 
 /// Knows the faults and hears the alerts.
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl Judge {
     }
 
     /// Takes an alert into account.
-    pub fn handle_alert(&mut self, alert: &Alert) -> Meaning {
+    pub fn handle_alert(&mut self, alert: &Document) -> Meaning {
         match self.fault_of_block.get(&alert.block).map(|index| &mut self.faults[*index]) {
             Some(fault) => fault.handle_alert(alert),
             None => self.handle_healthy(alert),
@@ -87,7 +87,7 @@ impl Judge {
         Report { judge: self, tally: self.tally(), sessions }
     }
 
-    fn handle_healthy(&mut self, alert: &Alert) -> Meaning {
+    fn handle_healthy(&mut self, alert: &Document) -> Meaning {
         match alert.alert_type {
             AlertType::Resolved => {
                 self.false_incidents.remove(&alert.incident);
@@ -100,7 +100,7 @@ impl Judge {
         }
     }
 
-    fn remember_false(&mut self, alert: &Alert) {
+    fn remember_false(&mut self, alert: &Document) {
         if self.false_incidents.len() < DEMO_INCIDENTS_MAX || self.false_incidents.contains_key(&alert.incident) {
             self.false_incidents.insert(alert.incident.clone(), alert.block.clone());
         } else {
@@ -111,7 +111,7 @@ impl Judge {
 
 impl Fault {
     /// Only `retracted` says that there never was anything wrong.
-    fn handle_alert(&mut self, alert: &Alert) -> Meaning {
+    fn handle_alert(&mut self, alert: &Document) -> Meaning {
         let firing = alert.alert_type == AlertType::Firing;
         let known = self.caught;
         self.caught = firing || (known && alert.reason != Reason::Retracted);
@@ -165,6 +165,7 @@ const FAILED: &str = "failed: at least 9 of 10 faults must be caught, with at mo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::document::tests::example;
 
     #[test]
     fn alerts_are_held_against_the_truth() {
@@ -224,14 +225,14 @@ mod tests {
         Some(judge.handle_alert(&alert(verb, block)))
     }
 
-    fn alert(verb: &str, block: &str) -> Alert {
+    fn alert(verb: &str, block: &str) -> Document {
         let (alert_type, reason) = match verb {
             "fire" => (AlertType::Firing, Reason::UnlikelyStory),
             "retract" => (AlertType::Resolved, Reason::Retracted),
             "expire" => (AlertType::Resolved, Reason::Expired),
             other => panic!("no such verb: {other}"),
         };
-        Alert::for_test(&format!("inc_{block}"), &format!("blk_{block}"), alert_type, reason)
+        Document { incident: format!("inc_{block}"), block: format!("blk_{block}"), alert_type, reason, ..example() }
     }
 
     fn check_passed(injected: u64, caught: u64, false_alarms: u64, sessions: u64, expected: bool) {

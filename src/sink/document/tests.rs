@@ -22,7 +22,7 @@ fn an_alert_becomes_the_documented_object() {
         "model": "hdfs-v1",
         "signature": "5f0c",
         "explanation": {
-            "summary": "The story of blk_-1608999687919862906 is less likely than 5,583 of 5,583 normal stories; missing 2 times: “Received block blk_<*> of size <*> from <*>”.",
+            "summary": "The story of blk_-1608999687919862906 is less likely than 5,583 of 5,583 normal stories; missing 2 times: “Received block blk_… of size … from …”.",
             "deviations": [
                 {"kind": "missing", "template": "Received block blk_<*> of size <*> from <*>", "count": 2, "nats": 0.0, "text": "missing 2 times"},
                 {"kind": "unknown", "template": "writeBlock blk_<*> received exception <*>", "count": 1, "nats": 7.25, "text": "never seen in a normal story, here once"},
@@ -134,6 +134,23 @@ fn times_are_instants_of_the_configured_zone() {
 fn numbers_have_their_thousands_apart() {
     for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (5583, "5,583"), (11_175_629, "11,175,629")] {
         assert_eq!(grouped(number), expected);
+    }
+}
+
+#[test]
+fn templates_are_made_readable() {
+    let check = |template: &str, expected: &str| assert_eq!(readable(template), expected, "{template}");
+    check(
+        "<*>BLOCK* NameSystem<*>addStoredBlock: blockMap updated:<*>is added to<*>size<*>",
+        "BLOCK* NameSystem … addStoredBlock: blockMap updated: … is added to … size …",
+    );
+    check("<*>:Transmitted block<*>to<*>", "Transmitted block … to …");
+    check("PacketResponder <*> for block <*> terminating<*>", "PacketResponder … for block … terminating …");
+    check("Received block blk_<*> of size <*>, from /<*>", "Received block blk_… of size …, from /…");
+    check("<*> is broken\n\tat <*>", "… is broken\n\tat …");
+    check("<*><*>x", "… x");
+    for (template, expected) in [("", ""), ("<*>", "…"), ("<*> <*>", "… …"), ("nothing differs", "nothing differs")] {
+        check(template, expected);
     }
 }
 
