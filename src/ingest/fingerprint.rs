@@ -80,18 +80,32 @@ impl Fingerprint {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_at(file: &File, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut buffer = vec![0; bytes];
+    let mut buffer = Vec::new();
+    read_into(file, offset, bytes, &mut buffer)?;
+    Ok(buffer)
+}
+
+/// The same in place of what `buffer` held, whose memory is used again.
+///
+/// # Errors
+/// When the file cannot be read; `buffer` is then empty.
+pub fn read_into(file: &File, offset: u64, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.resize(bytes, 0);
     let mut filled = 0;
     while filled < bytes {
         match file.read_at(&mut buffer[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                buffer.clear();
+                return Err(error);
+            }
         }
     }
     buffer.truncate(filled);
-    Ok(buffer)
+    Ok(())
 }
 
 /// Bytes at the beginning of a file that its fingerprint covers. Several records, so that their times tell files apart.

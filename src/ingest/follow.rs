@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::discover::{Found, Listing, Patterns, failed, modified_nanos};
-use super::fingerprint::read_at;
+use super::fingerprint::read_into;
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
@@ -589,7 +589,7 @@ impl Follower {
                     }
                 }
                 let bytes = (size - source.offset).min(chunk_bytes as u64);
-                *buffer = read_at(file, source.offset, bytes as usize)?;
+                read_into(file, source.offset, bytes as usize, buffer)?;
             }
         }
         if !buffer.is_empty() {

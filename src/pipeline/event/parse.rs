@@ -1,6 +1,6 @@
 //! Reads the header of a record and finds the blocks that it names. Hand-written scanners: every line of every log passes here.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem, memrchr_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::event::LogTime;
@@ -41,7 +41,7 @@ pub fn begins_record(line: &[u8]) -> bool {
 pub fn parse(record: &[u8]) -> Option<Record<'_>> {
     let (time, level, rest) = header(record)?;
     let first_line = memchr::memchr(b'\n', rest).map_or(rest, |end| &rest[..end]);
-    let (logger, content) = match memmem::find(first_line, b": ") {
+    let (logger, content) = match memchr_iter(b':', first_line).find(|at| first_line.get(at + 1) == Some(&b' ')) {
         Some(at) => (&rest[..at], &rest[at + 2..]),
         None => (first_line.strip_suffix(b":").unwrap_or(first_line), &rest[first_line.len()..]),
     };
@@ -69,9 +69,9 @@ pub struct NamedBlock<'a> {
 pub fn blocks(content: &[u8]) -> impl Iterator<Item = NamedBlock<'_>> {
     let mut pool = None;
     let mut pool_scanned = 0;
-    memmem::find_iter(content, PREFIX).filter_map(move |at| {
+    prefixes(content).filter_map(move |at| {
         let (number, _) = block_number(&content[at..])?;
-        if let Some(found) = memmem::rfind(&content[pool_scanned..at], b"BP-") {
+        if let Some(found) = last_pool(&content[pool_scanned..at]) {
             pool = Some(pool_at(&content[pool_scanned + found..at]));
         }
         pool_scanned = at;
@@ -82,7 +82,7 @@ pub fn blocks(content: &[u8]) -> impl Iterator<Item = NamedBlock<'_>> {
 /// Whether `content` has the look of a block anywhere: the cheap test before [`blocks`].
 #[must_use]
 pub fn names_block(content: &[u8]) -> bool {
-    memmem::find(content, PREFIX).is_some()
+    prefixes(content).next().is_some()
 }
 
 /// Reads `blk_N` with an optional `_GS` at the start of `text`; the number and the bytes it took. `None` when it is no block id.
@@ -95,9 +95,9 @@ pub fn block_number(text: &[u8]) -> Option<(i64, usize)> {
     if !(1..=19).contains(&length) {
         return None;
     }
-    let sign = if negative { -1 } else { 1 };
-    let value = digits[..length].iter().fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
-    let number = i64::try_from(sign * value).ok()?;
+    // 19 digits fit: 10^19 < 2^64.
+    let value = digits[..length].iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let number = if negative { 0_i64.checked_sub_unsigned(value)? } else { i64::try_from(value).ok()? };
     let stamp = generation_stamp_length(&digits[length..]);
     Some((number, PREFIX.len() + usize::from(negative) + length + stamp))
 }
@@ -108,6 +108,16 @@ fn generation_stamp_length(text: &[u8]) -> usize {
         0 => 0,
         length => length + 1,
     }
+}
+
+/// Where [`PREFIX`] stands. Looks for its rarest byte: making a searcher for the whole of it takes longer than a line is long.
+fn prefixes(content: &[u8]) -> impl Iterator<Item = usize> {
+    memchr_iter(b'_', content).filter(|end| content[..=*end].ends_with(PREFIX)).map(|end| end + 1 - PREFIX.len())
+}
+
+/// Where the last `BP-` stands, found in the same way.
+fn last_pool(text: &[u8]) -> Option<usize> {
+    memrchr_iter(b'-', text).find(|end| text[..*end].ends_with(b"BP")).map(|end| end - 2)
 }
 
 fn pool_at(text: &[u8]) -> &[u8] {

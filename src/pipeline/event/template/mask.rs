@@ -99,14 +99,16 @@ fn is_block(word: &[u8]) -> bool {
     parse::block_number(word).is_some_and(|(_, length)| length == word.len())
 }
 
+/// A part that varies begins with the word, or behind a byte that is not alphanumeric; what lies between is copied as a whole.
 fn mask_word(word: &[u8], masks: Masks, out: &mut Vec<u8>) {
     let mut at = 0;
     while at < word.len() {
         let begins_part = at == 0 || !word[at - 1].is_ascii_alphanumeric();
         let length = if begins_part { masked_length(&word[at..], masks) } else { 0 };
         if length == 0 {
-            out.push(word[at]);
-            at += 1;
+            let literal = (run(&word[at..], |byte| byte.is_ascii_alphanumeric()) + 1).min(word.len() - at);
+            out.extend_from_slice(&word[at..at + literal]);
+            at += literal;
         } else {
             out.extend_from_slice(WILDCARD);
             at += length;
