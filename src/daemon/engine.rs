@@ -71,6 +71,7 @@ impl Engine {
             self.known.insert(stream);
             self.unread.insert(stream);
         }
+        self.forget_streams();
         self.note_unread();
         notices
     }
@@ -150,6 +151,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// A log whose files are all gone holds nothing back any more.
+    fn forget_streams(&mut self) {
+        let there: BTreeSet<StreamId> = self.follower.streams().map(|status| status.id).collect();
+        for stream in self.known.difference(&there).copied().collect::<Vec<_>>() {
+            self.known.remove(&stream);
+            self.unread.remove(&stream);
+            self.pipeline.close_stream(stream);
+        }
     }
 
     fn note_unread(&mut self) {

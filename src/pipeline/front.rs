@@ -185,6 +185,7 @@ impl Front {
     /// Nothing more will come from the stream.
     pub fn close_stream(&mut self, stream: StreamId, emit: Emit<'_>) {
         self.handle_end_of_source(stream, emit);
+        self.streams[stream.0 as usize].framer = Framer::default();
         self.merge.set_reading(stream.0 as usize, Reading::Closed);
         self.release(false, emit);
     }

@@ -161,6 +161,10 @@ impl<'a> Driver<'a> {
         self.pipeline = Pipeline::restore(settings(), profile(), kept, true).unwrap();
         self.offsets = offsets;
         self.scores.clear();
+        self.open();
+        for stream in (0..self.logs.len()).filter(|stream| self.offsets[*stream] == self.logs[*stream].len()) {
+            self.pipeline.close_stream(StreamId(stream as u32));
+        }
     }
 }
 

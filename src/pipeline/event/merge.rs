@@ -95,10 +95,13 @@ impl Merge {
         Self { delay_millis, bytes_max, newest: LogTime(i64::MIN), passed: LogTime(i64::MIN), ..Self::default() }
     }
 
-    /// Goes on after [`Merge`] was read from a checkpoint, with the delay and the bound of the present configuration.
+    /// Goes on after [`Merge`] was read from a checkpoint, with the delay and the bound of the present configuration. Streams are
+    /// closed until they are opened again: one whose files are gone must hold nothing back.
     pub fn resume(&mut self, delay_millis: i64, bytes_max: usize) {
         self.delay_millis = delay_millis;
         self.bytes_max = bytes_max;
+        self.streams.iter_mut().for_each(|stream| stream.reading = Reading::Closed);
+        self.open = 0;
         self.heads = (0..self.streams.len()).filter_map(|index| self.head(index)).map(Reverse).collect();
     }
 
@@ -370,6 +373,18 @@ mod tests {
         assert_eq!(take(&mut merge), "a");
         give(&mut merge, 1, 20, "e");
         assert_eq!(take(&mut merge), "bc");
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_after_a_restart_holds_nothing_back() {
+        let mut merge = merge(2);
+        give(&mut merge, 0, 5, "a");
+        assert_eq!(take(&mut merge), "");
+        let kept = postcard::to_stdvec(&merge).expect("it can be written");
+        let mut merge: Merge = postcard::from_bytes(&kept).expect("and read");
+        merge.resume(10, 1 << 20);
+        merge.open(0);
+        assert_eq!(take(&mut merge), "a");
     }
 
     #[test]
