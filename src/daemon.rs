@@ -399,6 +399,7 @@ impl Observer for MetricsObserver {
         self.metrics.inference_seconds.observe(scored.inference_seconds);
         self.metrics.batch_windows.observe(scored.batch_windows as f64);
         self.metrics.remembered_hits.inc_by(scored.remembered_windows);
+        self.metrics.remembered_windows.set(scored.memory_windows as i64);
         let failed = scored.scores.iter().find_map(|score| score.as_ref().err());
         if let Some(error) = failed.filter(|_| self.warned_at.is_none_or(|at| at.elapsed() >= WARN_INTERVAL)) {
             self.warned_at = Some(Instant::now());

@@ -29,6 +29,8 @@ pub struct Scored {
     pub batch_windows: usize,
     /// Those of them that needed no inference, since their scores were remembered or asked for twice.
     pub remembered_windows: u64,
+    /// Windows in the scorer's memory now.
+    pub memory_windows: usize,
 }
 
 /// Why a batch was not taken.
@@ -117,5 +119,6 @@ fn score(scorer: &mut Scorer, batch: &Batch) -> Scored {
         inference_seconds: begun.elapsed().as_secs_f64(),
         batch_windows: batch.windows.len(),
         remembered_windows: scorer.remembered_total() - remembered_before,
+        memory_windows: scorer.remembered_windows(),
     }
 }
