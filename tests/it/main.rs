@@ -28,6 +28,7 @@ mod start_at;
 mod symlink;
 mod synthetic_model;
 mod tail;
+mod telling;
 mod truncation;
 mod two_patterns;
 mod under_load;

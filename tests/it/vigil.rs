@@ -38,6 +38,11 @@ impl Place {
         place
     }
 
+    /// Adds a second configuration over the first.
+    pub fn configure(&self, more: &str) {
+        fs::write(self.path("more.toml"), more).unwrap();
+    }
+
     /// The directory of logs.
     pub fn logs(&self) -> PathBuf {
         self.path("logs")
@@ -52,7 +57,11 @@ impl Place {
     pub fn start(&self) -> Vigil {
         let stderr = File::options().create(true).append(true).open(self.path("stderr")).unwrap();
         let mut command = self.command(&["run", "--config"]);
-        let command = command.arg(self.path("vigil.toml")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        command.arg(self.path("vigil.toml"));
+        if self.path("more.toml").exists() {
+            command.arg("--config").arg(self.path("more.toml"));
+        }
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         Vigil { child: command.spawn().unwrap() }
     }
 
