@@ -268,9 +268,16 @@ impl Daemon {
         }
     }
 
-    /// Whether so many alerts are not written down yet that no more should be found: reading on would only drop the oldest.
+    /// Whether the teller is so far behind that no more alerts should be found: reading on would only drop the oldest. Those that it
+    /// tried in vain do not count, since a full disk must not end the vigil.
     fn is_held_up(&self) -> bool {
-        self.outbox.unshown() >= OUTBOX_ALERTS_MAX / 2
+        self.unshown() >= OUTBOX_ALERTS_MAX / 2
+    }
+
+    /// Alerts that the teller has not tried to write down yet.
+    fn unshown(&self) -> usize {
+        let tried = self.failed.iter().filter(|done| matches!(done, Done::NotShown(_))).count();
+        self.outbox.unshown().saturating_sub(tried)
     }
 
     fn tell(&mut self) -> Result<(), TellerEnded> {
@@ -334,7 +341,7 @@ impl Daemon {
         }
         self.take_alerts(clock::now());
         self.tell()?;
-        while self.outbox.unshown() > self.failed.len() && Instant::now() < deadline {
+        while self.unshown() > 0 && Instant::now() < deadline {
             if let Ok(done) = done.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 self.handle_done(done);
             }
