@@ -1,5 +1,5 @@
-//! Moves bytes from the follower through the pipeline, and windows to the scorer and back. The daemon, `replay` and the page that
-//! replays an uploaded log drive the same engine.
+//! Moves bytes from the follower through the pipeline, and windows to the scorer and back. The daemon and `replay` drive the same
+//! engine.
 
 use std::collections::BTreeSet;
 use std::io;

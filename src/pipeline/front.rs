@@ -172,13 +172,18 @@ impl Front {
 
     /// The stream has bytes that were not handled yet: it holds back what is younger than what it has given so far.
     pub fn handle_behind(&mut self, stream: StreamId) {
+        self.streams[stream.0 as usize].caught_up = false;
         self.merge.set_reading(stream.0 as usize, Reading::Behind);
     }
 
-    /// Everything that the stream has was handled; its writer goes on.
+    /// Everything that the stream has was handled; its writer goes on. While its last record may still get lines, it goes on holding
+    /// back what is younger: that record must not come late.
     pub fn handle_caught_up(&mut self, stream: StreamId, emit: Emit<'_>) {
-        self.streams[stream.0 as usize].caught_up = true;
-        self.merge.set_reading(stream.0 as usize, Reading::CaughtUp);
+        let own = &mut self.streams[stream.0 as usize];
+        own.caught_up = true;
+        if !own.framer.has_record() {
+            self.merge.set_reading(stream.0 as usize, Reading::CaughtUp);
+        }
         self.release(false, emit);
     }
 
@@ -204,6 +209,7 @@ impl Front {
             let waited = stream.heard.is_none_or(|heard| now.millis_since(heard) >= RECORD_WAIT_MILLIS);
             if stream.caught_up && waited && stream.framer.has_record() {
                 self.with_framer(index, emit, |framer, counts, lines| framer.flush(counts, lines));
+                self.merge.set_reading(index, Reading::CaughtUp);
                 self.release(false, emit);
             }
         }

@@ -27,12 +27,14 @@ pub struct Program {
     scores_late: usize,
     /// Whether the process dies now and then and goes on from its last checkpoint.
     crashes: bool,
+    /// Whether the logs grow while they are followed, with the wall clock going as the logs' does.
+    live: bool,
 }
 
 impl Program {
     /// Everything at once, nothing goes wrong.
     pub fn plain() -> Self {
-        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false }
+        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, live: false }
     }
 
     /// Whatever may happen, but no crash.
@@ -48,6 +50,7 @@ impl Program {
             chunk_bytes_max: 1 << random.random_range(3..14),
             scores_late: random.random_range(0..20),
             crashes: random.random_bool(0.7),
+            live: random.random_bool(0.5),
         }
     }
 }
@@ -70,6 +73,10 @@ struct Driver<'a> {
     program: &'a Program,
     random: ChaCha8Rng,
     logs: Vec<Vec<u8>>,
+    /// Of each log: the second of each line, and where the line ends.
+    written: Vec<Vec<(i64, usize)>>,
+    /// The wall clock of a live run, seconds.
+    now: i64,
     offsets: Vec<usize>,
     pipeline: Pipeline,
     scores: VecDeque<Vec<Option<Score>>>,
@@ -84,6 +91,8 @@ impl<'a> Driver<'a> {
             program,
             random: ChaCha8Rng::seed_from_u64(program.seed),
             logs: streams.iter().map(log).collect(),
+            written: streams.iter().map(|lines| written(lines)).collect(),
+            now: 0,
             offsets: vec![0; streams.len()],
             pipeline: Pipeline::new(settings(), profile()).unwrap(),
             scores: VecDeque::new(),
@@ -95,8 +104,11 @@ impl<'a> Driver<'a> {
     }
 
     fn run(&mut self) {
-        while let Some(stream) = self.next_stream() {
-            self.read(stream);
+        while self.offsets.iter().zip(&self.logs).any(|(offset, log)| *offset < log.len()) {
+            match self.next_stream() {
+                Some(stream) => self.read(stream),
+                None => self.wait(),
+            }
             self.score(self.program.scores_late);
             if self.program.crashes && self.random.random_bool(0.1) {
                 self.save();
@@ -117,22 +129,42 @@ impl<'a> Driver<'a> {
     }
 
     fn next_stream(&mut self) -> Option<usize> {
-        let unread = (0..self.logs.len()).filter(|stream| self.offsets[*stream] < self.logs[*stream].len());
+        let unread = (0..self.logs.len()).filter(|stream| self.offsets[*stream] < self.size(*stream));
         let unread: Vec<usize> = unread.collect();
         (!unread.is_empty()).then(|| unread[self.random.random_range(0..unread.len())])
     }
 
+    /// Bytes that have been written to a log by now.
+    fn size(&self, stream: usize) -> usize {
+        let written = &self.written[stream];
+        let lines = if self.program.live { written.partition_point(|(second, _)| *second <= self.now) } else { written.len() };
+        lines.checked_sub(1).map_or(0, |last| written[last].1)
+    }
+
+    /// Time passes, and the logs grow or are silent. As the daemon does, looks at the logs before it looks at the clock.
+    fn wait(&mut self) {
+        self.now += self.random.random_range(1..90);
+        for stream in 0..self.logs.len() {
+            if self.offsets[stream] < self.size(stream) {
+                self.pipeline.handle_behind(StreamId(stream as u32));
+            }
+        }
+        self.pipeline.handle_time(WallTime(self.now * 1000));
+    }
+
     fn read(&mut self, stream: usize) {
         let offset = self.offsets[stream];
-        let most = self.program.chunk_bytes_max.min(self.logs[stream].len() - offset);
+        let most = self.program.chunk_bytes_max.min(self.size(stream) - offset);
         let end = offset + self.random.random_range(1..=most);
         let id = StreamId(stream as u32);
         let chunk =
             Chunk { stream: id, source: SourceId(stream as u32), offset: offset as u64, bytes: &self.logs[stream][offset..end] };
-        self.pipeline.handle_chunk(chunk, WallTime(0));
+        self.pipeline.handle_chunk(chunk, WallTime(self.now * 1000));
         self.offsets[stream] = end;
         if end == self.logs[stream].len() {
             self.pipeline.close_stream(id);
+        } else if end == self.size(stream) {
+            self.pipeline.handle_caught_up(id);
         }
     }
 
@@ -166,6 +198,17 @@ impl<'a> Driver<'a> {
             self.pipeline.close_stream(StreamId(stream as u32));
         }
     }
+}
+
+/// The second of each line, as a running maximum, and where the line ends.
+fn written(lines: &[Line]) -> Vec<(i64, usize)> {
+    let (mut second, mut end) = (i64::MIN, 0);
+    let each = lines.iter().map(|line| {
+        second = second.max(line.second);
+        end += line.text.len() + 1;
+        (second, end)
+    });
+    each.collect()
 }
 
 /// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
