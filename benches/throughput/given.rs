@@ -26,12 +26,7 @@ pub fn profile() -> Profile {
         name: "throughput".to_owned(),
         scope: Scope::Cluster,
         vocabulary: vocabulary.to_vec(),
-        drain: DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: ["block", "pool", "number", "path"].map(str::to_owned).to_vec(),
-        },
+        drain: DrainSettings::hdfs(),
         calibration: Calibration {
             sessions: 5582,
             quantiles: (0..=100).map(|percent| 0.5 + percent as f32 / 30.0).collect(),

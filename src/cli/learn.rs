@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::learn::evaluate::first_threshold;
-use crate::learn::{Corpus, CorpusError, Learned, Options, Progress, corpus, curve, learn, logs};
+use crate::learn::{Corpus, CorpusError, Learned, Options, Progress, curve, learn, logs};
 use crate::model::onnx;
-use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile};
+use crate::pipeline::profile::{CountPattern, DrainSettings, FIRST_EVENT, Profile};
 
 /// Trains a model on the logs of a cluster as they are when all is well.
 ///
@@ -88,7 +88,7 @@ fn corpus(args: &Args) -> anyhow::Result<Corpus> {
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
-        (false, _) => Ok(logs::gather(&args.inputs, quiet_millis(args), &corpus::drain())?),
+        (false, _) => Ok(logs::gather(&args.inputs, quiet_millis(args), &DrainSettings::hdfs())?),
     }
 }
 

@@ -90,7 +90,7 @@ impl Engine {
                 if read.end_of_source {
                     self.pipeline.handle_end_of_source(stream);
                 }
-                if !self.follower.ready().any(|ready| ready == stream) {
+                if !self.follower.is_ready(stream) {
                     self.finish(stream);
                 }
             }

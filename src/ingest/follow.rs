@@ -110,6 +110,12 @@ impl Follower {
         self.ready.iter().copied()
     }
 
+    /// Whether [`Follower::read`] has something of `stream`, as of the last scan or read.
+    #[must_use]
+    pub fn is_ready(&self, stream: StreamId) -> bool {
+        self.ready.contains(&stream)
+    }
+
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
     /// slowest stays within `bytes`. At least 1 KiB, at most [`CHUNK_BYTES_MAX`].
     pub fn share_read_ahead(&mut self, bytes: usize) {

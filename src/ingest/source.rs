@@ -81,24 +81,13 @@ impl Source {
     #[must_use]
     pub fn new(info: SourceInfo, found: &Found, offset: u64, finished: bool) -> Self {
         Self {
-            info,
-            tail: Fingerprint::default(),
             offset,
             finished,
-            rank: found.rank.clone(),
-            gzip: found.gzip,
             size: found.size,
             modified_nanos: found.modified_nanos,
-            settled: false,
             place: Place::Present,
-            missed: false,
             seen: true,
-            scanned_size: 0,
-            quiet_scans: 0,
-            exhausted: false,
-            blocked: false,
-            failed_size: None,
-            given_up: false,
+            ..Self::unseen(info, found.rank.clone(), found.gzip)
         }
     }
 
@@ -107,14 +96,26 @@ impl Source {
     pub fn restored(saved: SavedSource) -> Self {
         let name = saved.info.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let name = name::parse(name);
+        let (rank, gzip) = (name.rank, name.packing == Packing::Gzip);
         Self {
-            rank: name.rank,
-            gzip: name.packing == Packing::Gzip,
-            info: saved.info,
             tail: saved.tail,
             offset: saved.offset,
             finished: saved.finished,
             size: saved.offset,
+            ..Self::unseen(saved.info, rank, gzip)
+        }
+    }
+
+    /// A file of which nothing is known but what it is.
+    fn unseen(info: SourceInfo, rank: Rank, gzip: bool) -> Self {
+        Self {
+            info,
+            tail: Fingerprint::default(),
+            offset: 0,
+            finished: false,
+            rank,
+            gzip,
+            size: 0,
             modified_nanos: 0,
             settled: false,
             place: Place::Missing { scans: 0, replaced: false },

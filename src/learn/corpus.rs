@@ -124,7 +124,8 @@ impl Corpus {
         let first = paths.first().ok_or(CorpusError::NoInput)?;
         let templates = templates.map_or_else(|| first.with_file_name(TEMPLATES_FILE), Path::to_owned);
         let texts: Vec<String> = read(&templates)?.lines().map(str::to_owned).collect();
-        let mut corpus = Self { texts, stories: Vec::new(), inputs: Vec::new(), drain: drain(), scope: Scope::Cluster };
+        let mut corpus =
+            Self { texts, stories: Vec::new(), inputs: Vec::new(), drain: DrainSettings::hdfs(), scope: Scope::Cluster };
         for path in paths {
             let text = read(path)?;
             corpus.inputs.push((file_name(path), sha256(text.as_bytes())));
@@ -147,12 +148,6 @@ impl Corpus {
         file.take(HEADER.len() as u64).read_to_end(&mut head).map_err(error)?;
         Ok(head == HEADER.as_bytes())
     }
-}
-
-/// Drain's settings for HDFS: those of its publication.
-pub fn drain() -> DrainSettings {
-    let masks = ["block", "pool", "number", "path"].map(str::to_owned).to_vec();
-    DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks }
 }
 
 fn stories(path: &Path, text: &str, templates: &Path, known: usize) -> Result<Vec<Story>, CorpusError> {

@@ -101,7 +101,7 @@ impl Gatherer {
                     front.handle_end_of_source(stream, &mut emit);
                 }
             }
-            if !follower.ready().any(|ready| ready == stream) {
+            if !follower.is_ready(stream) {
                 self.unread.remove(&stream);
                 front.close_stream(stream, &mut emit);
             }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::event::Token;
+use crate::pipeline::event::template::mask::Masks;
 
 /// Fills unused steps of a batch; the graph masks it by the lengths.
 pub const PAD: Token = Token(0);
@@ -32,6 +33,14 @@ pub struct Profile {
     pub drain: DrainSettings,
     /// What scores look like on the sessions it was trained on.
     pub calibration: Calibration,
+}
+
+impl DrainSettings {
+    /// Those of Drain's publication for HDFS, with all masks.
+    #[must_use]
+    pub fn hdfs() -> Self {
+        Self { depth: 4, similarity: 0.5, children_max: 100, masks: Masks::NAMES.map(str::to_owned).to_vec() }
+    }
 }
 
 impl Profile {
@@ -138,12 +147,7 @@ pub(crate) mod tests {
             name: "test".to_owned(),
             scope: Scope::Cluster,
             vocabulary: vocabulary.iter().map(entry).collect(),
-            drain: DrainSettings {
-                depth: 4,
-                similarity: 0.5,
-                children_max: 100,
-                masks: ["block", "pool", "number", "path"].map(str::to_owned).to_vec(),
-            },
+            drain: DrainSettings::hdfs(),
             calibration: Calibration {
                 sessions: 1000,
                 quantiles: (0..=100).map(|percent| 0.5 + percent as f32 / 100.0).collect(),

@@ -93,6 +93,12 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether something can be missing: the story was seen from its start, and has rested.
+    #[must_use]
+    pub fn can_lack(&self) -> bool {
+        self.begin == Begin::Start && self.cause == Cause::Quiet
+    }
+
     /// What the model is to see of it.
     #[must_use]
     pub fn window(&self) -> Window {

@@ -248,12 +248,7 @@ fn profile() -> Profile {
         name: "sim".to_owned(),
         scope: Scope::Cluster,
         vocabulary: ["opened", "written", "done", "read"].map(entry).to_vec(),
-        drain: DrainSettings {
-            depth: 4,
-            similarity: 0.5,
-            children_max: 100,
-            masks: ["block", "pool", "number", "path"].map(str::to_owned).to_vec(),
-        },
+        drain: DrainSettings::hdfs(),
         calibration: Calibration {
             sessions: 100,
             quantiles: vec![0.5; 101],

@@ -63,15 +63,15 @@ impl Framer {
             let line_bytes = &bytes[start..end];
             let line_offset = offset + start as u64;
             start = end + 1;
-            if self.partial.is_empty() && self.partial_cut == 0 {
-                self.handle_line(source, line_offset, line_bytes, 0, counts, &mut emit);
-            } else {
+            if self.has_partial() {
                 self.extend_partial(line_bytes);
                 self.complete_partial(source, counts, &mut emit);
+            } else {
+                self.handle_line(source, line_offset, line_bytes, 0, counts, &mut emit);
             }
         }
         if start < bytes.len() {
-            if self.partial.is_empty() && self.partial_cut == 0 {
+            if !self.has_partial() {
                 self.partial_offset = offset + start as u64;
             }
             self.extend_partial(&bytes[start..]);
@@ -80,7 +80,7 @@ impl Framer {
 
     /// The file ends here for good: its last line is complete even without a line break, and so is its last record.
     pub fn end_of_source(&mut self, source: SourceId, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
-        if !self.partial.is_empty() || self.partial_cut > 0 {
+        if self.has_partial() {
             self.complete_partial(source, counts, &mut emit);
         }
         self.flush(counts, emit);
@@ -104,10 +104,9 @@ impl Framer {
         self.position.is_some()
     }
 
-    /// Bytes of the line that has no end yet.
-    #[must_use]
-    pub fn partial_bytes(&self) -> u64 {
-        self.partial.len() as u64 + self.partial_cut
+    /// Whether a line has no end yet.
+    fn has_partial(&self) -> bool {
+        !self.partial.is_empty() || self.partial_cut > 0
     }
 
     fn complete_partial(&mut self, source: SourceId, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {

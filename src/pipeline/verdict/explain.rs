@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::limits::DEVIATIONS_MAX;
 use crate::pipeline::event::{Position, TemplateId, Token};
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile, UNKNOWN};
-use crate::pipeline::session::{Begin, Case, Cause, Score, SessionEvent};
+use crate::pipeline::session::{Case, Score, SessionEvent};
 use crate::pipeline::verdict::{Deviation, DeviationKind, Explanation, Verdict};
 
 /// Explains the verdict on a case. `text` gives the text of a template, where it is still kept.
@@ -70,7 +70,7 @@ fn surplus(
 
 /// What the nearest normal story has and this one lacks. Only a story seen from its start, and told to its end, can lack anything.
 fn missing(case: &Case, counts: &BTreeMap<Token, u32>, nearest: &CountPattern, profile: &Profile) -> Vec<Deviation> {
-    if case.begin != Begin::Start || case.cause != Cause::Quiet {
+    if !case.can_lack() {
         return Vec::new();
     }
     let lacking = nearest.counts.iter().filter_map(|(token, count)| {
@@ -114,7 +114,7 @@ fn count(case: &Case) -> BTreeMap<Token, u32> {
 
 /// The normal story whose counts are nearest, by the distance that the graph computes; the more frequent one on a tie.
 fn nearest_pattern<'a>(counts: &BTreeMap<Token, u32>, case: &Case, profile: &'a Profile) -> Option<&'a CountPattern> {
-    let whole = case.begin == Begin::Start && case.cause == Cause::Quiet;
+    let whole = case.can_lack();
     let distance = |pattern: &CountPattern| {
         let weight = |token: Token| profile.calibration.weights.get(usize::from(token.0)).copied().unwrap_or(1.0);
         let over =
@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
     use crate::pipeline::profile::tests::profile;
+    use crate::pipeline::session::{Begin, Cause};
 
     #[test]
     fn what_is_missing_and_what_is_too_much() {

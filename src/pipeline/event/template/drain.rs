@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_full_node_sends_new_words_to_the_wildcard() {
-        let mut drain = Drain::new(&DrainSettings { children_max: 3, ..settings() });
+        let mut drain = Drain::new(&DrainSettings { children_max: 3, ..DrainSettings::hdfs() });
         for word in ["a", "b", "c", "d"] {
             learn(&mut drain, &format!("{word} came by train"));
         }
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_pinned_templates_stay() {
-        let mut drain = Drain::new(&settings());
+        let mut drain = Drain::new(&DrainSettings::hdfs());
         let words = words("keep me");
         let pinned = drain.add_pinned(words.iter().map(Into::into).collect(), &words);
         for n in 0..TEMPLATES_MAX + 200 {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn check(messages: &[&str], expected: &[&str]) {
-        let mut drain = Drain::new(&settings());
+        let mut drain = Drain::new(&DrainSettings::hdfs());
         for message in messages {
             learn(&mut drain, message);
         }
@@ -306,9 +306,5 @@ mod tests {
                 return text;
             }
         }
-    }
-
-    fn settings() -> DrainSettings {
-        DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Masks::NAMES.map(str::to_owned).to_vec() }
     }
 }
