@@ -9,7 +9,7 @@ use hdfs_vigil::pipeline::Pipeline;
 use hdfs_vigil::pipeline::event::frame::{self, Framer};
 use hdfs_vigil::pipeline::event::merge::{Merge, Reading};
 use hdfs_vigil::pipeline::event::template::Templates;
-use hdfs_vigil::pipeline::event::{Chunk, Event, LogTime, Position, SourceId, StreamId, WallTime, parse};
+use hdfs_vigil::pipeline::event::{Chunk, Event, LogTime, Position, SourceId, StreamId, WallTime, block, parse};
 use hdfs_vigil::pipeline::front::Front;
 use hdfs_vigil::pipeline::session::Case;
 use hdfs_vigil::pipeline::session::assemble::Assembler;
@@ -75,7 +75,7 @@ fn frame_and_parse(log: &[u8]) -> usize {
     let (mut framer, mut counts, mut named) = (Framer::default(), frame::Counts::default(), 0);
     for (index, bytes) in log.chunks(CHUNK_BYTES_MAX).enumerate() {
         framer.handle_bytes(SourceId(0), (index * CHUNK_BYTES_MAX) as u64, bytes, &mut counts, |line| {
-            named += parse::parse(line.bytes).map_or(0, |record| parse::blocks(record.content).count());
+            named += parse::parse(line.bytes).map_or(0, |record| block::blocks(record.content).count());
         });
     }
     named

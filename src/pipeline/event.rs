@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub mod block;
 pub mod frame;
+pub mod layout;
 pub mod merge;
 pub mod parse;
 pub mod template;

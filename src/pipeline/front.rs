@@ -7,7 +7,7 @@ use crate::pipeline::event::frame::{self, Framer, LogLine};
 use crate::pipeline::event::merge::{Merge, Merged, Reading};
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::template::{self, Templates};
-use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, parse};
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block, parse};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::stats::Stats;
 
@@ -336,7 +336,7 @@ impl Front {
         let record = parse::parse(line.bytes).expect("a record begins with a header");
         self.counts.records += 1;
         self.note_first(index, &record);
-        if !parse::names_block(record.content) {
+        if !block::names_block(record.content) {
             self.counts.blockless_records += 1;
             self.merge.handle_time(index, record.time);
         } else if let Some(merged) = self.merge.handle_record(index, record.time, line.position, record.content) {
@@ -396,7 +396,7 @@ impl Extract {
 
     /// The distinct blocks that a record names, first to last.
     fn find_blocks(&mut self, content: &[u8]) {
-        for named in parse::blocks(content) {
+        for named in block::blocks(content) {
             let block = BlockId { pool: self.pool_id(named.pool), number: named.number };
             if self.blocks.contains(&block) {
                 continue;

@@ -1,7 +1,7 @@
 //! Splits a message into words and replaces what varies from line to line by a wildcard: block ids, pools, addresses, numbers, paths.
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WORDS_MAX};
-use crate::pipeline::event::parse;
+use crate::pipeline::event::block;
 
 /// What stands for a part that varies.
 pub const WILDCARD: &[u8] = b"<*>";
@@ -96,7 +96,7 @@ impl Words {
 
 fn is_block(word: &[u8]) -> bool {
     let word = word.strip_suffix(b",").unwrap_or(word);
-    parse::block_number(word).is_some_and(|(_, length)| length == word.len())
+    block::block_number(word).is_some_and(|(_, length)| length == word.len())
 }
 
 /// A part that varies begins with the word, or behind a byte that is not alphanumeric; what lies between is copied as a whole.
@@ -119,7 +119,7 @@ fn mask_word(word: &[u8], masks: Masks, out: &mut Vec<u8>) {
 /// Bytes at the start of `text` that vary, 0 when they do not.
 fn masked_length(text: &[u8], masks: Masks) -> usize {
     match text[0] {
-        b'b' if masks.block => parse::block_number(text).map_or(0, |(_, length)| length),
+        b'b' if masks.block => block::block_number(text).map_or(0, |(_, length)| length),
         b'B' if masks.pool && text.starts_with(b"BP-") => {
             run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         }
