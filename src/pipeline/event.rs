@@ -8,6 +8,7 @@ pub mod block;
 pub mod frame;
 pub mod layout;
 pub mod merge;
+pub mod origin;
 pub mod parse;
 pub mod template;
 

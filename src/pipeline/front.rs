@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{POOLS_MAX, RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
 use crate::pipeline::event::frame::{self, Framer, LogLine};
 use crate::pipeline::event::merge::{Merge, Merged, Reading};
+use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::template::{self, Templates};
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block, parse};
@@ -327,7 +328,7 @@ impl Front {
         let stream = &mut self.streams[index];
         if stream.first.is_none() {
             stream.first = Some(record.time);
-            stream.namenode = parse::is_namenode_logger(record.logger);
+            stream.namenode = Role::of_logger(record.logger) == Some(Role::NameNode);
             self.ranks_stale |= stream.namenode;
         }
     }

@@ -1,6 +1,6 @@
 //! Reads a record: its header, and what it says. Hand-written scanners: every line of every log passes here.
 
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::event::LogTime;
@@ -49,14 +49,6 @@ pub fn parse(record: &[u8]) -> Option<Record<'_>> {
     Some(Record { time, level, logger, content })
 }
 
-/// Whether a logger belongs to a NameNode: `dfs.FSNamesystem`, `BlockStateChange`, `…hdfs.StateChange`, `org.apache.hadoop.hdfs.server.namenode.…`.
-#[must_use]
-pub fn is_namenode_logger(logger: &[u8]) -> bool {
-    let parts: [&[u8]; 6] =
-        [b"FSNamesystem", b"StateChange", b"BlockManager", b".namenode.", b".blockmanagement.", b"dfs.NameNode"];
-    parts.iter().any(|part| memmem::find(logger, part).is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,21 +85,6 @@ mod tests {
             "STARTUP_MSG:   host = a/1.2.3.4",
         ] {
             check(line, None);
-        }
-    }
-
-    #[test]
-    fn loggers_of_namenodes() {
-        let namenode = [
-            "dfs.FSNamesystem",
-            "BlockStateChange",
-            "org.apache.hadoop.hdfs.StateChange",
-            "org.apache.hadoop.hdfs.server.namenode.FSEditLog",
-        ];
-        let found = namenode.map(|logger| is_namenode_logger(logger.as_bytes()));
-        assert_eq!(found, [true, true, true, true]);
-        for logger in ["dfs.DataNode$DataXceiver", "org.apache.hadoop.hdfs.server.datanode.DataNode", "dfs.FSDataset"] {
-            assert!(!is_namenode_logger(logger.as_bytes()), "{logger}");
         }
     }
 
