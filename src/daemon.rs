@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
-use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
@@ -23,7 +22,7 @@ use crate::ingest::{Follower, Notice, Saved, Waker};
 use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
-use crate::pipeline::event::{WallTime, parse};
+use crate::pipeline::event::WallTime;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::{Alert, Verdict};
 use crate::pipeline::{self, Pipeline};
@@ -100,7 +99,6 @@ struct Daemon {
     state: StateDirectory,
     metrics: Arc<Metrics>,
     observer: MetricsObserver,
-    zone: TimeZone,
     sends: bool,
     notify_age_millis: i64,
     scan_interval: Duration,
@@ -137,7 +135,7 @@ impl Daemon {
         let first = !positions.started;
         let settings = build::ingest_settings(config, clock::now());
         let mode = settings.mode;
-        let follower = Follower::new(&settings, positions, Box::new(|line| Some(parse::parse(line)?.time)))?;
+        let follower = Follower::new(&settings, positions, build::time_reader(&config.ingest.timezone))?;
         metrics.begin_at(&pipeline.stats(), follower.counters());
         let now = Instant::now();
         Ok(Self {
@@ -151,7 +149,6 @@ impl Daemon {
             state,
             metrics: Arc::clone(metrics),
             observer: MetricsObserver { metrics: Arc::clone(metrics), warned_at: None },
-            zone: config.ingest.timezone.clone(),
             sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
             notify_age_millis: millis(config.alerts.notify_age_max),
             scan_interval: config.ingest.scan_interval,
@@ -247,7 +244,7 @@ impl Daemon {
     }
 
     fn is_recent(&mut self, alert: &Alert, now: WallTime) -> bool {
-        let age = now.millis_since(clock::instant(alert.time, &self.zone));
+        let age = now.0.saturating_sub(alert.time.0);
         let recent = age <= self.notify_age_millis;
         if !recent {
             self.metrics.alerts_not_sent.inc();

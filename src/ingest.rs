@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{LogTime, SourceId, StreamId, WallTime};
 
 pub mod discover;
@@ -62,9 +63,9 @@ pub enum StartAt {
     /// At the beginning of the oldest rotated file.
     Beginning,
     /// At the first record of this time or later. Found by bisection, so records out of order near that time may fall on either
-    /// side. Both fields name the same instant, once as the log writes it and once as file times do.
+    /// side. Both fields name the same instant, once as log time and once as files' times.
     Since {
-        /// The instant in the log's own civil time.
+        /// The instant as records have it.
         log_time: LogTime,
         /// The instant of this host's clock. Files last written before it are not opened.
         wall_time: WallTime,
@@ -174,6 +175,8 @@ pub struct Counters {
     pub refused_streams: u64,
     /// Files not followed: no regular file, an unknown compression, or more than [`crate::limits::SOURCES_MAX`].
     pub refused_files: u64,
+    /// Logs passed over because their role names no blocks.
+    pub blockless_logs: u64,
     /// Failures to list, look at, open or read something. One that lasts counts once.
     pub errors: u64,
 }
@@ -262,6 +265,8 @@ pub enum Refusal {
     TooManyStreams,
     /// There are [`crate::limits::SOURCES_MAX`] files already.
     TooManySources,
+    /// Its role names no blocks, as its name says: audit, security or garbage collector.
+    Blockless(Role),
 }
 
 /// A setting that cannot work.
@@ -287,6 +292,7 @@ impl Notice {
     #[must_use]
     pub fn is_trouble(&self) -> bool {
         match self {
+            Self::Refused { reason: Refusal::Blockless(_), .. } => false,
             Self::Lost { .. } | Self::Refused { .. } | Self::Failed { .. } | Self::Truncated { .. } => true,
             Self::Opened { .. } | Self::Rotated { .. } | Self::Copied { .. } | Self::Deleted { .. } => false,
         }
@@ -321,6 +327,7 @@ impl fmt::Display for Refusal {
             Self::Compression => f.write_str("its compression is not gzip; decompress it first, or exclude it"),
             Self::TooManyStreams => write!(f, "{} logs are followed already; narrow the patterns", crate::limits::STREAMS_MAX),
             Self::TooManySources => write!(f, "{} files are known already; narrow the patterns", crate::limits::SOURCES_MAX),
+            Self::Blockless(role) => write!(f, "by its name it is a log of role {}, which names no blocks", role.name()),
         }
     }
 }

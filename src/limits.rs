@@ -15,6 +15,9 @@ pub const RECORD_WAIT_MILLIS: i64 = 1000;
 /// says so too (`leaps`). Above the hour that daylight saving takes away.
 pub const LEAP_MILLIS_MAX: i64 = 2 * 3_600_000;
 
+/// Loggers whose records without a block are counted apart; Hadoop has some hundred. Further ones are counted together (`(others)`).
+pub const BLOCKLESS_LOGGERS_MAX: usize = 256;
+
 /// Streams (logs, each with its rotated files) followed at once. More are not opened (`refused_streams`).
 pub const STREAMS_MAX: usize = 10_000;
 

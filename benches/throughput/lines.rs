@@ -165,7 +165,7 @@ fn records(log: &[u8]) -> Vec<Given> {
     let (mut framer, mut counts, mut records) = (Framer::default(), frame::Counts::default(), Vec::new());
     let mut keep = |line: frame::LogLine<'_>| {
         let record = parse::parse(line.bytes).expect("a record begins with a header");
-        records.push(Given { time: record.time, position: line.position, content: record.content.to_vec() });
+        records.push(Given { time: LogTime(record.time.0), position: line.position, content: record.content.to_vec() });
     };
     framer.handle_bytes(SourceId(0), 0, log, &mut counts, &mut keep);
     framer.end_of_source(SourceId(0), &mut counts, &mut keep);

@@ -18,7 +18,6 @@ use crate::learn::logs::pattern;
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline::Pipeline;
-use crate::pipeline::event::parse;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::{Alert, AlertType, Verdict};
 use crate::sink::document::Document;
@@ -78,7 +77,7 @@ pub struct Report {
     pub events: u64,
     /// Events that the model does not know.
     pub unknown_events: u64,
-    /// Lines of no known layout.
+    /// Lines that are in no record: of no known layout, or cut off from their header.
     pub unparsed_lines: u64,
     /// Records that came too late to be put in order.
     pub late_records: u64,
@@ -165,7 +164,7 @@ impl<'a> Replay<'a> {
             mode: Mode::Once,
         };
         check_paths(&args.paths)?;
-        let follower = Follower::new(&settings, Saved::default(), Box::new(|line| Some(parse::parse(line)?.time)))?;
+        let follower = Follower::new(&settings, Saved::default(), build::time_reader(&config.ingest.timezone))?;
         let alerts = args.alerts.as_ref().map(|path| File::create(path).with_context(|| format!("write {}", path.display())));
         Ok(Self {
             engine: Engine::new(follower, pipeline, scorer, Mode::Once)?,
@@ -181,11 +180,12 @@ impl<'a> Replay<'a> {
     fn read_all(&mut self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         loop {
             let notices = self.engine.scan(clock::now(), true);
-            if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. } | Notice::Refused { .. }))
-            {
+            let passed_over = |notice: &&Notice| matches!(notice, Notice::Failed { .. } | Notice::Refused { .. });
+            if let Some(trouble) = notices.iter().filter(passed_over).find(|notice| notice.is_trouble()) {
                 bail!("{trouble}");
             }
             if self.engine.follower.streams().next().is_none() {
+                notices.iter().find(passed_over).map_or(Ok(()), |notice| bail!("{notice}"))?;
                 bail!("no log is in {}; of a directory its *.log files are taken, name others by their path", show(&args.paths));
             }
             self.bar.set_length(self.engine.follower.streams().map(|stream| stream.lag_bytes).sum::<u64>() + self.bar.position());
@@ -269,7 +269,7 @@ impl<'a> Replay<'a> {
             templates: stats.templates,
             events: stats.events,
             unknown_events: stats.unknown_events,
-            unparsed_lines: stats.unparsed_lines,
+            unparsed_lines: stats.unparsed_lines(),
             late_records: stats.late_records,
             forced_records: stats.forced_records,
             alerts: self.told.alerts,

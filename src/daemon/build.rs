@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::config::{self, Config};
 use crate::daemon::clock;
 use crate::ingest;
 use crate::model::scorer::library::{self, LibraryError};
-use crate::pipeline::event::{Position, WallTime};
+use crate::pipeline::event::layout::Header;
+use crate::pipeline::event::{LogTime, Position, WallTime};
 use crate::pipeline::session::assemble;
 use crate::pipeline::verdict::threshold;
 use crate::pipeline::{self, front};
@@ -30,6 +33,7 @@ pub fn pipeline_settings(config: &Config) -> pipeline::Settings {
             merge_bytes_max,
             join_grace_millis: millis(config.pipeline.join_grace),
             pool: config.ingest.pool.clone(),
+            zone: clock::zone(&config.ingest.timezone),
         },
         assemble: assemble::Settings {
             quiet_millis: millis(config.pipeline.session_quiet),
@@ -50,7 +54,7 @@ pub fn ingest_settings(config: &Config, now: WallTime) -> ingest::Settings {
         config::StartAt::Beginning => ingest::StartAt::Beginning,
         config::StartAt::Back(back) => {
             let wall_time = now.plus_millis(-millis(back));
-            ingest::StartAt::Since { log_time: clock::log_time(wall_time, &config.ingest.timezone), wall_time }
+            ingest::StartAt::Since { log_time: LogTime(wall_time.0), wall_time }
         }
     };
     ingest::Settings {
@@ -59,6 +63,13 @@ pub fn ingest_settings(config: &Config, now: WallTime) -> ingest::Settings {
         start_at,
         mode: ingest::Mode::Follow,
     }
+}
+
+/// Reads the instant that a line names, for finding where to begin in a log whose time stamps are of `timezone`.
+#[must_use]
+pub fn time_reader(timezone: &TimeZone) -> ingest::TimeReader {
+    let zone = clock::zone(timezone);
+    Box::new(move |line| Some(zone.instant(Header::read(line)?.time, None)))
 }
 
 /// Milliseconds of a duration, saturating.

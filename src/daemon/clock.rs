@@ -1,11 +1,11 @@
-//! The only place that asks what time it is, and the bridge between log time and instants.
+//! The only place that asks what time it is, and what a zone's clocks show.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
 
+use crate::pipeline::event::zone::{Span, Zone};
 use crate::pipeline::event::{LogTime, WallTime};
 
 /// What this host's clock says now. It may be set, forward or back.
@@ -36,37 +36,57 @@ impl Stopwatch {
     }
 }
 
-/// What a log in `zone` writes at this instant.
+/// What the clocks of `zone` show from 1970 to 2100, as the pipeline takes it. Rules of later years are those of the last one known.
 #[must_use]
-pub fn log_time(at: WallTime, zone: &TimeZone) -> LogTime {
-    let instant = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::MAX);
-    let civil = zone.to_datetime(instant);
-    LogTime(civil.duration_since(EPOCH).as_millis() as i64)
+pub fn zone(zone: &TimeZone) -> Zone {
+    let first = zone.to_offset(Timestamp::UNIX_EPOCH);
+    let changes = zone.following(Timestamp::UNIX_EPOCH).take_while(|change| change.timestamp() < END);
+    let span = |from: Timestamp, offset: Offset| Span {
+        from: LogTime(from.as_millisecond()),
+        offset_millis: i64::from(offset.seconds()) * 1000,
+    };
+    Zone::new(span(Timestamp::UNIX_EPOCH, first).offset_millis, changes.map(|change| span(change.timestamp(), change.offset())))
 }
 
-/// The instant at which a log in `zone` writes this. Of a time that occurs twice in autumn, the first; of one that does not occur in
-/// spring, the one an hour later.
-#[must_use]
-pub fn instant(time: LogTime, zone: &TimeZone) -> WallTime {
-    let civil = EPOCH.saturating_add(SignedDuration::from_millis(time.0));
-    WallTime(zone.to_ambiguous_timestamp(civil).compatible().map_or(i64::MAX, Timestamp::as_millisecond))
-}
-
-/// 1970-01-01 00:00:00, whatever the zone.
-const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 2100-01-01 00:00:00 UTC; the two digits of the older layouts end there too.
+const END: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::DateTime;
+    use jiff::{SignedDuration, ToSpan};
+
     use super::*;
+    use crate::pipeline::event::CivilTime;
 
     #[test]
-    fn log_time_and_instants_go_into_each_other() {
-        for (zone, log, wall) in
-            [("UTC", 1_226_262_918_000, 1_226_262_918_000), ("Europe/Berlin", 1_226_262_918_000, 1_226_259_318_000)]
-        {
-            let zone = TimeZone::get(zone).expect("the zone is known");
-            assert_eq!(instant(LogTime(log), &zone), WallTime(wall));
-            assert_eq!(log_time(WallTime(wall), &zone), LogTime(log));
+    fn instants_are_those_of_the_calendar_through_all_changes_of_clocks() {
+        for name in ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"] {
+            let calendar = TimeZone::get(name).expect("the zone is known");
+            let zone = zone(&calendar);
+            let mut civil: DateTime = "2007-01-01 00:00".parse().expect("a date");
+            while civil.year() < 2031 {
+                let time = CivilTime(civil.duration_since(EPOCH).as_millis() as i64);
+                let expected = calendar.to_ambiguous_timestamp(civil).compatible().expect("in range");
+                assert_eq!(zone.instant(time, None).0, expected.as_millisecond(), "{civil} in {name}");
+                civil = civil.saturating_add(17.minutes());
+            }
         }
     }
+
+    #[test]
+    fn a_time_that_occurs_twice_follows_the_record_before() {
+        let calendar = TimeZone::get("Europe/Berlin").expect("the zone is known");
+        let (zone, change) = (zone(&calendar), "2026-10-25T01:00:00Z".parse::<Timestamp>().expect("an instant"));
+        let mut last = None;
+        for minutes in -300..300 {
+            let instant = change + SignedDuration::from_mins(minutes);
+            let civil = CivilTime(calendar.to_datetime(instant).duration_since(EPOCH).as_millis() as i64);
+            last = Some(zone.instant(civil, last));
+            assert_eq!(last, Some(LogTime(instant.as_millisecond())), "{minutes} minutes after the change");
+        }
+    }
+
+    /// 1970-01-01 00:00:00, whatever the zone.
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 }

@@ -1,9 +1,9 @@
 //! Finds the log files that the patterns name, with one directory read per directory and one look per file.
 //!
 //! A path or glob takes what it matches and what was rotated from that: `/var/log/hadoop/*-datanode-*.log` takes `….log.1` and
-//! `….log.2026-11-23.gz` too. A pattern that is the path of a directory takes the files whose live name ends in `.log`, except
-//! audit, security and garbage-collector logs, which name no blocks; console output (`.out`) repeats the log and is taken only
-//! when a glob names it.
+//! `….log.2026-11-23.gz` too. A pattern that is the path of a directory takes the files whose live name ends in `.log`, or in
+//! `.log.out` as Cloudera names them; console output (`.out`) repeats the log and is taken only when a glob names it. Audit,
+//! security and garbage-collector logs name no blocks and are passed over.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -16,6 +16,7 @@ use glob::Pattern;
 
 use super::name::{self, Packing, Rank};
 use super::{Identity, Notice, Refusal, Settings, SettingsError};
+use crate::pipeline::event::origin::Origin;
 
 /// The patterns of the settings, checked.
 #[derive(Clone, Debug)]
@@ -185,7 +186,7 @@ impl Selector {
             Self::Matching(pattern) => pattern.matches(name) || pattern.matches(live),
             Self::HdfsLogs => {
                 let packed = name::parse(name).packing == Packing::Unknown;
-                live.ends_with(".log") && !packed && !BLOCKLESS.iter().any(|part| live.contains(part))
+                [".log", ".log.out"].iter().any(|ending| live.ends_with(ending)) && !packed
             }
         }
     }
@@ -199,6 +200,11 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
     };
     let file_name = entry.file_name();
     let name = name::parse(file_name.to_str().expect("only UTF-8 names are wanted"));
+    let role = Origin::of_file_name(name.live).role;
+    if !role.is_followed() {
+        listing.notices.push(Notice::Refused { path: directory.join(name.live), reason: Refusal::Blockless(role) });
+        return;
+    }
     let refusal = (!metadata.is_file()).then_some(Refusal::NotRegular);
     let refusal = refusal.or((name.packing == Packing::Unknown).then_some(Refusal::Compression));
     if let Some(reason) = refusal {
@@ -245,13 +251,11 @@ fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
 /// Listings that may differ from each other before the last one has to do. Rolling a chain of 20 files takes less time than one.
 const LISTINGS_MAX: usize = 8;
 
-/// Parts of the names of logs that name no blocks.
-const BLOCKLESS: [&str; 4] = ["audit", "SecurityAuth", "gc.log", "-gc-"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ingest::{Mode, StartAt};
+    use crate::pipeline::event::origin::Role;
 
     #[test]
     fn a_directory_means_the_hdfs_logs_in_it() {
@@ -265,11 +269,26 @@ mod tests {
                 "SecurityAuth-hdfs.audit",
                 "gc.log.0",
                 "a.log.2.xz",
+                "hadoop-cmf-hdfs-DATANODE-audit.log.out.1",
             ],
             "",
             &[],
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz"],
+            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
         );
+    }
+
+    #[test]
+    fn logs_of_a_role_without_blocks_are_named_and_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["hdfs-audit.log", "hdfs-audit.log.1", "SecurityAuth-hdfs.audit", "gc.log.0"] {
+            fs::write(directory.path().join(name), b"").unwrap();
+        }
+        let listing = patterns(&[directory.path().join("*")], &[]).unwrap().list();
+        let refused = |name: &str, role| Notice::Refused { path: directory.path().join(name), reason: Refusal::Blockless(role) };
+        let audit = refused("hdfs-audit.log", Role::Audit);
+        let security = refused("SecurityAuth-hdfs.audit", Role::Security);
+        assert_eq!(listing.notices, [security, refused("gc.log", Role::Gc), audit.clone(), audit]);
+        assert!(listing.files.is_empty());
     }
 
     #[test]
@@ -312,7 +331,8 @@ mod tests {
         let listing = patterns(&[wanted], exclude).unwrap().list();
         let found: Vec<_> = listing.files.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(found, expected);
-        assert_eq!(listing.notices, []);
+        let is_blockless = |notice: &Notice| matches!(notice, Notice::Refused { reason: Refusal::Blockless(_), .. });
+        assert!(listing.notices.iter().all(is_blockless), "{:?}", listing.notices);
     }
 
     fn patterns(wanted: &[PathBuf], exclude: &[&str]) -> Result<Patterns, SettingsError> {

@@ -513,6 +513,7 @@ impl Follower {
             return;
         }
         match &notice {
+            Notice::Refused { reason: Refusal::Blockless(_), .. } => self.counters.blockless_logs += 1,
             Notice::Refused { reason: Refusal::TooManyStreams, .. } => self.counters.refused_streams += 1,
             Notice::Refused { .. } => self.counters.refused_files += 1,
             Notice::Failed { .. } => self.counters.errors += 1,

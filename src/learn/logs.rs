@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use crate::daemon::clock;
 use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
 use crate::learn::corpus::{Corpus, CorpusError, Story};
 use crate::limits::{CORPUS_EVENTS_MAX, MERGE_BYTES_DEFAULT};
-use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, SourceId, StreamId, TemplateId, parse};
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, SourceId, StreamId, TemplateId};
 use crate::pipeline::front::{self, Front};
 use crate::pipeline::profile::{DrainSettings, Profile, Scope};
 
@@ -49,7 +50,7 @@ impl Gatherer {
     fn new(paths: &[PathBuf], drain: &DrainSettings) -> Result<Self, CorpusError> {
         let profile = Profile::without_vocabulary(drain.clone());
         let front = Front::new(front_settings(), &profile).map_err(|mask| CorpusError::Mask { mask })?;
-        let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|line| Some(parse::parse(line)?.time)));
+        let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|_| None)); // They are read from their beginning, whatever time it says.
         Ok(Self {
             follower: follower.map_err(|error| CorpusError::Pattern { error })?,
             front,
@@ -180,7 +181,14 @@ pub fn pattern(path: &Path) -> String {
 }
 
 fn front_settings() -> front::Settings {
-    front::Settings { merge_delay_millis: 2000, merge_bytes_max: MERGE_BYTES_DEFAULT, join_grace_millis: 300_000, pool: None }
+    front::Settings {
+        merge_delay_millis: 2000,
+        merge_bytes_max: MERGE_BYTES_DEFAULT,
+        join_grace_millis: 300_000,
+        pool: None,
+        // Only the order of events and the time between them are learnt, so a clock set back matters and the zone does not.
+        zone: clock::zone(&TimeZone::system()),
+    }
 }
 
 fn file_name(follower: &Follower, source: SourceId) -> String {

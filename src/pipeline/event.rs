@@ -5,16 +5,21 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub mod block;
+pub mod blockless;
 pub mod frame;
 pub mod layout;
 pub mod merge;
 pub mod origin;
 pub mod parse;
 pub mod template;
+pub mod zone;
 
-/// What a log says the time is: milliseconds since 1970-01-01 00:00:00 of the log's own wall clock.
-///
-/// HDFS writes no time zone, so this is civil time; the edges turn it into an instant with the configured zone.
+/// What a log writes: milliseconds since 1970-01-01 00:00:00 of the log's own wall clock. HDFS writes no time zone;
+/// [`zone::Zone`] tells which instant was meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CivilTime(pub i64);
+
+/// When a log says that it was written: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogTime(pub i64);
 

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{POOLS_MAX, RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
+use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::frame::{self, Framer, LogLine};
+use crate::pipeline::event::layout::Layout;
 use crate::pipeline::event::merge::{Merge, Merged, Reading};
-use crate::pipeline::event::origin::Role;
+use crate::pipeline::event::origin::{self, Origin, Role};
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::template::{self, Templates};
-use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block, parse};
+use crate::pipeline::event::zone::Zone;
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, Position, SourceId, StreamId, TemplateId, WallTime, block};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::stats::Stats;
 
@@ -23,6 +26,8 @@ pub struct Settings {
     pub join_grace_millis: i64,
     /// Pool of blocks that are named without one, where no line has named any.
     pub pool: Option<String>,
+    /// Zone of the time stamps.
+    pub zone: Zone,
 }
 
 /// Takes an event, and whether its stream was joined so lately that earlier events of the block may have been missed.
@@ -46,18 +51,20 @@ struct Counts {
     lines: u64,
     records: u64,
     joined_lines: u64,
-    unparsed_lines: u64,
+    headless_lines: u64,
+    belated_lines: u64,
     cut_records: u64,
     cut_bytes: u64,
-    blockless_records: u64,
+    audit_records: u64,
+    blockless: Blockless,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Stream {
     name: String,
     joined_midway: bool,
-    /// Whether a NameNode writes it, by the logger of its first record.
-    namenode: bool,
+    /// Who writes it: by its name, else by the first of its loggers that tells.
+    origin: Origin,
     framer: Framer,
     source: Option<SourceId>,
     /// Log time of its first record.
@@ -139,7 +146,8 @@ impl Front {
         }
         let own = &mut self.streams[index];
         if own.name != name {
-            *own = Stream { name: name.to_owned(), joined_midway, ..Stream::default() };
+            let origin = Origin::of_file_name(name.rsplit('/').next().unwrap_or(name));
+            *own = Stream { name: name.to_owned(), joined_midway, origin, ..Stream::default() };
         }
         self.merge.open(index);
         self.ranks_stale = true;
@@ -191,7 +199,7 @@ impl Front {
     /// Nothing more will come from the stream.
     pub fn close_stream(&mut self, stream: StreamId, emit: Emit<'_>) {
         self.handle_end_of_source(stream, emit);
-        self.streams[stream.0 as usize].framer = Framer::default();
+        self.with_framer(stream.0 as usize, emit, |framer, counts, lines| framer.flush(counts, lines));
         self.merge.set_reading(stream.0 as usize, Reading::Closed);
         self.release(false, emit);
     }
@@ -253,6 +261,24 @@ impl Front {
         self.merge.stream_time(stream.0 as usize)
     }
 
+    /// The layout of the newest record of a stream, `None` before its first.
+    #[must_use]
+    pub fn stream_layout(&self, stream: StreamId) -> Option<Layout> {
+        self.streams.get(stream.0 as usize).and_then(|stream| stream.framer.layout())
+    }
+
+    /// Who writes a stream.
+    #[must_use]
+    pub fn stream_origin(&self, stream: StreamId) -> Option<&Origin> {
+        self.streams.get(stream.0 as usize).map(|stream| &stream.origin)
+    }
+
+    /// Records that name no block, by logger and level.
+    #[must_use]
+    pub fn blockless(&self) -> &Blockless {
+        &self.counts.blockless
+    }
+
     /// The text of a template, or `None` when it was dropped.
     #[must_use]
     pub fn template_text(&self, template: TemplateId) -> Option<String> {
@@ -267,8 +293,8 @@ impl Front {
 
     /// Fills in what this half counted.
     pub fn count_into(&self, stats: &mut Stats) {
-        let Counts { bytes, lines, records, joined_lines, unparsed_lines, cut_records, cut_bytes, blockless_records } =
-            self.counts;
+        let Counts { bytes, lines, records, joined_lines, headless_lines, belated_lines, .. } = self.counts;
+        let Counts { cut_records, cut_bytes, audit_records, ref blockless, .. } = self.counts;
         let ExtractCounts { events, unknown_events, refused_blocks, ambiguous_pools } = self.extract.counts;
         let templates = &self.extract.templates;
         *stats = Stats {
@@ -276,10 +302,12 @@ impl Front {
             lines,
             records,
             joined_lines,
-            unparsed_lines,
+            headless_lines,
+            belated_lines,
             cut_records,
             cut_bytes,
-            blockless_records,
+            audit_records,
+            blockless_records: blockless.total(),
             late_records: self.merge.late(),
             forced_records: self.merge.forced(),
             leaps: self.merge.leaps(),
@@ -319,28 +347,42 @@ impl Front {
         self.streams[index].framer = framer;
         self.counts.lines += counts.lines;
         self.counts.joined_lines += counts.joined;
-        self.counts.unparsed_lines += counts.unparsed;
+        self.counts.headless_lines += counts.headless;
+        self.counts.belated_lines += counts.belated;
         self.counts.cut_records += counts.cut_records;
         self.counts.cut_bytes += counts.cut_bytes;
     }
 
-    fn note_first(&mut self, index: usize, record: &Record<'_>) {
+    fn note_first(&mut self, index: usize, time: LogTime, logger: &[u8]) {
         let stream = &mut self.streams[index];
-        if stream.first.is_none() {
-            stream.first = Some(record.time);
-            stream.namenode = Role::of_logger(record.logger) == Some(Role::NameNode);
-            self.ranks_stale |= stream.namenode;
+        stream.first = stream.first.or(Some(time));
+        if stream.origin.role == Role::Other
+            && let Some(role) = Role::of_logger(logger)
+        {
+            stream.origin.role = role;
+            self.ranks_stale = true;
         }
     }
 
     fn handle_line(&mut self, index: usize, line: LogLine<'_>, emit: Emit<'_>) {
-        let record = parse::parse(line.bytes).expect("a record begins with a header");
+        let record = Record::new(&line.header, line.bytes);
+        let time = self.settings.zone.instant(record.time, self.merge.stream_time(index));
         self.counts.records += 1;
-        self.note_first(index, &record);
-        if !block::names_block(record.content) {
-            self.counts.blockless_records += 1;
-            self.merge.handle_time(index, record.time);
-        } else if let Some(merged) = self.merge.handle_record(index, record.time, line.position, record.content) {
+        self.note_first(index, time, record.logger);
+        if block::names_block(record.content) {
+            self.handle_record(index, time, line.position, &record, emit);
+        } else {
+            self.counts.blockless.count(record.logger, record.level);
+            self.merge.handle_time(index, time);
+        }
+    }
+
+    /// Takes a record that names a block.
+    fn handle_record(&mut self, index: usize, time: LogTime, position: Position, record: &Record<'_>, emit: Emit<'_>) {
+        if origin::is_audit_logger(record.logger) {
+            self.counts.audit_records += 1;
+            self.merge.handle_time(index, time);
+        } else if let Some(merged) = self.merge.handle_record(index, time, position, record.content) {
             let joined = self.streams[index].is_joined(merged.time, &self.settings);
             self.extract.handle(&merged, joined, emit);
         }
@@ -349,7 +391,7 @@ impl Front {
 
 impl Stream {
     fn precedence(&self) -> (bool, &str) {
-        (self.namenode, &self.name)
+        (self.origin.role == Role::NameNode, &self.name)
     }
 
     fn is_joined(&self, time: LogTime, settings: &Settings) -> bool {
@@ -478,6 +520,6 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 20, join_grace_millis: 0, pool: None }
+        Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 20, join_grace_millis: 0, pool: None, zone: Zone::utc() }
     }
 }

@@ -13,14 +13,18 @@ pub struct Stats {
     pub records: u64,
     /// Lines that belong to the record before them (stack traces, boxes).
     pub joined_lines: u64,
-    /// Lines that have no header and no record before them.
-    pub unparsed_lines: u64,
+    /// Lines without a header before the first record of their log: of an unknown layout, or cut off.
+    pub headless_lines: u64,
+    /// Lines without a header that came so long after the record before them that it had been handed on.
+    pub belated_lines: u64,
     /// Records longer than [`crate::limits::RECORD_BYTES_MAX`], cut to their head.
     pub cut_records: u64,
     /// Bytes left out of those.
     pub cut_bytes: u64,
     /// Records that name no block.
     pub blockless_records: u64,
+    /// Records of audit and security loggers, which are passed over: their paths are users' words, not HDFS's.
+    pub audit_records: u64,
     /// Records older than what had already left the merge; they were passed on at once.
     pub late_records: u64,
     /// Records released early because the merge was full.
@@ -75,4 +79,12 @@ pub struct Stats {
     pub incidents_firing: u64,
     /// Log time reached, milliseconds since the epoch of the log's own clock (gauge).
     pub log_time_millis: i64,
+}
+
+impl Stats {
+    /// Lines that are in no record, for whatever reason.
+    #[must_use]
+    pub fn unparsed_lines(&self) -> u64 {
+        self.headless_lines + self.belated_lines
+    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_HOSTS_MAX, DOCUMENT_TEXT_BYTES_MAX};
@@ -234,12 +234,10 @@ fn is_word_end(c: char) -> bool {
     c.is_alphanumeric() || ":,;…".contains(c)
 }
 
-/// The instant that civil `time` is in `zone`, in RFC 3339. Where clocks were set back, the earlier of both.
+/// `time` in RFC 3339, with the offset of `zone`.
 fn rfc3339(time: LogTime, zone: &TimeZone) -> String {
     let (least, most) = (Timestamp::MIN.as_millisecond() + DAY_MILLIS, Timestamp::MAX.as_millisecond() - DAY_MILLIS);
-    let as_utc = Timestamp::from_millisecond(time.0.clamp(least, most)).expect("clamped to what jiff holds");
-    let civil = Offset::UTC.to_datetime(as_utc);
-    let instant = zone.to_ambiguous_timestamp(civil).compatible().expect("a day away from the ends of time");
+    let instant = Timestamp::from_millisecond(time.0.clamp(least, most)).expect("clamped to what jiff holds");
     format!("{:.3}", instant.display_with_offset(zone.to_offset(instant)))
 }
 

@@ -315,6 +315,7 @@ const INGEST_COUNTERS: &[(&str, &str, ReadIngest)] = &[
     ("lost_bytes_total", "Bytes of those, as far as they had been seen.", |c| c.lost_bytes),
     ("refused_streams_total", "Logs not followed because there were too many.", |c| c.refused_streams),
     ("refused_files_total", "Files not followed: no regular file, unknown compression, or too many.", |c| c.refused_files),
+    ("blockless_logs_total", "Logs passed over because their role names no blocks.", |c| c.blockless_logs),
     ("ingest_errors_total", "Failures to list, look at, open or read a log.", |c| c.errors),
 ];
 
@@ -324,10 +325,12 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("lines_total", "Lines taken in, continuation lines included.", |s| s.lines),
     ("records_total", "Header lines with what belongs to them.", |s| s.records),
     ("joined_lines_total", "Lines that belong to the record before them.", |s| s.joined_lines),
-    ("unparsed_lines_total", "Lines that have no header and no record before them.", |s| s.unparsed_lines),
+    ("headless_lines_total", "Lines without a header before the first record of their log.", |s| s.headless_lines),
+    ("belated_lines_total", "Lines without a header that came long after the record before them.", |s| s.belated_lines),
     ("cut_records_total", "Records that were too long and cut to their head.", |s| s.cut_records),
     ("cut_bytes_total", "Bytes left out of records that were too long.", |s| s.cut_bytes),
     ("blockless_records_total", "Records that name no block.", |s| s.blockless_records),
+    ("audit_records_total", "Records of audit and security loggers, passed over.", |s| s.audit_records),
     ("late_records_total", "Records older than what had already left the merge.", |s| s.late_records),
     ("forced_records_total", "Records released early because the merge was full.", |s| s.forced_records),
     ("leaps_total", "Times far ahead of their log that no second record confirmed.", |s| s.leaps),

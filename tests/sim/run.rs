@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use hdfs_vigil::pipeline::event::zone::Zone;
 use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
 use hdfs_vigil::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
@@ -267,7 +268,13 @@ fn profile() -> Profile {
 
 fn settings() -> Settings {
     Settings {
-        front: front::Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 24, join_grace_millis: 300_000, pool: None },
+        front: front::Settings {
+            merge_delay_millis: 2000,
+            merge_bytes_max: 1 << 24,
+            join_grace_millis: 300_000,
+            pool: None,
+            zone: Zone::utc(),
+        },
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
         threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
         incident_open_millis: 86_400_000,

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::RECORD_BYTES_MAX;
-use crate::pipeline::event::{Position, SourceId, parse};
+use crate::pipeline::event::layout::{Header, Layout};
+use crate::pipeline::event::{Position, SourceId};
 
 /// One record as it stands in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine<'a> {
-    /// Where its bytes stand.
+    /// Where its bytes stand. Lines that joined it from the next file after a rotation are not among them.
     pub position: Position,
+    /// What its first line opens with.
+    pub header: Header,
     /// The header line and what belongs to it, joined by `\n`, without the last line break. At most
     /// [`RECORD_BYTES_MAX`] bytes; any content.
     pub bytes: &'a [u8],
@@ -22,8 +25,10 @@ pub struct Counts {
     pub lines: u64,
     /// Lines that joined the record before them.
     pub joined: u64,
-    /// Lines without a header and without a record before them.
-    pub unparsed: u64,
+    /// Lines without a header before the first record of the log.
+    pub headless: u64,
+    /// Lines without a header that came so long after the record before them that it had been handed out.
+    pub belated: u64,
     /// Records cut at [`RECORD_BYTES_MAX`].
     pub cut_records: u64,
     /// Bytes left out of them.
@@ -35,8 +40,10 @@ pub struct Counts {
 pub struct Framer {
     /// Complete lines of the record in progress.
     record: Vec<u8>,
-    /// Where that record stands; `None` before the first header.
-    position: Option<Position>,
+    /// That record; `None` before the first header and after a flush.
+    open: Option<Open>,
+    /// Layout of the newest record.
+    layout: Option<Layout>,
     /// Bytes of the record that did not fit.
     record_cut: u64,
     /// The line without its end yet, and where it begins.
@@ -46,7 +53,20 @@ pub struct Framer {
     partial_cut: u64,
 }
 
+/// The record in progress.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Open {
+    position: Position,
+    header: Header,
+}
+
 impl Framer {
+    /// The layout of the newest record; `None` before the first. It may change midway, as by an upgrade.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        self.layout
+    }
+
     /// Takes the next bytes of `source`, which begin at `offset`, and hands out every record that they complete.
     ///
     /// Bytes of one source come in order. When the source changes, [`Framer::end_of_source`] comes first.
@@ -78,30 +98,30 @@ impl Framer {
         }
     }
 
-    /// The file ends here for good: its last line is complete even without a line break, and so is its last record.
+    /// The file ends here for good: its last line is complete even without a line break. Its last record may go on in the next file of
+    /// the stream.
     pub fn end_of_source(&mut self, source: SourceId, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
         if self.has_partial() {
             self.complete_partial(source, counts, &mut emit);
         }
-        self.flush(counts, emit);
     }
 
-    /// Hands out the record in progress. Lines that belong to it and come later are counted as unparsed.
+    /// Hands out the record in progress. Lines that belong to it and come later are counted as belated.
     pub fn flush(&mut self, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
-        let Some(position) = self.position.take() else { return };
+        let Some(Open { position, header }) = self.open.take() else { return };
         if self.record_cut > 0 {
             counts.cut_records += 1;
             counts.cut_bytes += self.record_cut;
             self.record_cut = 0;
         }
-        emit(LogLine { position, bytes: &self.record });
+        emit(LogLine { position, header, bytes: &self.record });
         self.record.clear();
     }
 
     /// Whether a record waits for the next header.
     #[must_use]
     pub fn has_record(&self) -> bool {
-        self.position.is_some()
+        self.open.is_some()
     }
 
     /// Whether a line has no end yet.
@@ -129,20 +149,28 @@ impl Framer {
         counts.lines += 1;
         let raw_length = line.len() as u64 + cut;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if parse::begins_record(line) {
+        if let Some(header) = Header::read(&line[..line.len().min(RECORD_BYTES_MAX)]) {
             self.flush(counts, &mut *emit);
-            self.position = Some(Position { source, offset, length: 0 });
+            self.layout = Some(header.layout);
+            self.open = Some(Open { position: Position { source, offset, length: 0 }, header });
             self.append(line, cut);
-        } else if self.position.is_some() {
+        } else if self.open.is_some() {
             counts.joined += 1;
             self.append_joined(line, cut);
+        } else if self.layout.is_some() {
+            counts.belated += 1;
         } else {
-            counts.unparsed += 1;
-            return;
+            counts.headless += 1;
         }
-        if let Some(position) = &mut self.position {
-            let length = (offset + raw_length).saturating_sub(position.offset);
-            position.length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.extend_position(source, offset + raw_length);
+    }
+
+    /// The record in progress reaches to `end` of `source`.
+    fn extend_position(&mut self, source: SourceId, end: u64) {
+        if let Some(Open { position, .. }) = &mut self.open
+            && position.source == source
+        {
+            position.length = u32::try_from(end.saturating_sub(position.offset)).unwrap_or(u32::MAX);
         }
     }
 
@@ -188,7 +216,7 @@ mod tests {
         let (_, positions, counts) = records(text.as_bytes(), 7);
         let found: Vec<&str> = positions.iter().map(|p| &text[p.offset as usize..][..p.length as usize]).collect();
         assert_eq!(found, [&format!("{A}\r"), &format!("{B}\n tail"), A]);
-        assert_eq!((counts.lines, counts.joined, counts.unparsed), (5, 1, 1));
+        assert_eq!((counts.lines, counts.joined, counts.headless, counts.belated), (5, 1, 1, 0));
     }
 
     #[test]
@@ -214,6 +242,41 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_goes_on_in_the_next_file() {
+        let (mut framer, mut counts) = (Framer::default(), Counts::default());
+        let mut found = Vec::new();
+        let mut keep = |line: LogLine<'_>| found.push((String::from_utf8_lossy(line.bytes).into_owned(), line.position));
+        let first = format!("{A}\njava.io.IOException: x\n\tat a");
+        framer.handle_bytes(SourceId(1), 0, first.as_bytes(), &mut counts, &mut keep);
+        framer.end_of_source(SourceId(1), &mut counts, &mut keep);
+        framer.handle_bytes(SourceId(2), 0, format!("\tat b\n{B}\n").as_bytes(), &mut counts, &mut keep);
+        framer.flush(&mut counts, &mut keep);
+        framer.handle_bytes(SourceId(2), 99, b"\tat c\n", &mut counts, &mut keep);
+        let position = |source, offset, length: usize| Position { source: SourceId(source), offset, length: length as u32 };
+        assert_eq!(found[0], (format!("{first}\n\tat b"), position(1, 0, first.len())));
+        assert_eq!(found[1], (B.to_owned(), position(2, 6, B.len())));
+        assert_eq!((counts.joined, counts.belated), (3, 1));
+    }
+
+    #[test]
+    fn the_layout_may_change_midway() {
+        let mut framer = Framer::default();
+        for (line, layout) in [(A, Layout::Of2008), ("\tat a", Layout::Of2008), (B, Layout::File), (A, Layout::Of2008)] {
+            framer.handle_bytes(SourceId(1), 0, format!("{line}\n").as_bytes(), &mut Counts::default(), |_| {});
+            assert_eq!(framer.layout(), Some(layout), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_header_longer_than_a_record_is_none() {
+        let line = format!("2021-07-15 22:43:01,109 INFO [{}] a.b.C: x\n", "x".repeat(RECORD_BYTES_MAX));
+        for size in [1000, line.len()] {
+            let (records, ..) = records(line.as_bytes(), size);
+            assert_eq!(records[0].len(), RECORD_BYTES_MAX, "chunks of {size}");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_not_text_pass() {
         let text = [A.as_bytes(), b" \xff\xfe\0\n", B.as_bytes(), b"\n"].concat();
         let (records, ..) = records(&text, 9);
@@ -232,6 +295,7 @@ mod tests {
             framer.handle_bytes(SourceId(1), (index * chunk) as u64, part, &mut counts, &mut keep);
         }
         framer.end_of_source(SourceId(1), &mut counts, &mut keep);
+        framer.flush(&mut counts, &mut keep);
         (records, positions, counts)
     }
 }

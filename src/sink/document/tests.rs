@@ -121,10 +121,10 @@ fn times_are_instants_of_the_configured_zone() {
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
     let check = |millis: i64, zone: &TimeZone, expected: &str| assert_eq!(rfc3339(LogTime(millis), zone), expected);
     check(0, &TimeZone::UTC, "1970-01-01T00:00:00.000+00:00");
-    check(1_626_388_981_109, &berlin, "2021-07-15T22:43:01.109+02:00");
-    // 02:30 on the night that clocks are set forward does not exist; on the night they are set back it is there twice.
-    check(1_616_898_600_000, &berlin, "2021-03-28T03:30:00.000+02:00");
-    check(1_635_647_400_000, &berlin, "2021-10-31T02:30:00.000+02:00");
+    check(1_626_381_781_109, &berlin, "2021-07-15T22:43:01.109+02:00");
+    // 02:30 on the night that clocks are set back is there twice.
+    check(1_635_640_200_000, &berlin, "2021-10-31T02:30:00.000+02:00");
+    check(1_635_643_800_000, &berlin, "2021-10-31T02:30:00.000+01:00");
     for extreme in [i64::MIN, i64::MAX] {
         assert!(!rfc3339(LogTime(extreme), &berlin).is_empty());
     }
@@ -175,7 +175,7 @@ pub(crate) fn alert() -> Alert {
         incident: IncidentId(7),
         alert_type: AlertType::Firing,
         reason: Reason::UnlikelyStory,
-        time: LogTime(1_226_262_918_143),
+        time: LogTime(1_226_259_318_143),
         block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
         pool: None,
         verdict: Verdict { anomalous: true, score: 7.25, threshold: 2.5, distance: 1.5 },
