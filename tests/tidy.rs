@@ -472,7 +472,8 @@ fn read(page: &str) -> String {
 
 fn sources() -> Vec<Source> {
     let folders = ["src", "tests", "benches", "fuzz"].map(|folder| root().join(folder));
-    let is_source = |path: &Path| !is_generated(path) && path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
+    let is_source =
+        |path: &Path| !is_generated(path) && path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
     let paths = folders.iter().filter(|folder| folder.exists()).flat_map(|folder| walk(folder, &is_source));
     paths.map(|path| Source { text: fs::read_to_string(&path).expect("a source is UTF-8"), path }).collect()
 }

@@ -273,6 +273,7 @@ fn settings() -> Settings {
             merge_bytes_max: 1 << 24,
             join_grace_millis: 300_000,
             pool: None,
+            pools: Vec::new(),
             zone: Zone::utc(),
         },
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
