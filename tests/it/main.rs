@@ -19,6 +19,7 @@ mod model_scores;
 mod onnxruntime_script;
 mod permission;
 mod random_rotation;
+mod real_blocks;
 mod real_lines;
 mod restart;
 mod rotation;
