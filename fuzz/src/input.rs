@@ -3,7 +3,7 @@
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The bytes with every `0xff h l c` replaced by `c`, repeated `256 h + l` times: lines at the bound take five bytes. `0xff` is in no
-/// UTF-8, so that real text stays as it is. At most four records' worth of bytes.
+/// UTF-8, so that real text stays as it is. At most two records' worth of bytes.
 #[must_use]
 pub fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -19,7 +19,7 @@ pub fn expand(data: &[u8]) -> Vec<u8> {
                 rest = behind;
             }
         }
-        out.truncate(4 * RECORD_BYTES_MAX);
+        out.truncate(2 * RECORD_BYTES_MAX);
     }
     out
 }

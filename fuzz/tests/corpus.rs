@@ -108,4 +108,4 @@ impl Random {
     }
 }
 
-const CHANGES: usize = 300;
+const CHANGES: usize = 100;

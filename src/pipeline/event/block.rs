@@ -180,12 +180,15 @@ fn parent(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn pool_folder(folder: &[u8]) -> Option<&[u8]> {
-    let is_pool = folder.len() > POOL_PREFIX.len() && folder.starts_with(POOL_PREFIX) && folder.iter().all(|b| is_of_pool(*b));
+    let is_pool = (POOL_PREFIX.len() + 1..=POOL_BYTES_MAX).contains(&folder.len())
+        && folder.starts_with(POOL_PREFIX)
+        && folder.iter().all(|b| is_of_pool(*b));
     is_pool.then_some(folder)
 }
 
 /// The pool that `text` ends with.
 fn glued_pool(text: &[u8]) -> Option<&[u8]> {
+    let text = &text[text.len().saturating_sub(POOL_BYTES_MAX)..];
     let start = text.iter().rposition(|byte| !is_of_pool(*byte)).map_or(0, |last| last + 1);
     let run = &text[start..];
     last_pool(run).map(|at| &run[at..]).filter(|pool| pool.len() > POOL_PREFIX.len())
@@ -213,9 +216,9 @@ fn first_word_pool(content: &[u8], range: Range<usize>) -> Option<&[u8]> {
 /// stands alone: files may be called `BP-…` too.
 fn word_pool(content: &[u8], at: usize) -> Option<&[u8]> {
     let begins = at == 0 || is_punctuation(content[at - 1]);
-    let text = &content[at..];
+    let text = &content[at..content.len().min(at + POOL_BYTES_MAX + 1)];
     let end = text.iter().position(|byte| !is_of_pool(*byte)).unwrap_or(text.len());
-    let ends = text.get(end).is_none_or(|byte| is_punctuation(*byte));
+    let ends = end <= POOL_BYTES_MAX && text.get(end).is_none_or(|byte| is_punctuation(*byte));
     let length = text[..end].iter().rposition(|byte| !matches!(byte, b':' | b'.' | b'-')).map_or(0, |last| last + 1);
     let pool = &text[..length];
     (begins && ends && has_form_of_pool(pool)).then_some(pool)
@@ -279,6 +282,9 @@ const PREFIX: &[u8] = b"blk_";
 const POOL_PREFIX: &[u8] = b"BP-";
 const CURRENT: &[u8] = b"current";
 
+/// Bytes of a pool's name; Hadoop's have about 60 with an IPv6 address. Longer ones are none, so that no line costs more than its length.
+const POOL_BYTES_MAX: usize = 128;
+
 /// Folders between `current` and a block, beside `subdirN` (`DataStorage`, `BlockPoolSlice`). `tmp` and `trash` lie in the pool's folder.
 const STORAGE_FOLDERS: [&[u8]; 6] = [b"finalized", b"rbw", b"lazypersist", b"tmp", b"trash", b"previous"];
 
@@ -341,6 +347,17 @@ mod tests {
         for text in ["/user/BP-1-a-2/x", "BP-2019", "BP-1-a-2x", "BP-1-a-2/x", "XBP-1-a-2", "BP--a-2", "BP-1--", "BP-1-2", "BP-"]
         {
             check(&format!("{text} blk_1 {text}"), &[(None, 1)]);
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_a_pool() {
+        for (length, found) in [(POOL_BYTES_MAX - 1, true), (POOL_BYTES_MAX, true), (POOL_BYTES_MAX + 1, false)] {
+            let pool = format!("BP-1-{}-2", "a".repeat(length - 7));
+            let expected = found.then_some(pool.as_str());
+            check(&format!("{pool}:blk_1"), &[(expected, 1)]);
+            check(&format!("{pool} blk_1"), &[(expected, 1)]);
+            check(&format!("/d/current/{pool}/current/rbw/blk_1"), &[(expected, 1)]);
         }
     }
 
