@@ -5,8 +5,10 @@
 mod bad_input;
 mod config_mistakes;
 mod copytruncate;
+mod daylight_saving;
 mod deletion;
 mod descriptors;
+mod doctor;
 mod gzip;
 mod inode_reuse;
 mod learning;
