@@ -10,6 +10,9 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::limits::POOLS_MAX;
+use crate::pipeline::event::pool::StreamPool;
+
 mod layers;
 mod quantity;
 mod secret;
@@ -58,6 +61,8 @@ pub struct Ingest {
     pub timezone: TimeZone,
     /// Pool of lines that name none; `None` = the only one seen.
     pub pool: Option<String>,
+    /// The same for some logs, by their names.
+    pub pools: Vec<StreamPool>,
 }
 
 /// Where a log is joined that the state directory does not know.
@@ -304,6 +309,7 @@ impl Ingest {
             scan_interval: reader.take("ingest.scan_interval", duration_in(50 * MILLISECOND..=MINUTE)),
             timezone: reader.take("ingest.timezone", timezone),
             pool: reader.take("ingest.pool", optional(pool)),
+            pools: reader.take("ingest.pools", stream_pools),
         }
     }
 }
@@ -502,9 +508,27 @@ fn timezone(value: &Value) -> Result<TimeZone, String> {
     read.map_err(|()| "\"local\", \"UTC\", or a zone this host knows, such as \"Europe/Berlin\"".to_owned())
 }
 
+fn is_pool(text: &str) -> bool {
+    text.starts_with("BP-") && text.len() <= POOL_BYTES_MAX && !text.contains(char::is_whitespace)
+}
+
+fn stream_pools(value: &Value) -> Result<Vec<StreamPool>, String> {
+    let read = |item: String| {
+        let (pattern, pool) = item.rsplit_once('=').filter(|(pattern, pool)| !pattern.is_empty() && is_pool(pool))?;
+        Some(StreamPool { pattern: pattern.to_owned(), pool: pool.to_owned() })
+    };
+    let pools = list(value).filter(|items| items.len() <= POOLS_MAX).and_then(|items| items.into_iter().map(read).collect());
+    pools.ok_or_else(|| {
+        let example = "[\"*namenode-nn1*=BP-1064460171-10.0.0.1-1626388920000\"]";
+        format!("a list of at most {POOLS_MAX} log file patterns with their block pools, such as {example}")
+    })
+}
+
 fn pool(value: &Value) -> Result<String, String> {
-    let is_pool = |text: &String| text.starts_with("BP-") && text.len() <= POOL_BYTES_MAX && !text.contains(char::is_whitespace);
-    text(value).ok().filter(is_pool).ok_or_else(|| "a block pool such as \"BP-1064460171-10.0.0.1-1626388920000\"".to_owned())
+    text(value)
+        .ok()
+        .filter(|text| is_pool(text))
+        .ok_or_else(|| "a block pool such as \"BP-1064460171-10.0.0.1-1626388920000\"".to_owned())
 }
 
 fn path(value: &Value) -> Result<PathBuf, String> {

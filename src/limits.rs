@@ -40,8 +40,12 @@ pub const WINDOW_STEPS_MAX: usize = 256;
 /// Released blocks that are remembered, so that one that speaks again is known to resume. The older half is forgotten at the bound.
 pub const RELEASED_BLOCKS_MAX: usize = 262_144;
 
-/// Block pools of one cluster. Blocks of further pools count as those of the first (`ambiguous_pools`).
+/// Block pools of one cluster. Events of blocks of further pools are left out (`ambiguous_pools`).
 pub const POOLS_MAX: usize = 64;
+
+/// Blocks whose pool is remembered where there are several, to tell whose log a log is. The older half is forgotten at the bound: the
+/// NameNode speaks of a block within seconds of its DataNodes.
+pub const POOL_BLOCKS_MAX: usize = 16_384;
 
 /// Incidents kept: firing ones and those resolved a while ago. The oldest expires at the bound.
 pub const INCIDENTS_MAX: usize = 10_000;

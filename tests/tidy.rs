@@ -471,8 +471,9 @@ fn read(page: &str) -> String {
 }
 
 fn sources() -> Vec<Source> {
-    let folders = ["src", "tests", "benches"].map(|folder| root().join(folder));
-    let is_source = |path: &Path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
+    let folders = ["src", "tests", "benches", "fuzz"].map(|folder| root().join(folder));
+    let is_source =
+        |path: &Path| !is_generated(path) && path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
     let paths = folders.iter().filter(|folder| folder.exists()).flat_map(|folder| walk(folder, &is_source));
     paths.map(|path| Source { text: fs::read_to_string(&path).expect("a source is UTF-8"), path }).collect()
 }
@@ -489,7 +490,8 @@ fn walk(folder: &Path, pass: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
 /// What nobody wrote: builds, fetched libraries, the history.
 fn is_generated(path: &Path) -> bool {
     let name = show(path);
-    path.is_symlink() || [".git", "target", "vendor"].contains(&name.split('/').next().unwrap_or_default())
+    let at_root = [".git", "target", "vendor"].contains(&name.split('/').next().unwrap_or_default());
+    path.is_symlink() || at_root || ["fuzz/target", "fuzz/artifacts", "fuzz/coverage"].contains(&name.as_str())
 }
 
 fn show(path: &Path) -> String {

@@ -52,6 +52,9 @@ fn values_are_read() {
     assert_eq!(read("[ingest]\nstart_at = \"-2h\"").ingest.start_at, StartAt::Back(2 * HOUR));
     assert_eq!(read("[ingest]\ntimezone = \"UTC\"").ingest.timezone, TimeZone::UTC);
     assert_eq!(read("[http]\nlisten = \"\"").http.listen, None);
+    let pools = read("[ingest]\npools = [\"*nn1*=BP-1-a-2\", \"a=b=BP-3\"]").ingest.pools;
+    let found: Vec<_> = pools.iter().map(|of| (of.pattern.as_str(), of.pool.as_str())).collect();
+    assert_eq!(found, [("*nn1*", "BP-1-a-2"), ("a=b", "BP-3")]);
     assert_eq!(read("[threshold]\nfloor = 1\nceiling = 2.5").threshold.ceiling, Some(2.5));
     assert_eq!(read("[alerts]\nmode = \"observe\"").alerts.mode, Mode::Observe);
 }
@@ -81,6 +84,10 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
         "[ingest]\ntimezone = \"Mars/Olympus\"",
         "ingest.timezone is \"Mars/Olympus\", must be \"local\", \"UTC\", or a zone this host knows, such as \"Europe/Berlin\"",
     );
+    for (pools, shown) in [("[\"BP-1-a-2\"]", "[\"BP-1-a-2\"]"), ("[\"=BP-1\"]", "[\"=BP-1\"]"), ("[\"nn=1\"]", "[\"nn=1\"]")] {
+        let must = "a list of at most 64 log file patterns with their block pools, such as [\"*namenode-nn1*=BP-1064460171-10.0.0.1-1626388920000\"]";
+        check(&format!("[ingest]\npools = {pools}"), &format!("ingest.pools is {shown}, must be {must}"));
+    }
     check(
         "[http]\nlisten = \"9464\"",
         "http.listen is \"9464\", must be an address with a port, such as \"127.0.0.1:9464\" or \"[::1]:9464\", or \"\" for none",

@@ -33,6 +33,7 @@ pub fn pipeline_settings(config: &Config) -> pipeline::Settings {
             merge_bytes_max,
             join_grace_millis: millis(config.pipeline.join_grace),
             pool: config.ingest.pool.clone(),
+            pools: config.ingest.pools.clone(),
             zone: clock::zone(&config.ingest.timezone),
         },
         assemble: assemble::Settings {

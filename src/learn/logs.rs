@@ -186,6 +186,7 @@ fn front_settings() -> front::Settings {
         merge_bytes_max: MERGE_BYTES_DEFAULT,
         join_grace_millis: 300_000,
         pool: None,
+        pools: Vec::new(),
         // Only the order of events and the time between them are learnt, so a clock set back matters and the zone does not.
         zone: clock::zone(&TimeZone::system()),
     }

@@ -11,6 +11,7 @@ pub mod layout;
 pub mod merge;
 pub mod origin;
 pub mod parse;
+pub mod pool;
 pub mod template;
 pub mod zone;
 

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{POOLS_MAX, RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
+use crate::limits::{RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::frame::{self, Framer, LogLine};
 use crate::pipeline::event::layout::Layout;
 use crate::pipeline::event::merge::{Merge, Merged, Reading};
 use crate::pipeline::event::origin::{self, Origin, Role};
 use crate::pipeline::event::parse::Record;
+use crate::pipeline::event::pool::{self, Pools, StreamPool};
 use crate::pipeline::event::template::{self, Templates};
 use crate::pipeline::event::zone::Zone;
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, Position, SourceId, StreamId, TemplateId, WallTime, block};
@@ -24,8 +25,10 @@ pub struct Settings {
     pub merge_bytes_max: usize,
     /// Log time after the start of a stream joined midway in which a block seen first may have been there before.
     pub join_grace_millis: i64,
-    /// Pool of blocks that are named without one, where no line has named any.
+    /// Pool of blocks that are named without one, in streams of which `pools` says nothing.
     pub pool: Option<String>,
+    /// Pools of blocks that are named without one, by stream.
+    pub pools: Vec<StreamPool>,
     /// Zone of the time stamps.
     pub zone: Zone,
 }
@@ -81,7 +84,7 @@ pub struct KeptRef<'a> {
     streams: &'a [Stream],
     merge: &'a Merge,
     counts: &'a Counts,
-    pools: &'a [String],
+    pools: &'a pool::Kept,
     extract_counts: &'a ExtractCounts,
     templates: &'a template::Kept,
 }
@@ -92,7 +95,7 @@ pub struct Kept {
     streams: Vec<Stream>,
     merge: Merge,
     counts: Counts,
-    pools: Vec<String>,
+    pools: pool::Kept,
     extract_counts: ExtractCounts,
     templates: template::Kept,
 }
@@ -107,7 +110,7 @@ impl Front {
             streams: Vec::new(),
             ranks_stale: false,
             merge: Merge::new(settings.merge_delay_millis, settings.merge_bytes_max),
-            extract: Extract::new(settings.pool.iter().cloned().collect(), Templates::new(profile)?),
+            extract: Extract::new(Pools::new(settings.pool.as_deref(), &settings.pools), Templates::new(profile)?),
             counts: Counts::default(),
             settings,
         })
@@ -121,7 +124,8 @@ impl Front {
         let mut merge = kept.merge;
         merge.resume(settings.merge_delay_millis, settings.merge_bytes_max);
         let templates = if same_model { Templates::restore(profile, kept.templates)? } else { Templates::new(profile)? };
-        let extract = Extract { counts: kept.extract_counts, ..Extract::new(kept.pools, templates) };
+        let pools = Pools::restore(settings.pool.as_deref(), &settings.pools, kept.pools);
+        let extract = Extract { counts: kept.extract_counts, ..Extract::new(pools, templates) };
         Ok(Self { settings, streams: kept.streams, ranks_stale: true, merge, extract, counts: kept.counts })
     }
 
@@ -132,7 +136,7 @@ impl Front {
             streams: &self.streams,
             merge: &self.merge,
             counts: &self.counts,
-            pools: &self.extract.pools,
+            pools: self.extract.pools.kept(),
             extract_counts: &self.extract.counts,
             templates: self.extract.templates.kept(),
         }
@@ -150,6 +154,7 @@ impl Front {
             *own = Stream { name: name.to_owned(), joined_midway, origin, ..Stream::default() };
         }
         self.merge.open(index);
+        self.extract.pools.open_stream(index, name);
         self.ranks_stale = true;
     }
 
@@ -294,7 +299,7 @@ impl Front {
     /// The name of the pool of a block, where known.
     #[must_use]
     pub fn pool_name(&self, pool: PoolId) -> Option<&str> {
-        self.extract.pools.get(pool.0 as usize).map(String::as_str)
+        self.extract.pools.name(pool)
     }
 
     /// Fills in what this half counted.
@@ -409,7 +414,7 @@ impl Stream {
 /// Makes the events of a record.
 #[derive(Debug)]
 struct Extract {
-    pools: Vec<String>,
+    pools: Pools,
     templates: Templates,
     counts: ExtractCounts,
     /// The blocks of the record at hand; kept for its memory.
@@ -425,12 +430,12 @@ struct ExtractCounts {
 }
 
 impl Extract {
-    fn new(pools: Vec<String>, templates: Templates) -> Self {
+    fn new(pools: Pools, templates: Templates) -> Self {
         Self { pools, templates, counts: ExtractCounts::default(), blocks: Vec::new() }
     }
 
     fn handle(&mut self, merged: &Merged<'_>, joined: bool, emit: Emit<'_>) {
-        self.find_blocks(merged.content);
+        self.find_blocks(merged.stream, merged.content);
         if self.blocks.is_empty() {
             return;
         }
@@ -443,10 +448,15 @@ impl Extract {
         }
     }
 
-    /// The distinct blocks that a record names, first to last.
-    fn find_blocks(&mut self, content: &[u8]) {
+    /// The distinct blocks that a record names, first to last; those of which the pool is not known are left out.
+    fn find_blocks(&mut self, stream: usize, content: &[u8]) {
+        self.pools.learn(stream, block::blocks(content));
         for named in block::blocks(content) {
-            let block = BlockId { pool: self.pool_id(named.pool), number: named.number };
+            let Some(pool) = self.pools.pool(stream, named.pool) else {
+                self.counts.ambiguous_pools += 1;
+                continue;
+            };
+            let block = BlockId { pool, number: named.number };
             if self.blocks.contains(&block) {
                 continue;
             }
@@ -456,24 +466,6 @@ impl Extract {
             }
             self.blocks.push(block);
         }
-    }
-
-    /// The first pool that was ever named is number 0, and so are blocks that are named without one: on a cluster with one pool,
-    /// NameNodes (which name none) and DataNodes (which do) speak of the same block.
-    fn pool_id(&mut self, name: Option<&[u8]>) -> PoolId {
-        let Some(name) = name else {
-            self.counts.ambiguous_pools += u64::from(self.pools.len() > 1);
-            return PoolId(0);
-        };
-        if let Some(index) = self.pools.iter().position(|known| known.as_bytes() == name) {
-            return PoolId(index as u32);
-        }
-        if self.pools.len() == POOLS_MAX {
-            self.counts.ambiguous_pools += 1;
-            return PoolId(0);
-        }
-        self.pools.push(String::from_utf8_lossy(name).into_owned());
-        PoolId(self.pools.len() as u32 - 1)
     }
 }
 
@@ -498,11 +490,16 @@ mod tests {
     }
 
     #[test]
-    fn a_block_named_without_a_pool_belongs_to_the_only_one() {
+    fn a_block_named_without_a_pool_belongs_to_the_only_one_and_of_several_to_none() {
         let (found, stats) =
             events(&["allocate blk_1_1", "Receiving BP-1-a:blk_1_1", "added to blk_1_1", "Receiving BP-2-b:blk_1_1", "blk_1"]);
-        assert_eq!(found, [(0, 1), (0, 1), (0, 1), (1, 1), (0, 1)]);
+        assert_eq!(found, [(0, 1), (0, 1), (0, 1), (1, 1)]);
         assert_eq!(stats.ambiguous_pools, 1);
+    }
+
+    #[test]
+    fn blocks_of_a_group_get_one_event() {
+        check("BLOCK* ask 1.2.3.4:5 to delete  blk_-9223372036854775791_7 blk_-9223372036854775790_7", &[(0, i64::MIN + 16)]);
     }
 
     fn check(content: &str, expected: &[(u32, i64)]) {
@@ -526,6 +523,13 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        Settings { merge_delay_millis: 2000, merge_bytes_max: 1 << 20, join_grace_millis: 0, pool: None, zone: Zone::utc() }
+        Settings {
+            merge_delay_millis: 2000,
+            merge_bytes_max: 1 << 20,
+            join_grace_millis: 0,
+            pool: None,
+            pools: Vec::new(),
+            zone: Zone::utc(),
+        }
     }
 }

@@ -37,7 +37,7 @@ pub struct Stats {
     pub unknown_events: u64,
     /// Blocks of one record beyond [`crate::limits::RECORD_BLOCKS_MAX`].
     pub refused_blocks: u64,
-    /// Events without a pool on a cluster that has several.
+    /// Events left out: their line names no pool, and of several it is not known which is meant, or there are too many pools.
     pub ambiguous_pools: u64,
     /// Events not kept because their session had [`crate::limits::SESSION_EVENTS_MAX`] already.
     pub refused_events: u64,

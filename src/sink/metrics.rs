@@ -337,7 +337,11 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("events_total", "Events: one per block that a record names.", |s| s.events),
     ("unknown_events_total", "Events that the model does not know.", |s| s.unknown_events),
     ("refused_blocks_total", "Blocks of one record beyond the bound.", |s| s.refused_blocks),
-    ("ambiguous_pools_total", "Events without a pool on a cluster that has several.", |s| s.ambiguous_pools),
+    (
+        "ambiguous_pools_total",
+        "Events left out, as their line names no pool and it is not known which of several is meant.",
+        |s| s.ambiguous_pools,
+    ),
     ("refused_events_total", "Events not kept because their session was full.", |s| s.refused_events),
     ("templates_found_total", "Templates found beside the model's vocabulary.", |s| s.templates_found),
     ("templates_evicted_total", "Templates dropped because there were too many.", |s| s.templates_evicted),

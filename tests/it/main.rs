@@ -21,6 +21,7 @@ mod model_scores;
 mod onnxruntime_script;
 mod permission;
 mod random_rotation;
+mod real_blocks;
 mod real_data;
 mod real_lines;
 mod real_logs;

@@ -1,5 +1,6 @@
 //! Random logs of a small cluster, as lines with their times.
 
+use hdfs_vigil::pipeline::event::pool::StreamPool;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +18,10 @@ pub struct Line {
 pub struct Cluster {
     /// One log a host.
     pub streams: Vec<Vec<Line>>,
+    /// What the logs are called.
+    pub names: Vec<String>,
+    /// What is configured of their pools.
+    pub pools: Vec<StreamPool>,
 }
 
 impl Cluster {
@@ -37,8 +42,75 @@ impl Cluster {
                 streams[host].push(line(format!("\tat org.apache.hadoop.Some.method(Some.java:{second})")));
             }
         }
-        Self { streams }
+        let names = (0..hosts).map(|host| format!("dn{host}.log")).collect();
+        Self { streams, names, pools: Vec::new() }
     }
+
+    /// Some name services, whose blocks have the same numbers now and then, on the same DataNodes. These name the pool, the NameNodes
+    /// do not; with `all_pools` they do too.
+    pub fn of_several_pools(seed: u64, all_pools: bool) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (hosts, pools) = (random.random_range(1..4), random.random_range(2..4));
+        let mut said: Vec<(i64, usize, String)> = Vec::new();
+        for block in 0..random.random_range(10..60) {
+            let pool = random.random_range(0..pools);
+            let number = if random.random_bool(0.3) { block / 4 } else { block * pools as i64 + pool as i64 + 100 };
+            let mut events = Vec::new();
+            story(&mut random, number, hosts, &mut events);
+            for (second, host, message) in events {
+                let message = with_one_block(&message);
+                let of_name_node = message.ends_with("opened") || message.ends_with("done");
+                let message = if of_name_node && !all_pools {
+                    message
+                } else {
+                    message.replace("blk_", &format!("{}:blk_", pool_name(pool)))
+                };
+                said.push((second, if of_name_node { hosts + pool } else { host }, message));
+            }
+        }
+        said.sort_by_key(|(second, ..)| *second);
+        let mut streams = vec![Vec::new(); hosts + pools];
+        for (second, stream, message) in said {
+            let logger = if stream < hosts { "dfs.DataNode" } else { "dfs.FSNamesystem" };
+            streams[stream].push(Line { second, text: format!("{} 12 INFO {logger}: {message}", stamp(second)) });
+        }
+        let names = (0..hosts).map(|host| format!("dn{host}.log")).chain((0..pools).map(|pool| format!("nn{pool}.log")));
+        Self { streams, names: names.collect(), pools: Vec::new() }
+    }
+
+    /// The same with the pools of its NameNodes configured.
+    pub fn configured(self) -> Self {
+        let of = |pool| StreamPool { pattern: format!("nn{pool}*"), pool: pool_name(pool) };
+        let pools = self.names.iter().filter(|name| name.starts_with("nn")).count();
+        Self { pools: (0..pools).map(of).collect(), ..self }
+    }
+
+    /// All lines in one log, sorted: the naive reference.
+    pub fn merged(&self) -> Self {
+        let mut lines: Vec<(i64, usize, usize, &Line)> = Vec::new();
+        for (stream, own) in self.streams.iter().enumerate() {
+            let mut newest = i64::MIN;
+            for (index, line) in own.iter().enumerate() {
+                newest = newest.max(line.second);
+                lines.push((newest, stream, index, line));
+            }
+        }
+        lines.sort_by_key(|(second, stream, index, _)| (*second, *stream, *index));
+        let merged = lines.into_iter().map(|(.., line)| line.clone()).collect();
+        Self { streams: vec![merged], names: vec!["all.log".to_owned()], pools: self.pools.clone() }
+    }
+}
+
+/// With pools before them, several blocks are several words, and such a message is of another template.
+fn with_one_block(message: &str) -> String {
+    let words: Vec<&str> = message.split(' ').collect();
+    let is_second = |index: usize| index == 2 && words[index].starts_with("blk_");
+    let kept: Vec<&str> = (0..words.len()).filter(|index| !is_second(*index)).map(|index| words[index]).collect();
+    kept.join(" ")
+}
+
+fn pool_name(pool: usize) -> String {
+    format!("BP-{pool}-10.0.0.{pool}-1626388920000")
 }
 
 /// The life of one block: mostly `open`, `write` x3, `done`; sometimes something is missing, too much, or never heard of.

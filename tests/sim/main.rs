@@ -9,7 +9,7 @@ mod run;
 
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, Line};
+use cluster::Cluster;
 use run::{Program, Told, run};
 
 #[test]
@@ -17,9 +17,9 @@ fn alerts_do_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
     let (seeds, mut alerts) = (seeds(), 0);
     for seed in &seeds {
         let cluster = Cluster::new(*seed);
-        let expected = told_once(run(&merged(&cluster.streams), &Program::plain()));
+        let expected = told_once(run(&cluster.merged(), &Program::plain()));
         alerts += expected.len();
-        let found = told_once(run(&cluster.streams, &Program::random(*seed)));
+        let found = told_once(run(&cluster, &Program::random(*seed)));
         assert_eq!(found, expected, "HDFS_VIGIL_SEED={seed} cargo test --test sim");
     }
     assert!(alerts >= seeds.len(), "the programs have something to tell: {alerts} alerts");
@@ -28,17 +28,18 @@ fn alerts_do_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
 #[test]
 fn the_same_program_twice_tells_the_same_in_the_same_order() {
     for seed in seeds().into_iter().take(20) {
-        let streams = Cluster::new(seed).streams;
+        let cluster = Cluster::new(seed);
         let program = Program::random(seed);
-        assert_eq!(run(&streams, &program), run(&streams, &program), "HDFS_VIGIL_SEED={seed} cargo test --test sim");
+        assert_eq!(run(&cluster, &program), run(&cluster, &program), "HDFS_VIGIL_SEED={seed} cargo test --test sim");
     }
 }
 
 #[test]
 fn every_byte_is_accounted_for() {
     for seed in seeds().into_iter().take(50) {
-        let streams = Cluster::new(seed).streams;
-        let stats = run::stats(&streams, &Program::undisturbed(seed));
+        let cluster = Cluster::new(seed);
+        let stats = run::stats(&cluster, &Program::undisturbed(seed));
+        let streams = cluster.streams;
         let lines: usize = streams.iter().map(Vec::len).sum();
         let bytes: usize = streams.iter().flatten().map(|line| line.text.len() + 1).sum();
         assert_eq!((stats.lines, stats.bytes), (lines as u64, bytes as u64), "seed {seed}");
@@ -46,23 +47,39 @@ fn every_byte_is_accounted_for() {
     }
 }
 
+#[test]
+fn name_services_side_by_side_tell_what_they_would_if_every_line_named_its_pool() {
+    let (seeds, mut alerts, mut collisions) = (seeds(), 0, 0);
+    for seed in &seeds {
+        let expected = told_once(run(&Cluster::of_several_pools(*seed, true).configured().merged(), &Program::plain()));
+        let blocks: BTreeSet<_> = expected.iter().map(|told| &told.5).collect();
+        let incidents: BTreeSet<_> = expected.iter().map(|told| &told.1).collect();
+        collisions += incidents.len().saturating_sub(blocks.len());
+        alerts += expected.len();
+        let found = told_once(run(&Cluster::of_several_pools(*seed, false).configured(), &Program::random(*seed)));
+        assert_eq!(found, expected, "HDFS_VIGIL_SEED={seed} cargo test --test sim");
+    }
+    assert!(alerts >= seeds.len(), "the programs have something to tell: {alerts} alerts");
+    assert!(seeds.len() < 100 || collisions > 0, "blocks of two pools with the same number go wrong in some");
+}
+
+#[test]
+fn what_is_learnt_of_pools_does_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
+    let (seeds, mut alerts, mut left_out) = (seeds(), 0, 0);
+    for seed in &seeds {
+        let cluster = Cluster::of_several_pools(*seed, false);
+        let expected = told_once(run(&cluster, &Program::plain()));
+        alerts += expected.len();
+        left_out += run::stats(&cluster, &Program::plain()).ambiguous_pools;
+        let found = told_once(run(&cluster, &Program::random(*seed)));
+        assert_eq!(found, expected, "HDFS_VIGIL_SEED={seed} cargo test --test sim");
+    }
+    assert!(alerts >= seeds.len() && left_out > 0, "{alerts} alerts, {left_out} events left out");
+}
+
 /// What was told, each alert once: a crash may tell it again, with the same id.
 fn told_once(told: Vec<Told>) -> BTreeSet<Told> {
     told.into_iter().collect()
-}
-
-/// The naive reference: all lines in one log, sorted.
-fn merged(streams: &[Vec<Line>]) -> Vec<Vec<Line>> {
-    let mut lines: Vec<(i64, usize, usize, &Line)> = Vec::new();
-    for (stream, own) in streams.iter().enumerate() {
-        let mut newest = i64::MIN;
-        for (index, line) in own.iter().enumerate() {
-            newest = newest.max(line.second);
-            lines.push((newest, stream, index, line));
-        }
-    }
-    lines.sort_by_key(|(second, stream, index, _)| (*second, *stream, *index));
-    vec![lines.into_iter().map(|(.., line)| line.clone()).collect()]
 }
 
 fn seeds() -> Vec<u64> {

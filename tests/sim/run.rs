@@ -15,7 +15,7 @@ use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::cluster::Line;
+use crate::cluster::{Cluster, Line};
 
 /// What of an alert must not depend on how the logs were read.
 pub type Told = (String, String, &'static str, &'static str, i64, String, String);
@@ -57,20 +57,21 @@ impl Program {
 }
 
 /// Runs the program over the logs; what was told, in order.
-pub fn run(streams: &[Vec<Line>], program: &Program) -> Vec<Told> {
-    let mut driver = Driver::new(streams, program);
+pub fn run(cluster: &Cluster, program: &Program) -> Vec<Told> {
+    let mut driver = Driver::new(cluster, program);
     driver.run();
     driver.told
 }
 
 /// The counters at the end of a run.
-pub fn stats(streams: &[Vec<Line>], program: &Program) -> Stats {
-    let mut driver = Driver::new(streams, program);
+pub fn stats(cluster: &Cluster, program: &Program) -> Stats {
+    let mut driver = Driver::new(cluster, program);
     driver.run();
     driver.pipeline.stats()
 }
 
 struct Driver<'a> {
+    cluster: &'a Cluster,
     program: &'a Program,
     random: ChaCha8Rng,
     logs: Vec<Vec<u8>>,
@@ -86,16 +87,18 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(streams: &[Vec<Line>], program: &'a Program) -> Self {
+    fn new(cluster: &'a Cluster, program: &'a Program) -> Self {
+        let streams = &cluster.streams;
         let log = |lines: &Vec<Line>| lines.iter().flat_map(|line| [line.text.as_bytes(), b"\n"].concat()).collect();
         let mut driver = Self {
+            cluster,
             program,
             random: ChaCha8Rng::seed_from_u64(program.seed),
             logs: streams.iter().map(log).collect(),
             written: streams.iter().map(|lines| written(lines)).collect(),
             now: 0,
             offsets: vec![0; streams.len()],
-            pipeline: Pipeline::new(settings(), profile()).unwrap(),
+            pipeline: Pipeline::new(settings(cluster), profile()).unwrap(),
             scores: VecDeque::new(),
             checkpoint: None,
             told: Vec::new(),
@@ -125,7 +128,7 @@ impl<'a> Driver<'a> {
 
     fn open(&mut self) {
         for stream in 0..self.logs.len() {
-            self.pipeline.open_stream(StreamId(stream as u32), &format!("dn{stream}.log"), false);
+            self.pipeline.open_stream(StreamId(stream as u32), &self.cluster.names[stream], false);
         }
     }
 
@@ -191,7 +194,7 @@ impl<'a> Driver<'a> {
     fn crash(&mut self) {
         let Some((kept, offsets)) = self.checkpoint.clone() else { return };
         let kept: Kept = postcard::from_bytes(&kept).unwrap();
-        self.pipeline = Pipeline::restore(settings(), profile(), kept, true).unwrap();
+        self.pipeline = Pipeline::restore(settings(self.cluster), profile(), kept, true).unwrap();
         self.offsets = offsets;
         self.scores.clear();
         self.open();
@@ -266,13 +269,14 @@ fn profile() -> Profile {
     }
 }
 
-fn settings() -> Settings {
+fn settings(cluster: &Cluster) -> Settings {
     Settings {
         front: front::Settings {
             merge_delay_millis: 2000,
             merge_bytes_max: 1 << 24,
             join_grace_millis: 300_000,
             pool: None,
+            pools: cluster.pools.clone(),
             zone: Zone::utc(),
         },
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },

@@ -193,6 +193,7 @@ fn settings(timezone: &TimeZone) -> front::Settings {
         merge_bytes_max: MERGE_BYTES_DEFAULT,
         join_grace_millis: 0,
         pool: None,
+        pools: Vec::new(),
         zone: clock::zone(timezone),
     }
 }

@@ -148,7 +148,9 @@ impl Framer {
     ) {
         counts.lines += 1;
         let raw_length = line.len() as u64 + cut;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // A line over the bound may have lost its end, so nothing is taken off it: what is kept must not depend on how it was cut.
+        let is_whole = raw_length <= RECORD_BYTES_MAX as u64;
+        let line = if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
         if let Some(header) = Header::read(&line[..line.len().min(RECORD_BYTES_MAX)]) {
             self.flush(counts, &mut *emit);
             self.layout = Some(header.layout);
@@ -228,6 +230,17 @@ mod tests {
                 let (records, _, counts) = records(text.as_bytes(), size);
                 assert_eq!(records[0].len(), length.min(RECORD_BYTES_MAX), "{extra} {size}");
                 assert_eq!((counts.cut_records, counts.cut_bytes), (cut, cut), "{extra} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn carriage_returns_at_the_bound_do_not_depend_on_the_cut() {
+        for (filling, cut) in [(RECORD_BYTES_MAX - 1, 9), (RECORD_BYTES_MAX, 10), (RECORD_BYTES_MAX + 1, 11)] {
+            let text = format!("{A}{}{}\n", "x".repeat(filling - A.len()), "\r".repeat(10));
+            for size in [100, 4096, text.len()] {
+                let (records, _, counts) = records(text.as_bytes(), size);
+                assert_eq!((records[0].len(), counts.cut_bytes), (RECORD_BYTES_MAX, cut), "{filling} {size}");
             }
         }
     }

@@ -129,7 +129,7 @@ impl Drain {
         }
         let ((equal, _), id) = best?;
         let share = if words.is_empty() { 1.0 } else { equal as f32 / words.len() as f32 };
-        (share >= self.similarity).then_some(id)
+        (share >= self.similarity || self.clusters[&id].is_same(words)).then_some(id)
     }
 
     fn leaf(&self, words: &Words) -> Option<usize> {
@@ -220,6 +220,11 @@ impl Drain {
 impl Cluster {
     fn fits(&self, words: &Words) -> bool {
         self.words.iter().zip(words.iter()).all(|(own, word)| own.as_ref() == WILDCARD || own.as_ref() == word)
+    }
+
+    /// Whether the message has these very words, wildcards included: most of them may vary.
+    fn is_same(&self, words: &Words) -> bool {
+        self.words.iter().zip(words.iter()).all(|(own, word)| own.as_ref() == word)
     }
 
     fn equal_words(&self, words: &Words) -> usize {

@@ -1,0 +1,18 @@
+//! What must hold of every input, as plain functions that panic when it does not: the fuzz targets call them, and so do the tests.
+//!
+//! The pipeline is compiled in here from its own sources. It imports nothing of its neighbours (`tests/tidy.rs` holds that), so that
+//! a fuzzer builds in seconds and instruments nothing else.
+
+#[path = "../../src"]
+mod source {
+    pub mod limits;
+    pub mod pipeline;
+}
+
+pub use source::{limits, pipeline};
+
+pub mod block;
+pub mod frame;
+pub mod input;
+pub mod parse;
+pub mod template;
