@@ -78,6 +78,10 @@ pub struct Report {
     pub events: u64,
     /// Events that the model does not know.
     pub unknown_events: u64,
+    /// Lines that begin a record.
+    pub records: u64,
+    /// Lines that belong to the record before them.
+    pub joined_lines: u64,
     /// Lines that are in no record: of no known layout, or cut off from their header.
     pub unparsed_lines: u64,
     /// Records that name no block: the most frequent loggers.
@@ -272,6 +276,8 @@ impl<'a> Replay<'a> {
             templates: stats.templates,
             events: stats.events,
             unknown_events: stats.unknown_events,
+            records: stats.records,
+            joined_lines: stats.joined_lines,
             unparsed_lines: stats.unparsed_lines(),
             blockless: self.engine.pipeline.blockless().rows().into_iter().take(BLOCKLESS_ROWS).collect(),
             late_records: stats.late_records,

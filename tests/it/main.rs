@@ -34,6 +34,7 @@ mod symlink;
 mod synthetic_model;
 mod tail;
 mod telling;
+mod trace_over_rotation;
 mod truncation;
 mod two_patterns;
 mod under_load;
