@@ -15,6 +15,7 @@ use crate::state::checkpoint::StateError;
 
 pub mod check_config;
 pub mod demo;
+pub mod doctor;
 pub mod evaluate;
 pub mod learn;
 pub mod model;
@@ -38,6 +39,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Model(model::ModelArgs),
     CheckConfig(check_config::CheckConfig),
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     ///
     /// For example: hdfs-vigil completions bash > /etc/bash_completion.d/hdfs-vigil
@@ -72,6 +74,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             model::Outcome::Kept => ExitCode::SUCCESS,
             model::Outcome::Broken => ExitCode::FAILURE,
         }),
+        Command::Doctor(args) => doctor::run(&args, out),
         Command::CheckConfig(args) => Ok(check_config::run(&args, environment(), out, &mut io::stderr())?.into()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

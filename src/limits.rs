@@ -146,6 +146,9 @@ pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 
 const _: () = assert!(DOCUMENT_BYTES_MAX < 20_000);
 const _: () = assert!(DOCUMENT_TEXT_BYTES_MAX * 4 < DOCUMENT_BYTES_MAX);
+/// Bytes of one log file that `doctor` reads: the newest, or of a compressed file the oldest. It says so where there are more.
+pub const DOCTOR_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// Blocks alive at once in the cluster simulator of `demo`. At the bound no new ones begin; the pace falls until others end.
 pub const DEMO_BLOCKS_MAX: usize = 200_000;
 

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{BATCH_WINDOWS_MAX, WINDOWS_PENDING_MAX};
+use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
 use crate::pipeline::front::Front;
 use crate::pipeline::profile::Profile;
@@ -271,6 +272,12 @@ impl Pipeline {
     #[must_use]
     pub fn stream_time(&self, stream: StreamId) -> Option<LogTime> {
         self.front.stream_time(stream)
+    }
+
+    /// Records that name no block, by logger and level.
+    #[must_use]
+    pub fn blockless(&self) -> &Blockless {
+        self.front.blockless()
     }
 
     /// What was counted, and how things are.

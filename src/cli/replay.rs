@@ -18,6 +18,7 @@ use crate::learn::logs::pattern;
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline::Pipeline;
+use crate::pipeline::event::blockless::Row;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::{Alert, AlertType, Verdict};
 use crate::sink::document::Document;
@@ -77,8 +78,14 @@ pub struct Report {
     pub events: u64,
     /// Events that the model does not know.
     pub unknown_events: u64,
+    /// Lines that begin a record.
+    pub records: u64,
+    /// Lines that belong to the record before them.
+    pub joined_lines: u64,
     /// Lines that are in no record: of no known layout, or cut off from their header.
     pub unparsed_lines: u64,
+    /// Records that name no block: the most frequent loggers.
+    pub blockless: Vec<Row>,
     /// Records that came too late to be put in order.
     pub late_records: u64,
     /// Records released early because too many waited to be put in order.
@@ -269,7 +276,10 @@ impl<'a> Replay<'a> {
             templates: stats.templates,
             events: stats.events,
             unknown_events: stats.unknown_events,
+            records: stats.records,
+            joined_lines: stats.joined_lines,
             unparsed_lines: stats.unparsed_lines(),
+            blockless: self.engine.pipeline.blockless().rows().into_iter().take(BLOCKLESS_ROWS).collect(),
             late_records: stats.late_records,
             forced_records: stats.forced_records,
             alerts: self.told.alerts,
@@ -342,6 +352,9 @@ fn check_paths(paths: &[PathBuf]) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Loggers of records without a block that a report names.
+const BLOCKLESS_ROWS: usize = 20;
 
 /// What to do about a log that may not be read.
 const READABLE: &str = "run it as a user who may read the logs, such as one of the group that owns them";

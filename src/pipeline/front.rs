@@ -272,6 +272,12 @@ impl Front {
         self.streams.get(stream.0 as usize).and_then(|stream| stream.framer.layout())
     }
 
+    /// Log time of the first record of a stream, `None` before it.
+    #[must_use]
+    pub fn stream_began(&self, stream: StreamId) -> Option<LogTime> {
+        self.streams.get(stream.0 as usize).and_then(|stream| stream.first)
+    }
+
     /// Who writes a stream.
     #[must_use]
     pub fn stream_origin(&self, stream: StreamId) -> Option<&Origin> {

@@ -1,14 +1,13 @@
 //! What alerts read out of real log lines: addresses of data nodes, and paths of files.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::fs;
-use std::path::PathBuf;
 
 use hdfs_vigil::pipeline::event::{BlockId, LogTime, PoolId, Position, SourceId};
 use hdfs_vigil::pipeline::verdict::{Alert, AlertId, AlertType, Explanation, IncidentId, Reason, Verdict};
 use hdfs_vigil::sink::document::{Document, Line, LineSource};
 use jiff::tz::TimeZone;
+
+use crate::real_data;
 
 #[test]
 fn every_address_of_2008_is_that_of_a_data_node() {
@@ -69,14 +68,7 @@ fn alert(offset: u64) -> Alert {
     }
 }
 
-/// The lines of a shared file; `None`, with a word, where the shared data is not.
+/// The lines of a shared file; `None` where the shared data is not.
 fn data(name: &str) -> Option<Vec<String>> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from).join(name);
-    if let Ok(bytes) = fs::read(&path) {
-        return Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect());
-    }
-    assert!(env::var("CI").as_deref() != Ok("true"), "{} is missing; set HDFS_VIGIL_DATA", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
+    Some(String::from_utf8_lossy(&real_data::bytes(name)?).lines().map(str::to_owned).collect())
 }

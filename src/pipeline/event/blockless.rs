@@ -15,6 +15,17 @@ pub struct Blockless {
     others: Levels,
 }
 
+/// Records that name no block, of one logger and level.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Row {
+    /// Who wrote them; `(others)` for those beyond [`BLOCKLESS_LOGGERS_MAX`].
+    pub logger: String,
+    /// How serious they call themselves.
+    pub level: Level,
+    /// How many, > 0.
+    pub records: u64,
+}
+
 /// Counts in the order of [`Level::ALL`].
 type Levels = [u64; Level::ALL.len()];
 
@@ -36,14 +47,16 @@ impl Blockless {
         self.loggers.values().chain([&self.others]).map(|levels| levels[level as usize]).sum()
     }
 
-    /// (logger, level, records), most records first; what was beyond the bound has the logger `(others)`.
+    /// All counts, most records first.
     #[must_use]
-    pub fn rows(&self) -> Vec<(String, Level, u64)> {
+    pub fn rows(&self) -> Vec<Row> {
         let named = self.loggers.iter().map(|(logger, levels)| (String::from_utf8_lossy(logger).into_owned(), levels));
         let all = named.chain([("(others)".to_owned(), &self.others)]);
-        let rows = all.flat_map(|(logger, levels)| Level::ALL.map(|level| (logger.clone(), level, levels[level as usize])));
-        let mut rows: Vec<_> = rows.filter(|(_, _, records)| *records > 0).collect();
-        rows.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.cmp(b)));
+        let rows = all.flat_map(|(logger, levels)| {
+            Level::ALL.map(|level| Row { logger: logger.clone(), level, records: levels[level as usize] })
+        });
+        let mut rows: Vec<Row> = rows.filter(|row| row.records > 0).collect();
+        rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.cmp(b)));
         rows
     }
 
@@ -68,7 +81,7 @@ mod tests {
         for (logger, level) in [("b", Level::Warn), ("a", Level::Info), ("b", Level::Warn), ("b", Level::Info)] {
             blockless.count(logger.as_bytes(), level);
         }
-        let row = |logger: &str, level, records| (logger.to_owned(), level, records);
+        let row = |logger: &str, level, records| Row { logger: logger.to_owned(), level, records };
         assert_eq!(blockless.rows(), [row("b", Level::Warn, 2), row("a", Level::Info, 1), row("b", Level::Info, 1)]);
         assert_eq!((blockless.total(), blockless.of_level(Level::Info)), (4, 2));
     }

@@ -40,6 +40,7 @@ impl Layout {
 
 /// How serious a record calls itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs, reason = "log4j's own names")]
 pub enum Level {
     Trace,
