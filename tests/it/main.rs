@@ -5,6 +5,7 @@
 mod bad_input;
 mod config_mistakes;
 mod copytruncate;
+mod cuts;
 mod daylight_saving;
 mod deletion;
 mod descriptors;

@@ -236,8 +236,9 @@ fn has_form_of_pool(pool: &[u8]) -> bool {
 ///
 /// HDFS sets the sign of a group and keeps the low four bits for the index of an internal block in it (`HdfsServerConstants`:
 /// `BLOCK_GROUP_INDEX_MASK` = 15, `MAX_BLOCKS_IN_GROUP` = 16). Groups are numbered in sequence from the least `long` upwards, while the
-/// negative ids of 2008 are random: of those, one in 2^24 lies among the first 2^36 groups, which is 0.03 of the 575,061 of HDFS_v1.
-/// A cluster that makes a hundred groups a second gets there in 21 years.
+/// negative ids of 2008 are random: of those, one in 2^23 lies among the first 2^36 groups, which is 0.03 of the negative half of the
+/// 575,061 of HDFS_v1, and the least of 24,301 at hand is 2^47 above. A cluster that makes a hundred groups a second gets to the end of
+/// them in 21 years.
 fn group_or_block(number: i64) -> i64 {
     if number < i64::MIN + GROUPS_MAX * GROUP_BLOCKS { number & -GROUP_BLOCKS } else { number }
 }
