@@ -9,7 +9,7 @@ use crate::pipeline::event::{Position, SourceId};
 /// The first byte says how the others, a log, are cut.
 pub fn check(data: &[u8]) {
     let Some((seed, rest)) = data.split_first() else { return };
-    let log = expand(rest);
+    let log = expand(rest, 2 * RECORD_BYTES_MAX);
     let framed = Framed::of(Cuts::new(*seed).of(&log).map(|(offset, part)| (SourceId(0), offset, part)));
     let naive = naive(&log);
     framed.check_equal(&naive);

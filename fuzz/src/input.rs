@@ -1,11 +1,9 @@
 //! How a fuzzer's bytes are read, so that short inputs reach long lines and every way to cut them.
 
-use crate::limits::RECORD_BYTES_MAX;
-
 /// The bytes with every `0xff h l c` replaced by `c`, repeated `256 h + l` times: lines at the bound take five bytes. `0xff` is in no
-/// UTF-8, so that real text stays as it is. At most two records' worth of bytes.
+/// UTF-8, so that real text stays as it is. At most `bytes_max` bytes.
 #[must_use]
-pub fn expand(data: &[u8]) -> Vec<u8> {
+pub fn expand(data: &[u8], bytes_max: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = data;
     while let Some((&first, behind)) = rest.split_first() {
@@ -19,7 +17,7 @@ pub fn expand(data: &[u8]) -> Vec<u8> {
                 rest = behind;
             }
         }
-        out.truncate(2 * RECORD_BYTES_MAX);
+        out.truncate(bytes_max);
     }
     out
 }

@@ -7,7 +7,7 @@ use crate::pipeline::event::parse::{self, Record};
 
 /// The bytes are one record: a line, with what belongs to it.
 pub fn check(data: &[u8]) {
-    let record = expand(data);
+    let record = expand(data, RECORD_BYTES);
     let first_line = record.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let header = Header::read(first_line);
     let found = parse::parse(&record);
@@ -94,3 +94,6 @@ fn days_in_month(year: i64, month: i64) -> i64 {
         _ => 31,
     }
 }
+
+/// Far more than a header has.
+const RECORD_BYTES: usize = 16_384;

@@ -8,7 +8,7 @@ use crate::pipeline::profile::{DrainSettings, FIRST_EVENT, Profile, UNKNOWN, Voc
 
 /// Lines up to an empty one are the texts of a vocabulary, the others are messages.
 pub fn check(data: &[u8]) {
-    let text = expand(data);
+    let text = expand(data, TEXT_BYTES);
     let mut lines = text.split(|byte| *byte == b'\n');
     let texts = lines.by_ref().take_while(|line| !line.is_empty()).take(VOCABULARY_TEXTS);
     let profile = profile(texts.map(vocabulary_text).collect());
@@ -66,6 +66,9 @@ const VOCABULARY_TEXTS: usize = 16;
 const VOCABULARY_TEXT_BYTES: usize = 200;
 const VOCABULARY_TEXT_WILDCARDS: usize = 3;
 const MESSAGES: usize = 64;
+
+/// Enough for some messages beyond their bound.
+const TEXT_BYTES: usize = 16_384;
 
 /// The class of an exception may be a word of its own.
 const EXCEPTION_WORDS: usize = 1;
