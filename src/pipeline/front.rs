@@ -7,7 +7,8 @@ use crate::pipeline::event::frame::{self, Framer, LogLine};
 use crate::pipeline::event::merge::{Merge, Merged, Reading};
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::parse::Record;
-use crate::pipeline::event::template::{self, Templates};
+use crate::pipeline::event::template::Templates;
+use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block, parse};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::stats::Stats;
@@ -76,7 +77,7 @@ pub struct KeptRef<'a> {
     counts: &'a Counts,
     pools: &'a [String],
     extract_counts: &'a ExtractCounts,
-    templates: &'a template::Kept,
+    templates: Changes,
 }
 
 /// What a checkpoint keeps of a [`Front`], as it was read.
@@ -87,7 +88,7 @@ pub struct Kept {
     counts: Counts,
     pools: Vec<String>,
     extract_counts: ExtractCounts,
-    templates: template::Kept,
+    templates: Changes,
 }
 
 impl Front {
@@ -113,7 +114,7 @@ impl Front {
     pub fn restore(settings: Settings, profile: &Profile, kept: Kept, same_model: bool) -> Result<Self, String> {
         let mut merge = kept.merge;
         merge.resume(settings.merge_delay_millis, settings.merge_bytes_max);
-        let templates = if same_model { Templates::restore(profile, kept.templates)? } else { Templates::new(profile)? };
+        let templates = if same_model { Templates::restore(profile, &kept.templates)? } else { Templates::new(profile)? };
         let extract = Extract { counts: kept.extract_counts, ..Extract::new(kept.pools, templates) };
         Ok(Self { settings, streams: kept.streams, ranks_stale: true, merge, extract, counts: kept.counts })
     }
@@ -127,7 +128,7 @@ impl Front {
             counts: &self.counts,
             pools: &self.extract.pools,
             extract_counts: &self.extract.counts,
-            templates: self.extract.templates.kept(),
+            templates: self.extract.templates.whole(),
         }
     }
 

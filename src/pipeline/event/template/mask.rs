@@ -2,9 +2,8 @@
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WORDS_MAX};
 use crate::pipeline::event::block;
-
-/// What stands for a part that varies.
-pub const WILDCARD: &[u8] = b"<*>";
+use crate::pipeline::event::template::exception;
+use crate::pipeline::event::template::words::{WILDCARD, Words};
 
 /// Which parts of a message are replaced before Drain sees it. The names are those of [`crate::pipeline::profile::DrainSettings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +18,18 @@ impl Masks {
     /// Names of all masks.
     pub const NAMES: [&'static str; 4] = ["block", "pool", "number", "path"];
 
+    /// No mask.
+    pub const NONE: Self = Self { block: false, pool: false, number: false, path: false };
+
+    /// All masks.
+    pub const ALL: Self = Self { block: true, pool: true, number: true, path: true };
+
     /// The masks of these names; the first unknown name is the error.
     ///
     /// # Errors
     /// A name that is not in [`Masks::NAMES`].
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut masks = Self { block: false, pool: false, number: false, path: false };
+        let mut masks = Self::NONE;
         for name in names {
             match name {
                 "block" => masks.block = true,
@@ -38,61 +43,112 @@ impl Masks {
     }
 }
 
-/// The words of one message after masking. Its buffers are used again for the next message.
-#[derive(Clone, Debug, Default)]
-pub struct Words {
-    text: Vec<u8>,
-    ends: Vec<usize>,
+/// Reads messages into words. Its buffers are used again for the next message.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    masks: Masks,
+    /// The kinds of bytes (see [`KINDS`]) of which a word must have one to be masked.
+    maskable: u8,
+    words: Words,
+    with_class: bool,
 }
 
-impl Words {
-    /// Splits and masks the first line of `content`: at most [`MESSAGE_BYTES_MAX`] bytes and [`MESSAGE_WORDS_MAX`] words of it.
+impl Reader {
+    /// A reader that replaces what these masks say.
+    #[must_use]
+    pub fn new(masks: Masks) -> Self {
+        let Masks { block, pool, number, path } = masks;
+        let kinds = [(block, UNDERSCORE), (pool, DASH), (number, DIGIT), (path, SLASH)];
+        let maskable = kinds.into_iter().filter(|(masked, _)| *masked).fold(0, |kinds, (_, kind)| kinds | kind);
+        Self { masks, maskable, words: Words::default(), with_class: false }
+    }
+
+    /// Splits and masks the first line of `content`: at most [`MESSAGE_BYTES_MAX`] bytes and [`MESSAGE_WORDS_MAX`] words of it. When
+    /// one of the lines that follow opens a stack trace, the class of its exception becomes the last word.
     ///
     /// Words that are block ids and follow each other count as one, so that a line has one template however many blocks it names.
-    pub fn read(&mut self, content: &[u8], masks: Masks) {
-        self.text.clear();
-        self.ends.clear();
-        let line = memchr::memchr(b'\n', content).map_or(content, |end| &content[..end]);
-        let line = &line[..line.len().min(MESSAGE_BYTES_MAX)];
+    pub fn read(&mut self, content: &[u8]) {
+        self.words.clear();
+        let (line, lines) = match memchr::memchr(b'\n', content) {
+            Some(end) => (&content[..end], &content[end + 1..]),
+            None => (content, &[][..]),
+        };
+        self.read_line(&line[..line.len().min(MESSAGE_BYTES_MAX)]);
+        let class = if lines.is_empty() { None } else { exception::class(lines) };
+        self.with_class = class.is_some();
+        class.into_iter().for_each(|class| self.words.push(class));
+    }
+
+    /// The words of the message that was read last.
+    #[must_use]
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Whether the last word is the class of an exception.
+    #[must_use]
+    pub fn has_class(&self) -> bool {
+        self.with_class
+    }
+
+    fn read_line(&mut self, line: &[u8]) {
         let mut after_block = false;
-        for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r')).filter(|word| !word.is_empty()) {
-            let is_block = masks.block && is_block(word);
+        let mut end = 0;
+        while let Some((word, kinds)) = next_word(line, &mut end) {
+            let is_block = self.masks.block && kinds & UNDERSCORE != 0 && is_block(word);
             if is_block && after_block {
                 continue;
             }
             after_block = is_block;
-            if self.ends.len() == MESSAGE_WORDS_MAX {
-                break;
+            if self.words.len() == MESSAGE_WORDS_MAX {
+                return;
             }
-            mask_word(word, masks, &mut self.text);
-            self.ends.push(self.text.len());
+            let out = self.words.begin_word();
+            if kinds & self.maskable == 0 {
+                out.extend_from_slice(word);
+            } else {
+                mask_word(word, self.masks, out);
+            }
+            self.words.end_word();
         }
     }
-
-    /// How many words there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether the message was empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The word at `index`.
-    #[must_use]
-    pub fn get(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
-    }
-
-    /// The words, first to last.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.len()).map(|index| self.get(index))
-    }
 }
+
+/// The word of `line` behind `end`, which moves behind it, and the kinds of bytes that it has.
+fn next_word<'a>(line: &'a [u8], end: &mut usize) -> Option<(&'a [u8], u8)> {
+    let start = *end + line[*end..].iter().position(|byte| KINDS[usize::from(*byte)] & BLANK == 0)?;
+    let mut kinds = 0;
+    let length = line[start..].iter().take_while(|byte| {
+        let kind = KINDS[usize::from(**byte)];
+        kinds |= kind;
+        kind & BLANK == 0
+    });
+    *end = start + length.count();
+    Some((&line[start..*end], kinds))
+}
+
+const BLANK: u8 = 1;
+const DIGIT: u8 = 2;
+const SLASH: u8 = 4;
+const DASH: u8 = 8;
+const UNDERSCORE: u8 = 16;
+
+/// What the bytes are that tell whether a word must be looked at more closely.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    kinds[b' ' as usize] = BLANK;
+    kinds[b'\t' as usize] = BLANK;
+    kinds[b'\r' as usize] = BLANK;
+    kinds[b'/' as usize] = SLASH;
+    kinds[b'-' as usize] = DASH;
+    kinds[b'_' as usize] = UNDERSCORE;
+    let mut digit = b'0';
+    while digit <= b'9' {
+        kinds[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    kinds
+};
 
 fn is_block(word: &[u8]) -> bool {
     let word = word.strip_suffix(b",").unwrap_or(word);
@@ -184,28 +240,55 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_asked_for_is_masked() {
+        for (names, expected) in [
+            (&["number"][..], "a <*> blk_<*> /b BP-<*> x_<*>"),
+            (&["block"], "a 7 <*> /b BP-1 x_2"),
+            (&["path"], "a 7 blk_1 <*> BP-1 x_2"),
+            (&["pool"], "a 7 blk_1 /b <*> x_2"),
+            (&[], "a 7 blk_1 /b BP-1 x_2"),
+        ] {
+            let mut reader = Reader::new(Masks::from_names(names.iter().copied()).expect("their names are known"));
+            reader.read(b"a 7 blk_1 /b BP-1 x_2");
+            assert_eq!(String::from_utf8_lossy(reader.words().text()), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn the_class_of_an_exception_is_the_last_word() {
+        check("error on blk_1\njava.io.IOException: reset by 1.2.3.4\n\tat a.B", "error on <*> java.io.IOException");
+        check("\njava.io.IOException: x", "java.io.IOException");
+        check("Scheduling blk_1\n  getNumBytes = 1", "Scheduling <*>");
+    }
+
+    #[test]
     fn words_and_bytes_are_bounded() {
-        let mut words = Words::default();
+        let mut reader = Reader::new(Masks::ALL);
         for (count, kept) in [
             (MESSAGE_WORDS_MAX - 1, MESSAGE_WORDS_MAX - 1),
             (MESSAGE_WORDS_MAX, MESSAGE_WORDS_MAX),
             (MESSAGE_WORDS_MAX + 1, MESSAGE_WORDS_MAX),
         ] {
-            words.read("a ".repeat(count).as_bytes(), all());
-            assert_eq!(words.len(), kept);
+            reader.read("a ".repeat(count).as_bytes());
+            assert_eq!(reader.words().len(), kept);
         }
-        words.read("a".repeat(MESSAGE_BYTES_MAX + 1).as_bytes(), all());
-        assert_eq!(words.get(0).len(), MESSAGE_BYTES_MAX);
+        for (length, kept) in [
+            (MESSAGE_BYTES_MAX - 1, MESSAGE_BYTES_MAX - 1),
+            (MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX),
+            (MESSAGE_BYTES_MAX + 1, MESSAGE_BYTES_MAX),
+        ] {
+            reader.read("a".repeat(length).as_bytes());
+            assert_eq!(reader.words().get(0).len(), kept);
+        }
     }
 
     fn check(content: &str, expected: &str) {
-        let mut words = Words::default();
-        words.read(content.as_bytes(), all());
-        let found: Vec<&[u8]> = words.iter().collect();
-        assert_eq!(String::from_utf8_lossy(&found.join(&b' ')), expected);
-    }
-
-    fn all() -> Masks {
-        Masks::from_names(Masks::NAMES).expect("its own names are known")
+        let mut reader = Reader::new(Masks::ALL);
+        reader.read(content.as_bytes());
+        assert_eq!(String::from_utf8_lossy(reader.words().text()), expected, "{content}");
+        assert_eq!(
+            reader.words().iter().map(|word| word.len() + 1).sum::<usize>(),
+            reader.words().text().len() + usize::from(!expected.is_empty())
+        );
     }
 }
