@@ -72,6 +72,12 @@ pub const RETIRED_TEMPLATES_MAX: usize = 4096;
 /// which always has room.
 pub const PINNED_TEMPLATES_MAX: usize = 16_384;
 
+/// Templates that `templates` lists. With more it ends and asks for masks.
+pub const MINED_TEMPLATES_MAX: usize = 262_144;
+
+/// Messages of `templates --csv`, 8 bytes each. With more it ends.
+pub const TEMPLATE_ROWS_MAX: usize = 50_000_000;
+
 /// The first number of a mined template; the numbers below are those of pinned ones.
 pub const FIRST_MINED_ID: u32 = (PINNED_TEMPLATES_MAX + VOCABULARY_MAX) as u32;
 

@@ -29,6 +29,7 @@ mod symlink;
 mod synthetic_model;
 mod tail;
 mod telling;
+mod templates;
 mod truncation;
 mod two_patterns;
 mod under_load;
