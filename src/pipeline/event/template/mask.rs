@@ -3,7 +3,7 @@
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WORDS_MAX};
 use crate::pipeline::event::block;
 use crate::pipeline::event::template::exception;
-use crate::pipeline::event::template::words::{WILDCARD, Words};
+use crate::pipeline::event::template::words::Words;
 
 /// Which parts of a message are replaced before Drain sees it. The names are those of [`crate::pipeline::profile::DrainSettings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,9 @@ impl Masks {
 #[derive(Clone, Debug)]
 pub struct Reader {
     masks: Masks,
-    /// The kinds of bytes (see [`KINDS`]) of which a word must have one to be masked.
-    maskable: u8,
+    kinds: [u8; 256],
+    /// The line as it is masked; never longer than [`MASKED_BYTES_MAX`].
+    masked: Vec<u8>,
     words: Words,
     with_class: bool,
 }
@@ -57,10 +58,7 @@ impl Reader {
     /// A reader that replaces what these masks say.
     #[must_use]
     pub fn new(masks: Masks) -> Self {
-        let Masks { block, pool, number, path } = masks;
-        let kinds = [(block, UNDERSCORE), (pool, DASH), (number, DIGIT), (path, SLASH)];
-        let maskable = kinds.into_iter().filter(|(masked, _)| *masked).fold(0, |kinds, (_, kind)| kinds | kind);
-        Self { masks, maskable, words: Words::default(), with_class: false }
+        Self { masks, kinds: kinds(masks), masked: vec![0; MASKED_BYTES_MAX], words: Words::default(), with_class: false }
     }
 
     /// Splits and masks the first line of `content`: at most [`MESSAGE_BYTES_MAX`] bytes and [`MESSAGE_WORDS_MAX`] words of it. When
@@ -92,96 +90,122 @@ impl Reader {
     }
 
     fn read_line(&mut self, line: &[u8]) {
+        let Self { masks, kinds, masked, words, .. } = self;
+        let mut scan = Scan { line, at: 0, kinds, masks: *masks, masked, length: 0 };
         let mut after_block = false;
-        let mut end = 0;
-        while let Some((word, kinds)) = next_word(line, &mut end) {
-            let is_block = self.masks.block && kinds & UNDERSCORE != 0 && is_block(word);
-            if is_block && after_block {
-                continue;
+        while scan.begin_word() && words.len() < MESSAGE_WORDS_MAX {
+            let block = scan.block_word();
+            if !(after_block && block.is_some()) {
+                if !words.is_empty() {
+                    scan.put([b' ']);
+                }
+                match block {
+                    Some(BlockWord { comma: false, .. }) => scan.put(MASKED),
+                    Some(BlockWord { comma: true, .. }) => scan.put(*b"<*>,"),
+                    None => scan.mask_word(),
+                }
+                words.end_at(scan.length);
             }
-            after_block = is_block;
-            if self.words.len() == MESSAGE_WORDS_MAX {
-                return;
-            }
-            let out = self.words.begin_word();
-            if kinds & self.maskable == 0 {
-                out.extend_from_slice(word);
+            scan.at += block.map_or(0, |word| word.length);
+            after_block = block.is_some();
+        }
+        words.set_text(&scan.masked[..scan.length]);
+    }
+}
+
+/// A line on its way through the masks: bytes are looked at once, and copied where nothing is masked.
+struct Scan<'a> {
+    line: &'a [u8],
+    at: usize,
+    kinds: &'a [u8; 256],
+    masks: Masks,
+    masked: &'a mut [u8],
+    length: usize,
+}
+
+/// A word that is a block id.
+#[derive(Clone, Copy)]
+struct BlockWord {
+    length: usize,
+    comma: bool,
+}
+
+impl Scan<'_> {
+    /// Moves to the next word; false when there is none.
+    fn begin_word(&mut self) -> bool {
+        while self.kind_at(self.at).is_some_and(|kind| kind & BLANK != 0) {
+            self.at += 1;
+        }
+        self.at < self.line.len()
+    }
+
+    /// The word here when it is a block id and no more, or one with a comma.
+    fn block_word(&self) -> Option<BlockWord> {
+        let rest = &self.line[self.at..];
+        if !self.masks.block || rest[0] != b'b' {
+            return None;
+        }
+        let (_, block) = block::block_number(rest)?;
+        let comma = rest.get(block) == Some(&b',');
+        let length = block + usize::from(comma);
+        let ends = self.kind_at(self.at + length).is_none_or(|kind| kind & BLANK != 0);
+        ends.then_some(BlockWord { length, comma })
+    }
+
+    /// The length is known where this is called, so that it is a few moves and no call.
+    fn put<const LENGTH: usize>(&mut self, bytes: [u8; LENGTH]) {
+        self.masked[self.length..self.length + LENGTH].copy_from_slice(&bytes);
+        self.length += LENGTH;
+    }
+
+    /// Copies the word here. A part that varies begins with the word, or behind a byte that is not alphanumeric.
+    fn mask_word(&mut self) {
+        let mut begins_part = true;
+        loop {
+            self.copy_literal(begins_part);
+            let masked = if self.kind_at(self.at).is_some_and(|kind| kind & BLANK == 0) { self.masked_length() } else { return };
+            if masked > 0 {
+                self.put(MASKED);
+                self.at += masked;
             } else {
-                mask_word(word, self.masks, out);
+                self.put([self.line[self.at]]);
+                self.at += 1;
             }
-            self.words.end_word();
+            begins_part = !self.line[self.at - 1].is_ascii_alphanumeric();
         }
     }
-}
 
-/// The word of `line` behind `end`, which moves behind it, and the kinds of bytes that it has.
-fn next_word<'a>(line: &'a [u8], end: &mut usize) -> Option<(&'a [u8], u8)> {
-    let start = *end + line[*end..].iter().position(|byte| KINDS[usize::from(*byte)] & BLANK == 0)?;
-    let mut kinds = 0;
-    let length = line[start..].iter().take_while(|byte| {
-        let kind = KINDS[usize::from(**byte)];
-        kinds |= kind;
-        kind & BLANK == 0
-    });
-    *end = start + length.count();
-    Some((&line[start..*end], kinds))
-}
-
-const BLANK: u8 = 1;
-const DIGIT: u8 = 2;
-const SLASH: u8 = 4;
-const DASH: u8 = 8;
-const UNDERSCORE: u8 = 16;
-
-/// What the bytes are that tell whether a word must be looked at more closely.
-const KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
-    kinds[b' ' as usize] = BLANK;
-    kinds[b'\t' as usize] = BLANK;
-    kinds[b'\r' as usize] = BLANK;
-    kinds[b'/' as usize] = SLASH;
-    kinds[b'-' as usize] = DASH;
-    kinds[b'_' as usize] = UNDERSCORE;
-    let mut digit = b'0';
-    while digit <= b'9' {
-        kinds[digit as usize] = DIGIT;
-        digit += 1;
-    }
-    kinds
-};
-
-fn is_block(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b",").unwrap_or(word);
-    block::block_number(word).is_some_and(|(_, length)| length == word.len())
-}
-
-/// A part that varies begins with the word, or behind a byte that is not alphanumeric; what lies between is copied as a whole.
-fn mask_word(word: &[u8], masks: Masks, out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < word.len() {
-        let begins_part = at == 0 || !word[at - 1].is_ascii_alphanumeric();
-        let length = if begins_part { masked_length(&word[at..], masks) } else { 0 };
-        if length == 0 {
-            let literal = (run(&word[at..], |byte| byte.is_ascii_alphanumeric()) + 1).min(word.len() - at);
-            out.extend_from_slice(&word[at..at + literal]);
-            at += literal;
-        } else {
-            out.extend_from_slice(WILDCARD);
-            at += length;
+    /// Copies up to the end of the word, or to where a part begins that may be masked. Most bytes pass here, so it works on copies of
+    /// where it stands, which stay in registers.
+    fn copy_literal(&mut self, mut begins_part: bool) {
+        let (mut at, mut length) = (self.at, self.length);
+        while let Some(byte) = self.line.get(at) {
+            let kind = self.kinds[usize::from(*byte)];
+            if kind & BLANK != 0 || (begins_part && kind & MASKABLE != 0) {
+                break;
+            }
+            self.masked[length] = *byte;
+            at += 1;
+            length += 1;
+            begins_part = kind & ALPHANUMERIC == 0;
         }
+        (self.at, self.length) = (at, length);
     }
-}
 
-/// Bytes at the start of `text` that vary, 0 when they do not.
-fn masked_length(text: &[u8], masks: Masks) -> usize {
-    match text[0] {
-        b'b' if masks.block => block::block_number(text).map_or(0, |(_, length)| length),
-        b'B' if masks.pool && text.starts_with(b"BP-") => {
-            run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    fn kind_at(&self, at: usize) -> Option<u8> {
+        self.line.get(at).map(|byte| self.kinds[usize::from(*byte)])
+    }
+
+    /// Bytes here that vary, 0 when they do not. What begins with a byte of no mask has not come so far.
+    fn masked_length(&self) -> usize {
+        let text = &self.line[self.at..];
+        match text[0] {
+            b'b' => block::block_number(text).map_or(0, |(_, length)| length),
+            b'B' if text.starts_with(b"BP-") => run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')),
+            b'/' => path_length(&text[..run(text, |byte| self.kinds[usize::from(byte)] & BLANK == 0)]),
+            b'0'..=b'9' | b'-' | b'+' => number_length(text),
+            _ => 0,
         }
-        b'/' if masks.path => path_length(text),
-        b'0'..=b'9' | b'-' | b'+' if masks.number => number_length(text),
-        _ => 0,
     }
 }
 
@@ -209,6 +233,36 @@ fn run(text: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     text.iter().take_while(|byte| belongs(**byte)).count()
 }
 
+/// What each byte is: whether it parts words, is alphanumeric, and whether something that is masked begins with it.
+fn kinds(masks: Masks) -> [u8; 256] {
+    let Masks { block, pool, number, path } = masks;
+    let begins = |byte: u8| match byte {
+        b'b' => block,
+        b'B' => pool,
+        b'/' => path,
+        b'0'..=b'9' | b'-' | b'+' => number,
+        _ => false,
+    };
+    let kind = |(byte, kind): (u8, &mut u8)| {
+        *kind |= if matches!(byte, b' ' | b'\t' | b'\r') { BLANK } else { 0 };
+        *kind |= if byte.is_ascii_alphanumeric() { ALPHANUMERIC } else { 0 };
+        *kind |= if begins(byte) { MASKABLE } else { 0 };
+    };
+    let mut kinds = [0; 256];
+    (0..=u8::MAX).zip(&mut kinds).for_each(kind);
+    kinds
+}
+
+/// What stands for what is masked.
+const MASKED: [u8; 3] = *b"<*>";
+
+const BLANK: u8 = 1;
+const ALPHANUMERIC: u8 = 2;
+const MASKABLE: u8 = 4;
+
+/// Each byte may be a number, and a space before each word.
+const MASKED_BYTES_MAX: usize = MASKED.len() * MESSAGE_BYTES_MAX + MESSAGE_WORDS_MAX;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +274,7 @@ mod tests {
         check("BLOCK* NameSystem.allocateBlock: /user/root/part-00. blk_1", "BLOCK* NameSystem.allocateBlock: <*>. <*>");
         check("10.2.3.4:50010:Got exception while serving blk_1 to /10.1.1.1:", "<*>:Got exception while serving <*> to <*>:");
         check("BLOCK* ask 10.1.1.1:5 to delete  blk_1 blk_2 blk_-3", "BLOCK* ask <*> to delete <*>");
+        check("lost blk_1, blk_2_7, blk_-3 and blk_4: blk_5", "lost <*>, and <*>: <*>");
     }
 
     #[test]
@@ -280,6 +335,8 @@ mod tests {
             reader.read("a".repeat(length).as_bytes());
             assert_eq!(reader.words().get(0).len(), kept);
         }
+        reader.read("1,".repeat(MESSAGE_BYTES_MAX).as_bytes());
+        assert_eq!(reader.words().get(0).len(), MESSAGE_BYTES_MAX / 2 * "<*>,".len());
     }
 
     fn check(content: &str, expected: &str) {

@@ -21,23 +21,25 @@ impl Words {
         self.ends.clear();
     }
 
-    /// Begins a word: what is pushed to the buffer until [`Words::end_word`] belongs to it.
-    pub(super) fn begin_word(&mut self) -> &mut Vec<u8> {
-        if !self.ends.is_empty() {
-            self.text.push(b' ');
-        }
-        &mut self.text
+    /// Adds a word that ends at `end` of the text that [`Words::set_text`] is going to give.
+    pub(super) fn end_at(&mut self, end: usize) {
+        self.ends.push(end as u32);
     }
 
-    /// Ends the word that [`Words::begin_word`] began.
-    pub(super) fn end_word(&mut self) {
-        self.ends.push(self.text.len() as u32);
+    /// Sets the text of the words whose ends were given: joined by single spaces, none of which is part of a word.
+    pub(super) fn set_text(&mut self, text: &[u8]) {
+        debug_assert_eq!(self.ends.last().map_or(0, |end| *end as usize), text.len());
+        self.text.clear();
+        self.text.extend_from_slice(text);
     }
 
     /// Adds a word.
     pub fn push(&mut self, word: &[u8]) {
-        self.begin_word().extend_from_slice(word);
-        self.end_word();
+        if !self.ends.is_empty() {
+            self.text.push(b' ');
+        }
+        self.text.extend_from_slice(word);
+        self.ends.push(self.text.len() as u32);
     }
 
     /// How many words there are.

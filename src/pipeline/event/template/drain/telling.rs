@@ -20,7 +20,7 @@ pub fn distinct(similar: &[&Words], words: &Words, position: usize) -> usize {
     found.len()
 }
 
-/// Whether a word is of letters, with `_`, `-` or `=` between them and punctuation around.
+/// Whether a word is of letters, with `_`, `-` or `=` between them and punctuation around, and no part of a date.
 fn tells(word: &[u8]) -> bool {
     let is_around = |byte: &u8| b".,;:!?()[]{}'\"".contains(byte);
     let Some(start) = word.iter().position(|byte| !is_around(byte)) else { return false };
@@ -30,7 +30,14 @@ fn tells(word: &[u8]) -> bool {
     letter(inner.first())
         && letter(inner.last())
         && inner.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'='))
+        && !CALENDAR.contains(&inner)
 }
+
+/// Dates are values, also where Java writes them as `Sun Jul 10 03:55:15 UTC 2005`.
+const CALENDAR: [&[u8]; 19] = [
+    b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun", b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug",
+    b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 #[cfg(test)]
 mod tests {
@@ -41,7 +48,9 @@ mod tests {
         for word in ["Interrupted.", "terminating", "(failed)", "type=LAST_IN_PIPELINE,", "HDFS_READ,", "read-only", "'x'"] {
             assert!(tells(word.as_bytes()), "{word}");
         }
-        for word in ["", ".", "<*>", "<*>,", "a1", "/a", "a/b", "java.io.IOException:", "uid=", "-x", "hôte", "a:b"] {
+        for word in
+            ["", ".", "<*>", "<*>,", "a1", "/a", "a/b", "java.io.IOException:", "uid=", "-x", "hôte", "a:b", "Sun", "Jul,"]
+        {
             assert!(!tells(word.as_bytes()), "{word}");
         }
     }
