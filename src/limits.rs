@@ -144,6 +144,9 @@ pub const CHUNKS_PER_TURN_MAX: usize = 16;
 /// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// Bytes of a journal that a checkpoint may mark; several times what all templates can come to. More is refused as damaged.
+pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// Events of a corpus gathered from logs, 12 bytes each. Blocks that come up later are passed over.
 pub const CORPUS_EVENTS_MAX: usize = 20_000_000;
 

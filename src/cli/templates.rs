@@ -183,7 +183,10 @@ impl Grouper {
         self.reader.read(&masked);
         let learned = self.drain.learn(self.reader.words(), &mut self.changes);
         if self.drain.len() > MINED_TEMPLATES_MAX {
-            bail!("more than {MINED_TEMPLATES_MAX} templates, the last one in line {}; give --mask for what varies", message.moment.line);
+            bail!(
+                "more than {MINED_TEMPLATES_MAX} templates, the last one in line {}; give --mask for what varies",
+                message.moment.line
+            );
         }
         let text = |id| self.drain.text(id).expect("it was just learnt");
         self.groups.add(&learned, &message.moment, &message.content, text)

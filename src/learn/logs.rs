@@ -108,10 +108,11 @@ impl Gatherer {
         }
     }
 
-    fn into_corpus(self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
+    fn into_corpus(mut self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
         let end = self.front.newest().ok_or(CorpusError::NoBlocks)?;
         let mut indices = BTreeMap::new();
-        for template in self.stories.iter().flat_map(|story| &story.events) {
+        for template in self.stories.iter_mut().flat_map(|story| &mut story.events) {
+            *template = self.front.newest_template(*template);
             let next = indices.len() as u32;
             indices.entry(*template).or_insert(next);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde::Deserialize;
 
@@ -61,6 +61,92 @@ fn words_that_tell_do_not_cost_accuracy_on_what_the_daemon_reads() {
     }
 }
 
+#[test]
+fn logs_of_hdfs_need_no_options() {
+    let printed = templates(&log_of(HDFS), &[]);
+    for line in [
+        "2 templates of 5 messages in 9 lines",
+        "1 lines without a header were passed over",
+        "E1            3 x  Receiving <*>:<*> src: <*> dest: <*>",
+        "      2021-07-15 22:43:01.109 to 2021-07-15 22:43:03.5, lines 2 to 4",
+        "      Receiving BP-1-a:blk_1_1 src: /1.2.3.4:5 dest: /1.2.3.4:6",
+        "E2            2 x  DataXceiver error on <*>",
+        "      2021-07-15 22:43:04 to 2021-07-15 22:43:05, lines 5 to 8",
+    ] {
+        assert!(printed.contains(line), "no {line:?} in\n{printed}");
+    }
+    let printed = templates(&log_of(HDFS), &["--as-daemon"]);
+    for class in ["java.io.IOException", "java.io.EOFException"] {
+        assert!(printed.contains(&format!("1 x  DataXceiver error on <*> {class}\n")), "no {class} in\n{printed}");
+    }
+}
+
+#[test]
+fn other_logs_need_to_be_described() {
+    let (header, mask) = ("<Month> <Date> <Time> <Host> <Component>: <Content>", r"(\d+\.){3}\d+");
+    let printed = templates(&log_of(OTHER), &["--header-format", header, "--mask", mask, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&json["lines"], &json["passed_over"]), (&3.into(), &0.into()));
+    let first = &json["templates"][0];
+    for (key, expected) in [
+        ("id", "E1".into()),
+        ("template", "closed by <*> for good".into()),
+        ("count", serde_json::Value::from(2)),
+        ("first", "Jun 14 15:16:01".into()),
+        ("last", "Jun 14 15:16:02".into()),
+        ("first_line", 1.into()),
+        ("last_line", 2.into()),
+        ("example", "closed by 1.2.3.4 for good".into()),
+    ] {
+        assert_eq!(first[key], expected, "{key} of {first}");
+    }
+}
+
+#[test]
+fn lines_without_headers_are_all_message() {
+    let csv = templates(&log_of("say \"a, b\"\nother\n\nsay \"a, c\"\n"), &["--header-format", "<Content>", "--csv"]);
+    let rows = "LineId,EventId,EventTemplate\n1,E1,\"say \"\"a, <*>\"\n2,E2,other\n3,E3,\n4,E1,\"say \"\"a, <*>\"\n";
+    assert_eq!(csv, rows);
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_to_do() {
+    let log = log_of(OTHER);
+    for (arguments, code, expected) in [
+        (&["--mask", "("][..], 1, "read --mask ("),
+        (&["--header-format", "<Date>"], 1, "has no <Content>"),
+        (&["--depth", "2"], 2, "2 is not in 3..=255"),
+        (&["--similarity", "1.5"], 2, "it must be 0 to 1"),
+        (&["--json", "--csv"], 2, "cannot be used with"),
+    ] {
+        let output = command(&log, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let missing = command(Path::new("no/such.log"), &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no log found"));
+}
+
+const HDFS: &str = "\
+in the middle of something
+2021-07-15 22:43:01,109 INFO a.DataNode: Receiving BP-1-a:blk_1_1 src: /1.2.3.4:5 dest: /1.2.3.4:6
+2021-07-15 22:43:02,000 INFO a.DataNode: Receiving BP-1-a:blk_2_1 src: /1.2.3.4:7 dest: /1.2.3.4:6
+2021-07-15 22:43:03,500 INFO a.DataNode: Receiving BP-1-a:blk_3_1 src: /1.2.3.4:8 dest: /1.2.3.4:6
+2021-07-15 22:43:04,000 ERROR a.DataNode: DataXceiver error on blk_1
+java.io.IOException: reset
+\tat a.B
+2021-07-15 22:43:05,000 ERROR a.DataNode: DataXceiver error on blk_1
+java.io.EOFException
+";
+
+const OTHER: &str = "\
+Jun 14 15:16:01 combo sshd: closed by 1.2.3.4 for good
+Jun 14 15:16:02 combo sshd: closed by 1.2.3.5 for good
+Jun 14 15:16:03 combo sshd: opened
+";
+
 #[derive(Deserialize)]
 struct Benchmark {
     systems: BTreeMap<String, Setting>,
@@ -99,8 +185,19 @@ fn clusters(log: &Path, setting: &Setting, more: &[&str]) -> Vec<String> {
     rows.collect()
 }
 
+/// A log of this text, kept until the test ends.
+fn log_of(text: &str) -> tempfile::TempPath {
+    let log = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    fs::write(&log, text).unwrap();
+    log
+}
+
+fn command(log: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hdfs-vigil")).arg("templates").args(arguments).arg(log).output().unwrap()
+}
+
 fn templates(log: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_hdfs-vigil")).arg("templates").args(arguments).arg(log).output().unwrap();
+    let output = command(log, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

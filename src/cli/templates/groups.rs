@@ -74,7 +74,13 @@ impl Groups {
     ///
     /// # Errors
     /// When there are more messages than rows can be kept for.
-    pub fn add(&mut self, learned: &Learned, at: &Moment, content: &[u8], text: impl Fn(TemplateId) -> String) -> anyhow::Result<()> {
+    pub fn add(
+        &mut self,
+        learned: &Learned,
+        at: &Moment,
+        content: &[u8],
+        text: impl Fn(TemplateId) -> String,
+    ) -> anyhow::Result<()> {
         let index = self.index(learned, at, content);
         let group = &mut self.groups[index];
         group.count += 1;

@@ -164,14 +164,15 @@ impl Templates {
 
 /// What a checkpoint keeps.
 impl Templates {
-    /// Goes on from a checkpoint, for the model that its templates were found with.
-    ///
-    /// # Errors
-    /// The name of a mask that is not known.
-    pub fn restore(profile: &Profile, kept: &Changes) -> Result<Self, String> {
-        let mut templates = Self::new(profile)?;
-        templates.apply(kept).ok_or("templates")?;
-        Ok(templates)
+    /// Makes the changes that a checkpoint has kept, from the first on, and goes on from there. `None` when they do not follow on each
+    /// other, or are of another model.
+    #[must_use]
+    pub fn restored(mut self, kept: &[Changes]) -> Option<Self> {
+        kept.iter().try_for_each(|changes| self.apply(changes))?;
+        if !kept.is_empty() {
+            self.log.take();
+        }
+        Some(self)
     }
 
     /// Everything, as changes.
@@ -187,6 +188,13 @@ impl Templates {
             Some(ops) => Changes::Since { ops, used },
             None => self.whole(),
         }
+    }
+
+    /// Everything, as what has changed.
+    pub fn take_all(&mut self) -> Changes {
+        self.log.take();
+        self.drain.take_used();
+        self.whole()
     }
 
     /// Makes the changes that other templates of the same model were asked for. `None` when they do not follow on what is here.
@@ -225,6 +233,7 @@ impl Templates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::profile::DrainSettings;
     use crate::pipeline::profile::tests::profile;
 
     #[test]
@@ -265,6 +274,56 @@ mod tests {
         let mut templates = templates(&["a <*> <*>", "a b <*>"]);
         check(&mut templates, "a b c", 7, "a b <*>");
         check(&mut templates, "a x c", 6, "a <*> <*>");
+    }
+
+    #[test]
+    fn an_exception_is_looked_for_with_its_class_and_then_without() {
+        let error = "DataXceiver error on blk_1\njava.io.IOException: reset\n\tat a.B";
+        check(&mut templates(&["DataXceiver error on <*>"]), error, 6, "DataXceiver error on <*> java.io.IOException");
+        let mut both = templates(&["DataXceiver error on <*>", "DataXceiver error on <*> java.io.IOException"]);
+        check(&mut both, error, 7, "DataXceiver error on <*> java.io.IOException");
+        check(&mut both, "DataXceiver error on blk_1\njava.io.EOFException", 6, "DataXceiver error on <*> java.io.EOFException");
+        check(&mut both, "DataXceiver error on blk_1", 6, "DataXceiver error on <*>");
+        check(&mut templates(&[]), error, 1, "DataXceiver error on <*> java.io.IOException");
+    }
+
+    #[test]
+    fn what_is_remembered_never_changes_what_is_found() {
+        let settings = DrainSettings { depth: 5, ..DrainSettings::hdfs() };
+        let profile = Profile { drain: settings, ..profile(&["a <*> was read", "<*>b<*>was lost"]) };
+        let mut with = Templates::new(&profile).expect("its masks are known");
+        let mut without = with.clone();
+        let mut random = 7_u64;
+        for round in 0..20_000 {
+            let mut draw = |below: u64| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % below
+            };
+            let words = ["a", "b", "was", "read", "lost", "x1", "blk_7", "kept", "c", "d", "e", "f"];
+            let message: Vec<&str> = (0..1 + draw(5)).map(|_| words[draw(12) as usize]).collect();
+            let message = message.join(" ");
+            without.memo.forget();
+            assert_eq!(with.find(message.as_bytes()), without.find(message.as_bytes()), "{message}");
+            assert!(round % 100 != 0 || with.whole() == without.whole(), "{message}");
+        }
+    }
+
+    #[test]
+    fn changes_give_the_same_templates_again() {
+        let profile = profile(&["a <*> was read"]);
+        let mut templates = Templates::new(&profile).expect("its masks are known");
+        let mut again = Templates::new(&profile).expect("its masks are known");
+        for round in 0..50 {
+            for n in 0..round * 7 % 31 {
+                templates.find(format!("a {n} was read").as_bytes());
+                templates.find(format!("{}a{} was {}", "b ".repeat(n % 4), n % 5, n % 3).as_bytes());
+            }
+            let changes = templates.take_changes();
+            assert_eq!(matches!(changes, Changes::Whole { .. }), round == 0);
+            again.apply(&changes).expect("they follow");
+            assert_eq!(again.whole(), templates.whole(), "round {round}");
+            assert!(templates.take_changes().is_empty());
+        }
     }
 
     fn check(templates: &mut Templates, content: &str, token: u16, text: &str) {

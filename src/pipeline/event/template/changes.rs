@@ -80,6 +80,12 @@ pub enum Changes {
 }
 
 impl Changes {
+    /// Whether what came before does not matter.
+    #[must_use]
+    pub fn are_everything(&self) -> bool {
+        matches!(self, Self::Whole { .. })
+    }
+
     /// Whether nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
