@@ -25,13 +25,9 @@ mod lines;
 ///
 /// Groups messages by Drain (He et al., ICWS 2017) exactly as its reference implementations do. Logs of HDFS need no options: their
 /// headers are known, and block ids, pools, numbers and paths are masked as by the daemon. For other logs say what their lines look
-/// like, and what varies in them:
-///
-///   hdfs-vigil templates --header-format '<Month> <Date> <Time> <Host> <Component>: <Content>' --mask '(\d+\.){3}\d+' syslog
-///
-/// Takes files (with their rotated ones, plain or gzipped) and directories.
+/// like, and what varies in them. Takes files (with their rotated ones, plain or gzipped) and directories.
 #[derive(Clone, Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLE)]
 pub struct Args {
     /// Logs, or directories of logs
     #[arg(value_name = "LOG", required = true)]
@@ -44,11 +40,11 @@ pub struct Args {
     pub csv: bool,
     /// What lines look like, in LogHub's notation; `<Content>` alone for lines without a header
     ///
-    /// For example '<Date> <Time> <Level> <Component>: <Content>'. Between the fields stands a regular expression, in which a space is
+    /// For example `<Date> <Time> <Level> <Component>: <Content>`. Between the fields stands a regular expression, in which a space is
     /// any white space. Lines that do not look so belong to the message before them.
     #[arg(long, value_name = "FORMAT")]
     pub header_format: Option<String>,
-    /// A regular expression; what it matches becomes <*> before lines are grouped. May be given again, and replaces the masks for HDFS
+    /// A regular expression; what it matches becomes `<*>` before lines are grouped. May be given again, and replaces the masks for HDFS
     #[arg(long, value_name = "REGEX")]
     pub mask: Vec<String>,
     /// Depth of Drain's parse tree, root and leaf included
@@ -61,6 +57,10 @@ pub struct Args {
     #[arg(long)]
     pub as_daemon: bool,
 }
+
+const EXAMPLE: &str = r"Example:
+  hdfs-vigil templates --header-format '<Month> <Date> <Time> <Host> <Component>: <Content>' \
+    --mask '(\d+\.){3}\d+' /var/log/syslog";
 
 /// Runs the command.
 ///

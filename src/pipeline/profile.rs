@@ -111,9 +111,9 @@ pub struct DrainSettings {
     pub telling_words_max: u32,
 }
 
-/// The states, kinds and outcomes that HDFS names at one position are fewer (eight kinds of operations on a DataNode is the most);
-/// users, hosts and queues come to more where there are enough of them to matter. See `tests/it/templates.rs` for what it does to
-/// the grouping of eight systems.
+/// Chosen and not tuned: enough for the states and outcomes of a sentence, few enough that names show soon. Where fewer names than
+/// this occur they stay apart: `tests/it/templates.rs` prints what it does to the grouping of eight systems (better for four of them and
+/// for Linux, worse for OpenSSH with its handful of users).
 const TELLING_WORDS_MAX: u32 = 8;
 
 fn telling_words_max() -> u32 {

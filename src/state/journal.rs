@@ -210,8 +210,8 @@ const LENGTH_BYTES: usize = 4;
 const NAME_BEFORE: &str = "templates-";
 const NAME_AFTER: &str = ".journal";
 
-/// A journal is begun anew when it is so many times as long as everything was at its beginning: then what is written in all stays
-/// within twice of what changes and what there is, and reading it back takes no longer than a few times what there is.
+/// A journal is begun anew when it is so many times as long as everything was at its beginning, so that reading it back stays within a
+/// few times what there is.
 const GROWTH_MAX: u64 = 2;
 /// Below this a journal is never begun anew.
 const SMALL_BYTES: u64 = 64 * 1024;

@@ -122,7 +122,7 @@ impl Groups {
     /// Writes all templates as text, the commonest first.
     pub fn write_text(&self, lines: u64, passed_over: u64, out: &mut dyn Write) -> io::Result<()> {
         let mut told = self.told();
-        told.sort_by(|a, b| b.count.cmp(&a.count));
+        told.sort_by_key(|told| std::cmp::Reverse(told.count));
         let messages: u64 = told.iter().map(|told| told.count).sum();
         writeln!(out, "{} templates of {messages} messages in {lines} lines", told.len())?;
         if passed_over > 0 {

@@ -2,7 +2,7 @@
 //!
 //! With [`DrainSettings::telling_words_max`] 0 it groups as the reference does (logparser, Drain3 0.9.11), message by message: a leaf
 //! is found by the length and the first words, similarity counts equal words and no wildcards, of equally similar clusters the one
-//! with the most wildcards is taken, then the oldest. Otherwise words that tell are kept apart, see [`telling`]: the reference puts
+//! with the most wildcards is taken, then the oldest. Otherwise words that tell are kept apart (`drain/telling.rs`): the reference puts
 //! `PacketResponder 1 for block blk_1 Interrupted.` into one group with `… terminating`, and a failure is hidden in its success.
 //!
 //! An id never changes what it means. A cluster that widens gets a new one; the old one keeps its text and says what took its place.

@@ -1,8 +1,10 @@
 //! Words that tell: where two messages differ by words of letters alone, they may say opposite things.
 //!
-//! `Interrupted.` and `terminating` at one position of one sentence are two sentences; the ninth such word (a user's name, mostly)
-//! shows that the position holds a value. Numbers, paths, addresses and whatever else has a digit, a dot or a slash are values anyway.
+//! `Interrupted.` and `terminating` at one position of one sentence are two sentences, and so are two classes of exceptions; the ninth
+//! such word (a user's name, mostly) shows that the position holds a value. Numbers, paths, addresses and whatever else has a digit, a
+//! dot or a slash are values anyway.
 
+use crate::pipeline::event::template::exception;
 use crate::pipeline::event::template::words::Words;
 
 /// The positions at which both have a word that tells, and not the same one.
@@ -20,9 +22,13 @@ pub fn distinct(similar: &[&Words], words: &Words, position: usize) -> usize {
     found.len()
 }
 
-/// Whether a word is of letters, with `_`, `-` or `=` between them and punctuation around, and no part of a date.
+/// Whether a word says something by itself, and is no value: see [`is_of_letters`], or a class of exceptions.
 fn tells(word: &[u8]) -> bool {
-    let is_around = |byte: &u8| b".,;:!?()[]{}'\"".contains(byte);
+    is_of_letters(word) || exception::class(word).is_some_and(|class| word[class.len()..].iter().all(is_around))
+}
+
+/// Whether a word is of letters, with `_`, `-` or `=` between them and punctuation around, and no part of a date.
+fn is_of_letters(word: &[u8]) -> bool {
     let Some(start) = word.iter().position(|byte| !is_around(byte)) else { return false };
     let end = word.iter().rposition(|byte| !is_around(byte)).map_or(start, |last| last + 1);
     let inner = &word[start..end];
@@ -31,6 +37,10 @@ fn tells(word: &[u8]) -> bool {
         && letter(inner.last())
         && inner.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'='))
         && !CALENDAR.contains(&inner)
+}
+
+fn is_around(byte: &u8) -> bool {
+    b".,;:!?()[]{}'\"".contains(byte)
 }
 
 /// Dates are values, also where Java writes them as `Sun Jul 10 03:55:15 UTC 2005`.
@@ -45,12 +55,35 @@ mod tests {
 
     #[test]
     fn which_words_tell() {
-        for word in ["Interrupted.", "terminating", "(failed)", "type=LAST_IN_PIPELINE,", "HDFS_READ,", "read-only", "'x'"] {
+        for word in [
+            "Interrupted.",
+            "terminating",
+            "(failed)",
+            "type=LAST_IN_PIPELINE,",
+            "HDFS_READ,",
+            "read-only",
+            "'x'",
+            "java.io.IOException:",
+        ] {
             assert!(tells(word.as_bytes()), "{word}");
         }
-        for word in
-            ["", ".", "<*>", "<*>,", "a1", "/a", "a/b", "java.io.IOException:", "uid=", "-x", "hôte", "a:b", "Sun", "Jul,"]
-        {
+        for word in [
+            "",
+            ".",
+            "<*>",
+            "<*>,",
+            "a1",
+            "/a",
+            "a/b",
+            "java.io.Closeable",
+            "java.io.IOException:x",
+            "uid=",
+            "-x",
+            "hôte",
+            "a:b",
+            "Sun",
+            "Jul,",
+        ] {
             assert!(!tells(word.as_bytes()), "{word}");
         }
     }

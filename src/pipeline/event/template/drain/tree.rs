@@ -132,7 +132,7 @@ impl Tree {
 
     /// Nodes that there are.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn node_count(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
 
@@ -211,16 +211,16 @@ mod tests {
         let mut tree = Tree::new(6, 100);
         let leaves: Vec<Leaf> =
             ["a b c d e", "a b c x e", "a b y d e", "z"].iter().zip(0..).map(|(text, slot)| put(&mut tree, text, slot)).collect();
-        assert_eq!(tree.len(), 6);
+        assert_eq!(tree.node_count(), 6);
         for (slot, nodes) in [(0, 6), (1, 5), (3, 4), (2, 0)] {
             tree.remove(leaves[slot], slot as u32);
-            assert_eq!(tree.len(), nodes, "without {slot}");
+            assert_eq!(tree.node_count(), nodes, "without {slot}");
         }
         for n in 0..1000 {
             let leaf = put(&mut tree, &format!("x{n} y z"), n);
             tree.remove(leaf, n);
         }
-        assert_eq!((tree.len(), tree.nodes.len()), (0, 6));
+        assert_eq!((tree.node_count(), tree.nodes.len()), (0, 6));
     }
 
     #[test]
