@@ -36,18 +36,9 @@ pub fn names_block(content: &[u8]) -> bool {
 /// is none.
 #[must_use]
 pub fn block_number(text: &[u8]) -> Option<(i64, usize)> {
-    let digits = text.strip_prefix(PREFIX)?;
-    let negative = digits.first() == Some(&b'-');
-    let digits = &digits[usize::from(negative)..];
-    let length = run_of_digits(digits);
-    if !(1..=DIGITS_MAX).contains(&length) {
-        return None;
-    }
-    // DIGITS_MAX digits fit: 10^19 < 2^64.
-    let value = digits[..length].iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-    let number = if negative { 0_i64.checked_sub_unsigned(value)? } else { i64::try_from(value).ok()? };
-    let stamp = generation_stamp_length(&digits[length..]);
-    Some((number, PREFIX.len() + usize::from(negative) + length + stamp))
+    let (number, length) = long(text.strip_prefix(PREFIX)?)?;
+    let end = PREFIX.len() + length;
+    Some((number, end + generation_stamp_length(&text[end..])))
 }
 
 /// The blocks of one record. See [`blocks`].
@@ -111,11 +102,13 @@ struct Before<'a> {
 
 /// The id that begins at `at`, where [`PREFIX`] stands; `None` when it only looks like one.
 fn id(content: &[u8], at: usize) -> Option<Id<'_>> {
-    let (number, length) = block_number(&content[at..])?;
-    let span = at..at + length;
+    let (number, end) = plain_long(content, at + PREFIX.len())?;
+    let end = match content.get(end) {
+        Some(b'_') => plain_long(content, end + 1).filter(|(stamp, _)| *stamp >= 0)?.1,
+        Some(_) | None => end,
+    };
     let Before { is_path, pool } = before(&content[..at])?;
-    let whole = are_numbers(&content[at + PREFIX.len()..span.end]) && ends(&content[span.end..], is_path);
-    whole.then_some(Id { number, span, pool })
+    ends(&content[end..], is_path).then_some(Id { number, span: at..end, pool })
 }
 
 /// What the id begins behind; `None` when that makes it part of something else.
@@ -143,13 +136,35 @@ fn is_free(text: &[u8]) -> bool {
     text.first().is_none_or(|byte| is_punctuation(*byte) || *byte == b'.')
 }
 
-/// Whether these are a number and perhaps a stamp as Java writes them: without needless zeros, and the stamp a `long` too.
-fn are_numbers(text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let mut parts = digits.split(|byte| *byte == b'_');
-    let is_plain = |digits: &[u8]| digits.len() == 1 || digits[0] != b'0';
-    let number = parts.next().is_some_and(|number| is_plain(number) && text != b"-0" && !text.starts_with(b"-0_"));
-    number && parts.all(|stamp| is_plain(stamp) && (stamp.len(), stamp) <= (DIGITS_MAX, &LONG_MAX[..]))
+/// The number at `at` as Java writes a `long`, without needless zeros, and where it ends.
+fn plain_long(content: &[u8], at: usize) -> Option<(i64, usize)> {
+    let (number, length) = long(&content[at..])?;
+    let needless = match &content[at..at + length] {
+        [b'0', rest @ ..] => !rest.is_empty(),
+        [b'-', b'0', ..] => true,
+        _ => false,
+    };
+    (!needless).then_some((number, at + length))
+}
+
+/// The `long` that `text` begins with, and the bytes it took; `None` when there is none, or it has too many digits.
+fn long(text: &[u8]) -> Option<(i64, usize)> {
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let (mut value, mut length) = (0_u64, 0);
+    for byte in &text[sign..] {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if length == DIGITS_MAX {
+            return None;
+        }
+        // DIGITS_MAX digits fit: 10^19 < 2^64.
+        value = value * 10 + u64::from(digit);
+        length += 1;
+    }
+    let number = if sign == 1 { 0_i64.checked_sub_unsigned(value)? } else { i64::try_from(value).ok()? };
+    (length > 0).then_some((number, sign + length))
 }
 
 /// The pool of a path in which a DataNode keeps blocks, if it leads through one; `None` when no DataNode keeps blocks there.
@@ -291,7 +306,6 @@ const STORAGE_FOLDERS: [&[u8]; 6] = [b"finalized", b"rbw", b"lazypersist", b"tmp
 
 /// Digits of the longest `long`.
 const DIGITS_MAX: usize = 19;
-const LONG_MAX: &[u8; DIGITS_MAX] = b"9223372036854775807";
 
 const GROUP_BLOCKS: i64 = 16;
 const GROUPS_MAX: i64 = 1 << 36;
