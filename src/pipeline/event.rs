@@ -11,6 +11,7 @@ pub mod merge;
 pub mod origin;
 pub mod parse;
 pub mod template;
+pub mod trouble;
 
 /// What a log says the time is: milliseconds since 1970-01-01 00:00:00 of the log's own wall clock.
 ///

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod run;
+mod trouble;
 
 use std::collections::BTreeSet;
 
@@ -14,15 +15,23 @@ use run::{Program, Told, run};
 
 #[test]
 fn alerts_do_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
-    let (seeds, mut alerts) = (seeds(), 0);
+    let (seeds, mut alerts, mut troubles, mut near) = (seeds(), 0, 0, 0);
     for seed in &seeds {
         let cluster = Cluster::new(*seed);
         let expected = told_once(run(&merged(&cluster.streams), &Program::plain()));
         alerts += expected.len();
         let found = told_once(run(&cluster.streams, &Program::random(*seed)));
-        assert_eq!(found, expected, "HDFS_VIGIL_SEED={seed} cargo test --test sim");
+        let again = format!("HDFS_VIGIL_SEED={seed} cargo test --test sim");
+        assert_eq!(of_blocks(&found), of_blocks(&expected), "{again}");
+        assert_eq!(trouble::of_hosts(&found), trouble::naive(&cluster.streams), "{again}");
+        let undisturbed = told_once(run(&cluster.streams, &Program::plain()));
+        assert_eq!(found, undisturbed, "{again}");
+        troubles += trouble::of_hosts(&found).len();
+        near += found.iter().filter(|told| !told.nearby.is_empty()).count();
     }
     assert!(alerts >= seeds.len(), "the programs have something to tell: {alerts} alerts");
+    let many = |count| count >= seeds.len();
+    assert!(many(troubles) && many(near), "of hosts as well: {troubles} alerts, and {near} blocks with trouble near");
 }
 
 #[test]
@@ -51,8 +60,19 @@ fn told_once(told: Vec<Told>) -> BTreeSet<Told> {
     told.into_iter().collect()
 }
 
+/// The alerts on blocks, without what depends on there being several logs.
+fn of_blocks(told: &BTreeSet<Told>) -> BTreeSet<Told> {
+    let blocks = told.iter().filter(|told| told.alert_type != "host.trouble");
+    blocks.map(|told| Told { nearby: String::new(), ..told.clone() }).collect()
+}
+
 /// The naive reference: all lines in one log, sorted.
 fn merged(streams: &[Vec<Line>]) -> Vec<Vec<Line>> {
+    vec![in_order(streams).into_iter().map(|(.., line)| line.clone()).collect()]
+}
+
+/// Running maximum of the stream's time, stream, number in the stream, line: in the order of log time.
+fn in_order(streams: &[Vec<Line>]) -> Vec<(i64, usize, usize, &Line)> {
     let mut lines: Vec<(i64, usize, usize, &Line)> = Vec::new();
     for (stream, own) in streams.iter().enumerate() {
         let mut newest = i64::MIN;
@@ -62,7 +82,7 @@ fn merged(streams: &[Vec<Line>]) -> Vec<Vec<Line>> {
         }
     }
     lines.sort_by_key(|(second, stream, index, _)| (*second, *stream, *index));
-    vec![lines.into_iter().map(|(.., line)| line.clone()).collect()]
+    lines
 }
 
 fn seeds() -> Vec<u64> {
