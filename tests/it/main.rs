@@ -8,6 +8,7 @@ mod copytruncate;
 mod deletion;
 mod descriptors;
 mod gzip;
+mod host_trouble;
 mod inode_reuse;
 mod learning;
 mod metrics;
