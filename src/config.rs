@@ -32,6 +32,8 @@ pub struct Config {
     pub model: Model,
     /// What scores are held against.
     pub threshold: Threshold,
+    /// What is told of hosts.
+    pub trouble: Trouble,
     /// What is told, and where besides the webhook.
     pub alerts: Alerts,
     /// Where alerts are sent; `None` = nowhere.
@@ -119,6 +121,21 @@ pub struct Threshold {
     pub floor: Option<f32>,
     /// Highest threshold, nats; above `floor` when both are set.
     pub ceiling: Option<f32>,
+}
+
+/// What is told of hosts, whatever their blocks do. Durations are log time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Whether hosts are watched.
+    pub enabled: bool,
+    /// How long a log is followed before warnings can be new, and anything a burst.
+    pub learning: Duration,
+    /// How long trouble rests before it is told again.
+    pub quiet: Duration,
+    /// Records of one kind in a minute that a burst has at least.
+    pub burst_records: u32,
+    /// How many times the usual they are.
+    pub burst_factor: u32,
 }
 
 /// What is told, and where besides the webhook.
@@ -258,6 +275,7 @@ impl Config {
             pipeline: Pipeline::read(reader),
             model: Model::read(reader),
             threshold: Threshold::read(reader),
+            trouble: Trouble::read(reader),
             alerts: Alerts::read(reader),
             webhook: Webhook::read(reader),
             http: Http { listen: reader.take("http.listen", optional(address)) },
@@ -356,6 +374,18 @@ impl Threshold {
             reader.note("threshold.ceiling", &format!("is {ceiling}, must be above threshold.floor ({floor})"));
         }
         threshold
+    }
+}
+
+impl Trouble {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            enabled: reader.take("trouble.enabled", boolean),
+            learning: reader.take("trouble.learning", duration_in(Duration::ZERO..=7 * DAY)),
+            quiet: reader.take("trouble.quiet", duration_in(MINUTE..=DAY)),
+            burst_records: reader.take("trouble.burst_records", whole_in(2..=1_000_000)),
+            burst_factor: reader.take("trouble.burst_factor", whole_in(2..=1000)),
+        }
     }
 }
 

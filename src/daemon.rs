@@ -304,7 +304,7 @@ impl Daemon {
         while self.teller.has_room()
             && let Some(errand) = self.outbox.take_next()
         {
-            let lines = self.engine.follower.rereader(errand.alert.positions.iter().copied());
+            let lines = self.engine.follower.rereader(errand.alert.quoted());
             self.teller.send(errand, lines)?;
         }
         Ok(())
@@ -320,6 +320,8 @@ impl Daemon {
     /// Written less often when it takes long, so that it never takes more than a twentieth of the time. A failure is told and counted
     /// here; it concerns the caller only when it was the last try.
     fn checkpoint(&mut self) -> Result<(), StateError> {
+        // What the pipeline has to tell is in the outbox, or lost with a crash.
+        self.take_alerts(clock::now());
         let begun = Instant::now();
         let written = self.write_checkpoint();
         let took = begun.elapsed();

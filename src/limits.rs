@@ -136,6 +136,28 @@ pub const DEVIATIONS_MAX: usize = 12;
 /// Records quoted by one alert: those of its deviations first, then the earliest.
 pub const ALERT_POSITIONS_MAX: usize = 40;
 
+/// Kinds of trouble counted, of all hosts together. At the bound the eighth that was not heard for longest is forgotten
+/// (`trouble_forgotten`): it is new when it comes again.
+pub const TROUBLE_KINDS_MAX: usize = 65_536;
+
+/// Ids of templates of trouble, present and former, whose first id is known. Those without a text are forgotten at the bound.
+pub const TROUBLE_IDS_MAX: usize = 16_384;
+
+/// Kinds of trouble remembered of one host by time, for the alerts on blocks. At the bound the oldest is forgotten.
+pub const TROUBLE_RECENT_MAX: usize = 32;
+
+/// Kinds of messages in one alert on a host. Further ones are counted in the alert (`templates_left_out`).
+pub const TROUBLE_COMPLAINTS_MAX: usize = 12;
+
+/// Records quoted for one kind of message of an alert on a host: its first ones.
+pub const COMPLAINT_POSITIONS_MAX: usize = 4;
+
+/// Other hosts that an alert on a host names. Further ones are left out.
+pub const TROUBLE_HOSTS_NAMED_MAX: usize = 16;
+
+/// Kinds of trouble attached to an alert on a block: the latest ones. Earlier ones are left out.
+pub const NEARBY_MAX: usize = 8;
+
 /// Alerts that are not yet where they are to go. At the bound the oldest is dropped (`alerts_dropped`).
 pub const OUTBOX_ALERTS_MAX: usize = 10_000;
 
@@ -200,7 +222,10 @@ pub const DEMO_ALERT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the end of the daemon's own log that `demo` shows when the daemon dies.
 pub const DEMO_LOG_TAIL_BYTES_MAX: usize = 4 * 1024;
 
+const _: () = assert!(TROUBLE_COMPLAINTS_MAX * COMPLAINT_POSITIONS_MAX >= ALERT_POSITIONS_MAX);
+const _: () = assert!(NEARBY_MAX <= TROUBLE_RECENT_MAX);
 const _: () = assert!(PINNED_TEMPLATES_MAX >= VOCABULARY_MAX);
+const _: () = assert!(TROUBLE_IDS_MAX >= 2 * (TEMPLATES_MAX + RETIRED_TEMPLATES_MAX));
 const _: () = assert!(CHUNK_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(WINDOWS_PENDING_MAX >= 2 * BATCH_WINDOWS_MAX);
 const _: () = assert!(INFERENCE_LOGITS_MAX >= WINDOW_STEPS_MAX * VOCABULARY_MAX);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Chunk → frame → parse → merge → template → assemble → Case → Window ─→ a model, elsewhere
-//!                                                     Alert ← trigger ← explain ← threshold ←─ Score
+//!                               └─ trouble ─────────→ Alert ← trigger ← explain ← threshold ←─ Score
 //! ```
 //!
 //! Inputs go in by `handle_*`, outputs come out by `poll_*`. The same chunks in the same order give the same alerts, however they
@@ -18,13 +18,14 @@ use crate::limits::{BATCH_WINDOWS_MAX, WINDOWS_PENDING_MAX};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
-use crate::pipeline::front::{Front, RestoreError};
+use crate::pipeline::front::{Front, Output, RestoreError};
 use crate::pipeline::profile::Profile;
 use crate::pipeline::session::assemble::{self, Assembler};
 use crate::pipeline::session::{Case, Cause, Score, Window};
 use crate::pipeline::stats::Stats;
 use crate::pipeline::verdict::threshold::{self, Threshold};
 use crate::pipeline::verdict::trigger::Trigger;
+use crate::pipeline::verdict::trouble::{self, Watch};
 use crate::pipeline::verdict::{Alert, Verdict, explain};
 
 pub mod event;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub assemble: assemble::Settings,
     /// How fast the threshold moves.
     pub threshold: threshold::Settings,
+    /// What is told of hosts.
+    pub trouble: trouble::Settings,
     /// Log time after which an incident expires, milliseconds.
     pub incident_open_millis: i64,
     /// Wall time without a record after which the wall clock moves log time on, milliseconds.
@@ -61,6 +64,7 @@ pub struct Pipeline {
     in_flight: usize,
     threshold: Threshold,
     trigger: Trigger,
+    watch: Watch,
     alerts: VecDeque<Alert>,
     counts: Counts,
     /// When the last chunk came, by the wall clock.
@@ -82,6 +86,7 @@ pub struct KeptRef<'a> {
     cases: &'a VecDeque<Case>,
     threshold: threshold::Kept,
     trigger: &'a Trigger,
+    watch: trouble::KeptRef<'a>,
     counts: &'a Counts,
 }
 
@@ -93,6 +98,7 @@ pub struct Kept {
     cases: VecDeque<Case>,
     threshold: threshold::Kept,
     trigger: Trigger,
+    watch: trouble::Kept,
     counts: Counts,
 }
 
@@ -109,6 +115,7 @@ impl Pipeline {
             in_flight: 0,
             threshold: Threshold::new(settings.threshold, &profile.calibration),
             trigger: Trigger::default(),
+            watch: Watch::new(settings.trouble)?,
             alerts: VecDeque::new(),
             counts: Counts::default(),
             heard: None,
@@ -118,7 +125,7 @@ impl Pipeline {
     }
 
     /// Goes on from a checkpoint. With another model than the checkpoint's, open sessions are released and blocks that speak again
-    /// resume; positions, incidents and counters stay.
+    /// resume; positions, incidents, what is known of hosts, and counters stay.
     ///
     /// `templates` are the changes that belong to the checkpoint, in their order. They mean nothing to another model.
     ///
@@ -134,7 +141,8 @@ impl Pipeline {
         let templates = if same_model { templates } else { &[] };
         let front = Front::restore(settings.front.clone(), &profile, kept.front, templates)?;
         let assembler = Assembler::restore(settings.assemble, &profile, kept.assembler);
-        let mut pipeline = Self { front, assembler, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
+        let watch = Watch::restore(settings.trouble, kept.watch)?;
+        let mut pipeline = Self { front, assembler, watch, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
         if same_model {
             let Self { settings, profile, .. } = &pipeline;
             pipeline.threshold = Threshold::restore(settings.threshold, &profile.calibration, kept.threshold);
@@ -168,6 +176,7 @@ impl Pipeline {
             cases: &self.cases,
             threshold: self.threshold.kept(),
             trigger: &self.trigger,
+            watch: self.watch.kept(),
             counts: &self.counts,
         }
     }
@@ -235,7 +244,7 @@ impl Pipeline {
         if silent >= self.settings.silence_millis
             && let Some(newest) = self.front.newest()
         {
-            self.assembler.advance(newest.plus_millis(silent), true, &mut self.cases);
+            self.advance(newest.plus_millis(silent), true);
         }
     }
 
@@ -246,15 +255,20 @@ impl Pipeline {
         let Settings { front, silence_millis, .. } = &self.settings;
         let record = self.front.next_record_complete().map(|at| (at, "record complete"));
         let merge = self.front.is_waiting().then(|| (heard.plus_millis(front.merge_delay_millis), "merge delay"));
-        let due = self.assembler.next_deadline().zip(self.front.newest());
-        let silence = due.map(|(at, newest)| (heard.plus_millis(at.millis_since(newest).max(*silence_millis)), "silence"));
+        let due = self.assembler.next_deadline().into_iter().chain(self.watch.next_deadline()).min();
+        let silence = due
+            .zip(self.front.newest())
+            .map(|(at, newest)| (heard.plus_millis(at.millis_since(newest).max(*silence_millis)), "silence"));
         [record, merge, silence].into_iter().flatten().min()
     }
 
     /// Judges every session that was not judged since its last event, as if all logs had been silent for long.
     pub fn flush(&mut self) {
         self.with_front(|front, emit| front.release(true, emit));
+        let known = self.cases.len();
         self.assembler.flush(&mut self.cases);
+        self.cases.range_mut(known..).for_each(|case| self.watch.attach(case));
+        self.watch.flush(&mut self.alerts);
     }
 
     /// The next windows for the model, oldest first; at most [`BATCH_WINDOWS_MAX`].
@@ -322,6 +336,9 @@ impl Pipeline {
             threshold_log_mean: self.threshold.log_mean(),
             threshold_log_sd: self.threshold.log_sd(),
             incidents_firing: self.trigger.firing(),
+            trouble_records: self.watch.records(),
+            trouble_kinds: self.watch.kinds(),
+            trouble_forgotten: self.watch.forgotten(),
             log_time_millis: self.assembler.now().map_or(0, |time| time.0),
             ..Stats::default()
         };
@@ -329,13 +346,32 @@ impl Pipeline {
         stats
     }
 
-    /// Lets the first half do something, hands its events to the sessions, and moves these on to the time that it has reached.
+    /// Lets the first half do something, hands on what comes of it, and moves sessions and hosts on to the time that it has reached.
     fn with_front(&mut self, act: impl FnOnce(&mut Front, front::Emit<'_>)) {
-        let Self { front, assembler, cases, .. } = self;
-        act(front, &mut |event, joined| assembler.handle_event(event, joined, cases));
+        let Self { front, assembler, watch, cases, alerts, .. } = self;
+        act(front, &mut |output| {
+            let known = cases.len();
+            match output {
+                Output::Event { event, joined } => assembler.handle_event(event, joined, cases),
+                Output::Trouble(record) => assembler.advance(record.time, false, cases),
+                Output::Source { source, host } => watch.handle_source(source, host),
+            }
+            cases.range_mut(known..).for_each(|case| watch.attach(case));
+            if let Output::Trouble(record) = output {
+                watch.handle_record(&record, alerts);
+            }
+        });
         if let Some(reached) = front.reached() {
-            assembler.advance(reached, false, cases);
+            self.advance(reached, false);
         }
+    }
+
+    /// Moves log time on for sessions and hosts.
+    fn advance(&mut self, to: LogTime, by_silence: bool) {
+        let known = self.cases.len();
+        self.assembler.advance(to, by_silence, &mut self.cases);
+        self.cases.range_mut(known..).for_each(|case| self.watch.attach(case));
+        self.watch.advance(to, by_silence, &mut self.alerts);
     }
 
     fn judge(&mut self, case: &Case, score: &Score, judged: &mut impl FnMut(&Case, &Verdict)) {

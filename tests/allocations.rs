@@ -91,8 +91,8 @@ impl Stages {
 fn read(front: &mut Front, source: SourceId, log: &[u8]) -> u64 {
     for (index, bytes) in log.chunks(CHUNK_BYTES_MAX).enumerate() {
         let chunk = Chunk { stream: StreamId(0), source, offset: (index * CHUNK_BYTES_MAX) as u64, bytes };
-        front.handle_chunk(chunk, WallTime(0), &mut |event, _| {
-            black_box(event);
+        front.handle_chunk(chunk, WallTime(0), &mut |output| {
+            black_box(output);
         });
     }
     memchr::memchr_iter(b'\n', log).count() as u64

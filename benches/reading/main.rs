@@ -146,8 +146,8 @@ impl Stages {
 fn read(front: &mut Front, source: SourceId, path: &Path) {
     chunks(path, |offset, bytes| {
         let chunk = Chunk { stream: StreamId(0), source, offset, bytes };
-        front.handle_chunk(chunk, WallTime(0), &mut |event, _| {
-            black_box(event);
+        front.handle_chunk(chunk, WallTime(0), &mut |output| {
+            black_box(output);
         });
     });
 }

@@ -7,10 +7,10 @@ use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use hdfs_vigil::limits::CHUNK_BYTES_MAX;
 use hdfs_vigil::pipeline::Pipeline;
 use hdfs_vigil::pipeline::event::frame::{self, Framer};
-use hdfs_vigil::pipeline::event::merge::{Merge, Reading};
+use hdfs_vigil::pipeline::event::merge::{Kind, Merge, Reading};
 use hdfs_vigil::pipeline::event::template::Templates;
 use hdfs_vigil::pipeline::event::{Chunk, Event, LogTime, Position, SourceId, StreamId, WallTime, block, parse};
-use hdfs_vigil::pipeline::front::Front;
+use hdfs_vigil::pipeline::front::{Front, Output};
 use hdfs_vigil::pipeline::session::Case;
 use hdfs_vigil::pipeline::session::assemble::Assembler;
 
@@ -94,7 +94,7 @@ fn merge(turns: &[(usize, Vec<Given>)]) -> usize {
     let mut passed = 0;
     for (stream, records) in turns {
         for record in records {
-            let at_once = merge.handle_record(*stream, record.time, record.position, &record.content);
+            let at_once = merge.handle_record(*stream, record.time, record.position, Kind::Blocks, &record.content);
             passed += usize::from(at_once.is_some());
         }
         while merge.poll(false, |merged| passed += usize::from(!black_box(merged).content.is_empty())) {}
@@ -190,8 +190,13 @@ fn events(log: &[u8]) -> Vec<Event> {
     let (stream, mut events) = (StreamId(0), Vec::new());
     front.open_stream(stream, "hadoop-hdfs-datanode-dn1.log", false);
     let chunk = Chunk { stream, source: SourceId(0), offset: 0, bytes: log };
-    front.handle_chunk(chunk, WallTime(0), &mut |event, _| events.push(event));
-    front.close_stream(stream, &mut |event, _| events.push(event));
+    let mut keep = |output: Output<'_>| {
+        if let Output::Event { event, .. } = output {
+            events.push(event);
+        }
+    };
+    front.handle_chunk(chunk, WallTime(0), &mut keep);
+    front.close_stream(stream, &mut keep);
     events
 }
 

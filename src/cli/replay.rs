@@ -20,7 +20,7 @@ use crate::model::thread::Scored;
 use crate::pipeline::Pipeline;
 use crate::pipeline::event::blockless::Row;
 use crate::pipeline::session::Case;
-use crate::pipeline::verdict::{Alert, AlertType, Verdict};
+use crate::pipeline::verdict::{Alert, AlertType, Finding, Verdict};
 use crate::sink::document::Document;
 use crate::sink::terminal;
 
@@ -96,6 +96,10 @@ pub struct Report {
     pub firing: u64,
     /// Alerts that were taken back.
     pub resolved: u64,
+    /// Alerts on hosts.
+    pub trouble: u64,
+    /// Records that name no block and tell of trouble.
+    pub trouble_records: u64,
     /// Most memory that the process ever held, bytes.
     pub rss_peak_bytes: u64,
     /// Held against labels.
@@ -151,6 +155,7 @@ struct Replay<'a> {
 struct Told {
     alerts: u64,
     resolved: u64,
+    trouble: u64,
 }
 
 impl Observer for Told {
@@ -214,6 +219,7 @@ impl<'a> Replay<'a> {
             self.engine.exchange(true, &mut self.told)?;
             self.tell(args, out)?;
         }
+        self.tell(args, out)?;
         self.bar.finish_and_clear();
         self.alerts.as_mut().map_or(Ok(()), Write::flush).context("write the alerts")
     }
@@ -239,15 +245,19 @@ impl<'a> Replay<'a> {
     }
 
     fn document(&self, alert: &Alert) -> Document {
-        let lines = self.engine.follower.rereader(alert.positions.iter().copied());
+        let lines = self.engine.follower.rereader(alert.quoted());
         Document::new(alert, &lines, &self.config.ingest.timezone)
     }
 
     fn count(&mut self, alert: &Alert) {
         self.told.alerts += 1;
-        let firing = self.firing.entry(alert.block.to_string()).or_default();
+        let Finding::Block(finding) = &alert.finding else {
+            self.told.trouble += 1;
+            return;
+        };
+        let firing = self.firing.entry(finding.block.to_string()).or_default();
         match alert.alert_type {
-            AlertType::Firing => *firing += 1,
+            AlertType::Firing | AlertType::Trouble => *firing += 1,
             AlertType::Resolved => {
                 *firing = firing.saturating_sub(1);
                 self.told.resolved += 1;
@@ -286,6 +296,8 @@ impl<'a> Replay<'a> {
             alerts: self.told.alerts,
             firing: self.firing.values().filter(|count| **count > 0).count() as u64,
             resolved: self.told.resolved,
+            trouble: self.told.trouble,
+            trouble_records: stats.trouble_records,
             rss_peak_bytes: rss_peak_bytes(),
             accuracy: None,
         }
@@ -376,9 +388,9 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
         out,
         "{events} events of {sessions} sessions, {templates} templates, {unknown:.2} % of the events unknown to the model"
     )?;
-    let Report { unparsed_lines, late_records, alerts, firing, resolved, rss_peak_bytes, .. } = report;
+    let Report { unparsed_lines, late_records, alerts, firing, resolved, trouble, rss_peak_bytes, .. } = report;
     writeln!(out, "{unparsed_lines} lines without a header, {late_records} records too late to be put in order")?;
-    writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back")?;
+    writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back, {trouble} on hosts")?;
     writeln!(out, "peak memory {:.0} MB", *rss_peak_bytes as f64 / 1e6)?;
     let Some(accuracy) = report.accuracy else { return Ok(()) };
     let Accuracy { true_positives, false_positives, false_negatives, true_negatives, precision, recall, f1 } = accuracy;

@@ -62,6 +62,8 @@ fn values_are_read() {
 #[test]
 fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
     check("[pipeline]\nmerge_delay = \"61s\"", "pipeline.merge_delay is \"61s\", must be a duration of 0s..=1m, such as \"1m\"");
+    check("[trouble]\nburst_factor = 1", "trouble.burst_factor is 1, must be a whole number of 2..=1000");
+    check("[trouble]\nquiet = \"5s\"", "trouble.quiet is \"5s\", must be a duration of 1m..=1d, such as \"1d\"");
     check("[pipeline]\nsession_quiet = 5", "pipeline.session_quiet is 5, must be a duration of 1s..=1d, such as \"1d\"");
     check(
         "[pipeline]\nsession_bytes_max = \"1kB\"",
@@ -97,8 +99,8 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
         "webhook.url is \"ftp://x\", must be an address such as \"https://alerts.example.org/hdfs\", or \"\" for none",
     );
     check(
-        "[pipeline]\nquiet = \"5m\"",
-        "pipeline.quiet is no key; [pipeline] has incident_open_max, join_grace, merge_bytes_max, merge_delay, session_bytes_max, session_idle, session_quiet, silence",
+        "[pipeline]\npatience = \"5m\"",
+        "pipeline.patience is no key; [pipeline] has incident_open_max, join_grace, merge_bytes_max, merge_delay, session_bytes_max, session_idle, session_quiet, silence",
     );
     check("[ingest]\nsession_quiet = \"5m\"", "ingest.session_quiet is no key; did you mean pipeline.session_quiet?");
     check("[piepline]\nx = 1", "piepline.x is in no known section; see config/default.toml for all of them");

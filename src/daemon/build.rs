@@ -11,7 +11,7 @@ use crate::model::scorer::library::{self, LibraryError};
 use crate::pipeline::event::layout::Header;
 use crate::pipeline::event::{LogTime, Position, WallTime};
 use crate::pipeline::session::assemble;
-use crate::pipeline::verdict::threshold;
+use crate::pipeline::verdict::{threshold, trouble};
 use crate::pipeline::{self, front};
 use crate::sink::document::{Line, LineSource};
 
@@ -42,6 +42,7 @@ pub fn pipeline_settings(config: &Config) -> pipeline::Settings {
             bytes_max: session_bytes_max,
         },
         threshold: threshold_settings(&config.threshold),
+        trouble: trouble_settings(&config.trouble),
         incident_open_millis: millis(config.pipeline.incident_open_max),
         silence_millis: millis(config.pipeline.silence),
     }
@@ -83,6 +84,16 @@ pub fn millis(duration: Duration) -> i64 {
 fn threshold_settings(threshold: &config::Threshold) -> threshold::Settings {
     let config::Threshold { lambda, winsor_sd, k, floor, ceiling } = *threshold;
     threshold::Settings { lambda, winsor_sd, k, floor, ceiling }
+}
+
+fn trouble_settings(trouble: &config::Trouble) -> trouble::Settings {
+    trouble::Settings {
+        enabled: trouble.enabled,
+        learning_millis: millis(trouble.learning),
+        quiet_millis: millis(trouble.quiet),
+        burst_records: trouble.burst_records,
+        burst_factor: trouble.burst_factor,
+    }
 }
 
 impl LineSource for ingest::Rereader {

@@ -147,7 +147,7 @@ impl Waiting {
 mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId};
-    use crate::pipeline::verdict::{AlertType, Explanation, IncidentId, Reason, Verdict};
+    use crate::pipeline::verdict::{AlertType, BlockFinding, Explanation, Finding, IncidentId, Reason, Verdict};
 
     #[test]
     fn an_alert_leaves_when_it_is_shown_and_sent() {
@@ -202,15 +202,18 @@ mod tests {
             alert_type: AlertType::Firing,
             reason: Reason::UnlikelyStory,
             time: LogTime(0),
-            block: BlockId { pool: PoolId(0), number: 1 },
-            pool: None,
-            verdict: Verdict { anomalous: true, score: 9.0, threshold: 3.0, distance: 1.0 },
-            model: "m".to_owned(),
             signature: String::new(),
-            explanation: Explanation::default(),
             positions: Vec::new(),
-            events: 1,
             by_silence: false,
+            finding: Finding::Block(Box::new(BlockFinding {
+                block: BlockId { pool: PoolId(0), number: 1 },
+                pool: None,
+                verdict: Verdict { anomalous: true, score: 9.0, threshold: 3.0, distance: 1.0 },
+                model: "m".to_owned(),
+                explanation: Explanation::default(),
+                events: 1,
+                nearby: Vec::new(),
+            })),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
 use crate::learn::corpus::{Corpus, CorpusError, Story};
 use crate::limits::{CORPUS_EVENTS_MAX, MERGE_BYTES_DEFAULT};
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, SourceId, StreamId, TemplateId};
-use crate::pipeline::front::{self, Front};
+use crate::pipeline::front::{self, Front, Output};
 use crate::pipeline::profile::{DrainSettings, Profile, Scope};
 
 /// Stories of all blocks in these logs: files with their rotated ones, plain or gzipped, or directories of them.
@@ -85,7 +85,7 @@ impl Gatherer {
             self.front.open_stream(stream, &name, true);
         }
         for status in self.follower.streams().filter(|status| !self.unread.contains(&status.id)) {
-            self.front.close_stream(status.id, &mut |_, _| {});
+            self.front.close_stream(status.id, &mut |_| {});
         }
     }
 
@@ -93,7 +93,11 @@ impl Gatherer {
         let mut buffer = Vec::new();
         while let Some(stream) = self.unread.iter().min_by_key(|stream| (self.front.stream_time(**stream), **stream)).copied() {
             let Self { follower, front, blocks, stories, events, hashes, .. } = self;
-            let mut emit = |event: Event, joined: bool| add(blocks, stories, events, &event, joined);
+            let mut emit = |output: Output<'_>| {
+                if let Output::Event { event, joined } = output {
+                    add(blocks, stories, events, &event, joined);
+                }
+            };
             if let Some(read) = follower.read(stream, &mut buffer) {
                 let bytes = &buffer[..read.bytes];
                 hashes.entry(read.source).or_default().update(bytes);

@@ -13,6 +13,7 @@ pub mod origin;
 pub mod parse;
 pub mod pool;
 pub mod template;
+pub mod trouble;
 pub mod zone;
 
 /// What a log writes: milliseconds since 1970-01-01 00:00:00 of the log's own wall clock. HDFS writes no time zone;

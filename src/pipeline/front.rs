@@ -8,14 +8,15 @@ use crate::limits::{RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::frame::{self, Framer, LogLine};
 use crate::pipeline::event::layout::Layout;
-use crate::pipeline::event::merge::{Merge, Merged, Reading};
+use crate::pipeline::event::merge::{Kind, Merge, Merged, Reading};
 use crate::pipeline::event::origin::{self, Origin, Role};
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::pool::{self, Pools, StreamPool};
 use crate::pipeline::event::template::Templates;
 use crate::pipeline::event::template::changes::Changes;
+use crate::pipeline::event::trouble::{self, Trouble, TroubleRecord};
 use crate::pipeline::event::zone::Zone;
-use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, Position, SourceId, StreamId, TemplateId, WallTime, block};
+use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::stats::Stats;
 
@@ -36,8 +37,29 @@ pub struct Settings {
     pub zone: Zone,
 }
 
-/// Takes an event, and whether its stream was joined so lately that earlier events of the block may have been missed.
-pub type Emit<'a> = &'a mut dyn FnMut(Event, bool);
+/// What leaves this half. Events and trouble leave in the order of log time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// A record said something of a block.
+    Event {
+        /// What, of which.
+        event: Event,
+        /// Whether its stream was joined so lately that earlier events of the block may have been missed.
+        joined: bool,
+    },
+    /// A record that names no block tells of trouble.
+    Trouble(TroubleRecord<'a>),
+    /// A file is read from now on.
+    Source {
+        /// The file.
+        source: SourceId,
+        /// The host whose log it is.
+        host: &'a str,
+    },
+}
+
+/// Takes what leaves.
+pub type Emit<'a> = &'a mut dyn FnMut(Output<'_>);
 
 /// From bytes to events.
 #[derive(Debug)]
@@ -183,8 +205,7 @@ impl Front {
         }
         let own = &mut self.streams[index];
         if own.name != name {
-            let origin = Origin::of_file_name(name.rsplit('/').next().unwrap_or(name));
-            *own = Stream { name: name.to_owned(), joined_midway, origin, ..Stream::default() };
+            *own = Stream { name: name.to_owned(), origin: Origin::of_log(name), joined_midway, ..Stream::default() };
         }
         self.merge.open(index);
         self.extract.pools.open_stream(index, name);
@@ -198,7 +219,9 @@ impl Front {
             self.handle_end_of_source(chunk.stream, emit);
         }
         let stream = &mut self.streams[index];
-        stream.source = Some(chunk.source);
+        if stream.source.replace(chunk.source).is_none() {
+            emit(Output::Source { source: chunk.source, host: stream.host() });
+        }
         stream.heard = Some(now);
         stream.caught_up = false;
         self.counts.bytes += chunk.bytes.len() as u64;
@@ -246,7 +269,7 @@ impl Front {
     pub fn release(&mut self, all: bool, emit: Emit<'_>) {
         self.rank_streams();
         let Self { merge, extract, streams, settings, .. } = self;
-        while merge.poll(all, |merged| extract.handle(&merged, streams[merged.stream].is_joined(merged.time, settings), emit)) {}
+        while merge.poll(all, |merged| pass(&merged, &streams[merged.stream], settings, extract, emit)) {}
     }
 
     /// Completes the last record of streams that were read to their end a while ago.
@@ -415,32 +438,53 @@ impl Front {
         }
     }
 
+    /// What kind of record it is; `None` when nobody waits for it.
+    fn kind(&mut self, index: usize, record: &Record<'_>) -> Option<Kind> {
+        if block::names_block(record.content) {
+            let audit = origin::is_audit_logger(record.logger);
+            self.counts.audit_records += u64::from(audit);
+            return (!audit).then_some(Kind::Blocks);
+        }
+        self.counts.blockless.count(record.logger, record.level);
+        let (level, statement) = trouble::matters(record)?;
+        Some(Kind::Trouble(Trouble { level, statement, role: self.streams[index].origin.role }))
+    }
+
     fn handle_line(&mut self, index: usize, line: LogLine<'_>, emit: Emit<'_>) {
         let record = Record::new(&line.header, line.bytes);
         let time = self.settings.zone.instant(record.time, self.merge.stream_time(index));
         self.counts.records += 1;
         self.note_first(index, time, record.logger);
-        if block::names_block(record.content) {
-            self.handle_record(index, time, line.position, &record, emit);
-        } else {
-            self.counts.blockless.count(record.logger, record.level);
+        let Some(kind) = self.kind(index, &record) else {
             self.merge.handle_time(index, time);
-        }
-    }
-
-    /// Takes a record that names a block.
-    fn handle_record(&mut self, index: usize, time: LogTime, position: Position, record: &Record<'_>, emit: Emit<'_>) {
-        if origin::is_audit_logger(record.logger) {
-            self.counts.audit_records += 1;
-            self.merge.handle_time(index, time);
-        } else if let Some(merged) = self.merge.handle_record(index, time, position, record.content) {
-            let joined = self.streams[index].is_joined(merged.time, &self.settings);
-            self.extract.handle(&merged, joined, emit);
+            return;
+        };
+        if let Some(merged) = self.merge.handle_record(index, time, line.position, kind, record.content) {
+            pass(&merged, &self.streams[index], &self.settings, &mut self.extract, emit);
         }
     }
 }
 
+/// Hands on a record whose turn has come.
+fn pass(merged: &Merged<'_>, stream: &Stream, settings: &Settings, extract: &mut Extract, emit: Emit<'_>) {
+    match merged.kind {
+        Kind::Blocks => extract.handle(merged, stream.is_joined(merged.time, settings), emit),
+        Kind::Trouble(trouble) => emit(Output::Trouble(TroubleRecord {
+            time: merged.time,
+            host: stream.host(),
+            trouble,
+            age_millis: stream.first.map_or(0, |first| merged.time.millis_since(first)),
+            position: merged.position,
+            content: merged.content,
+        })),
+    }
+}
+
 impl Stream {
+    fn host(&self) -> &str {
+        self.origin.host.as_deref().unwrap_or(&self.name)
+    }
+
     fn precedence(&self) -> (bool, &str) {
         (self.origin.role == Role::NameNode, &self.name)
     }
@@ -484,7 +528,8 @@ impl Extract {
         self.counts.events += events;
         self.counts.unknown_events += if token == UNKNOWN { events } else { 0 };
         for block in self.blocks.drain(..) {
-            emit(Event { block, template, token, time: merged.time, position: merged.position }, joined);
+            let event = Event { block, template, token, time: merged.time, position: merged.position };
+            emit(Output::Event { event, joined });
         }
     }
 
@@ -551,7 +596,11 @@ mod tests {
         front.open_stream(StreamId(0), "dn.log", false);
         let text: String = contents.iter().map(|content| format!("081109 203518 143 INFO dfs.DataNode: {content}\n")).collect();
         let mut found = Vec::new();
-        let mut emit = |event: Event, _| found.push((event.block.pool.0, event.block.number));
+        let mut emit = |output: Output<'_>| {
+            if let Output::Event { event, .. } = output {
+                found.push((event.block.pool.0, event.block.number));
+            }
+        };
         for (index, part) in text.as_bytes().chunks(1000).enumerate() {
             let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset: index as u64 * 1000, bytes: part };
             front.handle_chunk(chunk, WallTime(0), &mut emit);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::event::{BlockId, LogTime, Position, TemplateId, Token};
+use crate::pipeline::verdict::Nearby;
 
 pub mod assemble;
 pub mod encode;
@@ -78,6 +79,8 @@ pub struct Case {
     pub begin: Begin,
     /// Log time of its first event.
     pub first: LogTime,
+    /// Log time of its last event.
+    pub last: LogTime,
     /// Log time of the judgement.
     pub time: LogTime,
     /// Why now.
@@ -90,6 +93,8 @@ pub struct Case {
     pub events: Vec<SessionEvent>,
     /// All events of the episode, also those not kept.
     pub events_seen: u32,
+    /// Trouble on the hosts of its events around the last one, as far as was known at the judgement.
+    pub nearby: Vec<Nearby>,
 }
 
 impl Case {

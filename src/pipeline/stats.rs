@@ -79,6 +79,12 @@ pub struct Stats {
     pub threshold_log_sd: f64,
     /// Incidents firing now (gauge).
     pub incidents_firing: u64,
+    /// Records that name no block and tell of trouble: warnings, errors, and statements known to mean it.
+    pub trouble_records: u64,
+    /// Kinds of trouble counted now, a host and a template each (gauge).
+    pub trouble_kinds: u64,
+    /// Kinds of trouble forgotten because there were [`crate::limits::TROUBLE_KINDS_MAX`].
+    pub trouble_forgotten: u64,
     /// Log time reached, milliseconds since the epoch of the log's own clock (gauge).
     pub log_time_millis: i64,
 }

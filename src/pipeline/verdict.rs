@@ -1,14 +1,18 @@
-//! The nouns of the last part of the pipeline: the decision on a block, and what people are told of it.
+//! The nouns of the last part of the pipeline: the decision on a block or a host, and what people are told of it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::event::layout::Level;
+use crate::pipeline::event::origin::Role;
+use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, LogTime, Position};
 
 pub mod explain;
 pub mod threshold;
 pub mod trigger;
+pub mod trouble;
 
 /// What a score was held against, and what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Verdict {
     pub distance: f32,
 }
 
-/// What is wrong with a block, as one number: a function of pool, block and the first log time of the episode.
+/// What is wrong, as one number: a function of pool, block and the first log time of the episode, or of host and first log time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentId(pub u128);
 
@@ -52,6 +56,9 @@ pub enum AlertType {
     /// It no longer is, or no longer matters.
     #[serde(rename = "anomaly.resolved")]
     Resolved,
+    /// Something is wrong with a host. It is not resolved: no log says that trouble is over, and silence is no recovery.
+    #[serde(rename = "host.trouble")]
+    Trouble,
 }
 
 impl AlertType {
@@ -61,6 +68,7 @@ impl AlertType {
         match self {
             Self::Firing => "anomaly.firing",
             Self::Resolved => "anomaly.resolved",
+            Self::Trouble => "host.trouble",
         }
     }
 }
@@ -79,6 +87,12 @@ pub enum Reason {
     Retracted,
     /// Open for too long to be still of use, or pushed out by newer incidents.
     Expired,
+    /// A host says what is known to mean trouble: a DataNode is lost, a volume is full, the NameNode is in safe mode.
+    KnownFault,
+    /// A host says what it has never said before.
+    New,
+    /// A host says something far more often than it ever did.
+    Burst,
 }
 
 impl Reason {
@@ -91,6 +105,9 @@ impl Reason {
             Self::Recovered => "recovered",
             Self::Retracted => "retracted",
             Self::Expired => "expired",
+            Self::KnownFault => "known_fault",
+            Self::New => "new",
+            Self::Burst => "burst",
         }
     }
 }
@@ -135,19 +152,52 @@ pub struct Explanation {
     pub training_sessions: u64,
 }
 
-/// What people are told of a block. Its text is added at the edge, which reads the lines again.
+/// What people are told of a block or a host. Its text is added at the edge, which reads the lines again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Its identity.
     pub id: AlertId,
     /// What it belongs to; a resolved alert carries the incident of the firing one.
     pub incident: IncidentId,
-    /// Firing or resolved.
+    /// What it announces.
     pub alert_type: AlertType,
     /// Why.
     pub reason: Reason,
-    /// Log time of the judgement.
+    /// Log time of the judgement of a block; of the first record of trouble.
     pub time: LogTime,
+    /// Equal for what goes wrong in the same way: a hash of deviations, or of messages, by template text.
+    pub signature: String,
+    /// Records that show it in log order, at most [`crate::limits::ALERT_POSITIONS_MAX`].
+    pub positions: Vec<Position>,
+    /// Set when log time was moved on by a wall clock because all logs were silent.
+    pub by_silence: bool,
+    /// What it is of, and what was found.
+    pub finding: Finding,
+}
+
+impl Alert {
+    /// Every record that its text quotes.
+    pub fn quoted(&self) -> impl Iterator<Item = Position> {
+        let nearby = match &self.finding {
+            Finding::Block(finding) => finding.nearby.as_slice(),
+            Finding::Host(_) => &[],
+        };
+        self.positions.iter().copied().chain(nearby.iter().map(|nearby| nearby.position))
+    }
+}
+
+/// What was found, of what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Finding {
+    /// The story of a block.
+    Block(Box<BlockFinding>),
+    /// The messages of a host.
+    Host(Box<HostFinding>),
+}
+
+/// What was found of a block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockFinding {
     /// The block.
     pub block: BlockId,
     /// Name of its pool, where known: `BP-…`.
@@ -156,14 +206,69 @@ pub struct Alert {
     pub verdict: Verdict,
     /// Name of the model.
     pub model: String,
-    /// The set of deviations by template text, hashed: equal for blocks that go wrong in the same way.
-    pub signature: String,
     /// Why, in detail.
     pub explanation: Explanation,
-    /// Records of the episode in log order, at most [`crate::limits::ALERT_POSITIONS_MAX`].
-    pub positions: Vec<Position>,
-    /// Events of the episode, also those not in `positions`.
+    /// Events of the episode, also those that no position shows.
     pub events: u32,
-    /// Set when log time was moved on by a wall clock because all logs were silent.
-    pub by_silence: bool,
+    /// Trouble on the same hosts at the time, latest first, at most [`crate::limits::NEARBY_MAX`].
+    pub nearby: Vec<Nearby>,
+}
+
+/// What was found of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostFinding {
+    /// The host.
+    pub host: String,
+    /// What the processes that complain do, sorted.
+    pub roles: Vec<Role>,
+    /// What they say, the most telling first, at most [`crate::limits::TROUBLE_COMPLAINTS_MAX`].
+    pub complaints: Vec<Complaint>,
+    /// Kinds of messages beyond that bound.
+    pub complaints_left_out: u32,
+    /// Other hosts that said the same in the same time, sorted, at most [`crate::limits::TROUBLE_HOSTS_NAMED_MAX`].
+    pub also_on: Vec<String>,
+}
+
+/// One kind of message that is trouble.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// Why it is told: [`Reason::KnownFault`], [`Reason::New`] or [`Reason::Burst`].
+    pub reason: Reason,
+    /// Text of its template.
+    pub template: String,
+    /// Class of the exception that came with it.
+    pub exception: Option<String>,
+    /// What it is known to mean.
+    pub statement: Option<Statement>,
+    /// Whom it speaks of, when that is not the host itself.
+    pub subject: Option<String>,
+    /// How serious it calls itself.
+    pub level: Level,
+    /// Records of this kind, >= 1, from `first` to `last`.
+    pub count: u32,
+    /// Log time of the first.
+    pub first: LogTime,
+    /// Log time of the last.
+    pub last: LogTime,
+    /// The most that this host says of it in a minute; halved for each day since.
+    pub usual_per_minute: u32,
+}
+
+/// Trouble on a host at the time of a block's last events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearby {
+    /// The host.
+    pub host: String,
+    /// Text of the template, with the class of the exception if one came with it.
+    pub template: String,
+    /// How serious it calls itself.
+    pub level: Level,
+    /// Records of this kind, >= 1, from `first` to `last`.
+    pub count: u32,
+    /// Log time of the first.
+    pub first: LogTime,
+    /// Log time of the last.
+    pub last: LogTime,
+    /// The first of them.
+    pub position: Position,
 }

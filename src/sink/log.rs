@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
 use crate::pipeline::verdict::AlertType;
-use crate::sink::document::Document;
+use crate::sink::document::{About, Document, HostDocument};
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
@@ -36,32 +36,48 @@ pub fn set_up(config: &Log) -> Result<(), LogError> {
     Ok(tracing_subscriber::registry().with(output(config.format).with_filter(filter)).try_init()?)
 }
 
-/// Writes `document` with its main fields, as a warning when it fires.
+/// Writes `document` with its main fields, as a warning unless it takes something back.
 pub fn alert(document: &Document) {
-    match document.alert_type {
-        AlertType::Firing => warn!(
+    match &document.about {
+        About::Host(host) => trouble(document, host),
+        About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
             kind = document.alert_type.name(),
             reason = document.reason.name(),
-            block = document.block,
-            score = document.score,
-            threshold = document.threshold,
-            signature = document.signature,
-            hosts = document.hosts.join(","),
+            block = block.block,
             "{}",
-            document.explanation.summary
+            document.summary()
         ),
-        AlertType::Resolved => info!(
+        About::Block(block) => warn!(
             alert = document.id,
             incident = document.incident,
             kind = document.alert_type.name(),
             reason = document.reason.name(),
-            block = document.block,
+            block = block.block,
+            score = block.score,
+            threshold = block.threshold,
+            signature = document.signature,
+            hosts = block.hosts.join(","),
             "{}",
-            document.explanation.summary
+            document.summary()
         ),
     }
+}
+
+fn trouble(document: &Document, host: &HostDocument) {
+    let roles: Vec<_> = document.roles.iter().map(|role| role.name()).collect();
+    warn!(
+        alert = document.id,
+        incident = document.incident,
+        kind = document.alert_type.name(),
+        reason = document.reason.name(),
+        host = host.host,
+        roles = roles.join(","),
+        signature = document.signature,
+        "{}",
+        document.summary()
+    );
 }
 
 fn output(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
@@ -98,18 +114,24 @@ mod tests {
     use std::fs::File;
 
     use super::*;
-    use crate::sink::document::tests::example;
+    use crate::sink::document::tests::{example, trouble_example};
 
     #[test]
     fn an_alert_is_one_event_with_its_fields() {
-        let place = tempfile::NamedTempFile::new().unwrap();
-        let writer = File::create(place.path()).unwrap();
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
-        tracing::subscriber::with_default(subscriber, || alert(&example()));
-        let event: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(place.path()).unwrap()).unwrap();
-        assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &example().explanation.summary.into()));
-        assert_eq!((&event["alert"], &event["block"]), (&example().id.into(), &example().block.into()));
+        let event = logged(&example());
+        assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &example().summary().into()));
+        assert_eq!((&event["alert"], &event["block"]), (&example().id.into(), &example().subject().into()));
         assert_eq!((&event["kind"], &event["reason"]), (&"anomaly.firing".into(), &"unlikely_story".into()));
+    }
+
+    #[test]
+    fn trouble_of_a_host_is_a_warning_with_its_host() {
+        let event = logged(&trouble_example());
+        assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &trouble_example().summary().into()));
+        assert_eq!(
+            (&event["kind"], &event["host"], &event["roles"]),
+            (&"host.trouble".into(), &"nn1".into(), &"name_node".into())
+        );
     }
 
     #[test]
@@ -125,5 +147,13 @@ mod tests {
         check(Some(""), false);
         check(None, false);
         assert!(!is_journal(Some(OsStr::new("9:42")), None));
+    }
+
+    fn logged(document: &Document) -> serde_json::Value {
+        let place = tempfile::NamedTempFile::new().unwrap();
+        let writer = File::create(place.path()).unwrap();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        tracing::subscriber::with_default(subscriber, || alert(document));
+        serde_json::from_str(&std::fs::read_to_string(place.path()).unwrap()).unwrap()
     }
 }

@@ -14,7 +14,7 @@ use prometheus::{
 use crate::config::Mode;
 use crate::ingest;
 use crate::pipeline::stats::Stats;
-use crate::pipeline::verdict::Alert;
+use crate::pipeline::verdict::{Alert, AlertType, Reason};
 use crate::sink::webhook::Attempt;
 
 /// Every metric of the daemon, in a registry of its own.
@@ -78,6 +78,11 @@ impl Metrics {
         let registry = Registry::new();
         let build = register(&registry, IntGaugeVec::new(opts("build_info", "1, with the version as a label."), &["version"]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let alerts = counters(&registry, "alerts_total", "Alerts raised, sent or not.", &["type", "reason"]);
+        // Prometheus sees no increase in a series that begins at 1, and trouble of hosts is rare.
+        for reason in [Reason::KnownFault, Reason::New, Reason::Burst] {
+            alerts.with_label_values(&[AlertType::Trouble.name(), reason.name()]);
+        }
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
@@ -100,7 +105,7 @@ impl Metrics {
             batch_windows: histogram(&registry, "batch_windows", "Windows in one inference.", exponential_buckets(1.0, 2.0, 8)),
             remembered_windows: gauge(&registry, "remembered_windows", "Windows whose scores are remembered."),
             remembered_hits: counter(&registry, "remembered_hits_total", "Windows answered without inference."),
-            alerts: counters(&registry, "alerts_total", "Alerts raised, sent or not.", &["type", "reason"]),
+            alerts,
             webhook_attempts: counters(
                 &registry,
                 "webhook_attempts_total",
@@ -353,6 +358,8 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("sessions_evicted_total", "Sessions released by the byte budget.", |s| s.sessions_evicted),
     ("windows_total", "Windows given to the model, remembered ones included.", |s| s.windows),
     ("threshold_updates_total", "Episodes that set the threshold.", |s| s.threshold_updates),
+    ("trouble_records_total", "Records that name no block and tell of trouble.", |s| s.trouble_records),
+    ("trouble_forgotten_total", "Kinds of trouble forgotten because there were too many.", |s| s.trouble_forgotten),
     ("refused_scores_total", "Scores that were not finite and were refused.", |s| s.refused_scores),
 ];
 
@@ -365,6 +372,7 @@ const GAUGES: &[(&str, &str, Read<f64>)] = &[
     ("threshold_nats", "The threshold.", |s| s.threshold),
     ("threshold_log_mean", "Mean of ln score behind the threshold.", |s| s.threshold_log_mean),
     ("threshold_log_sd", "Standard deviation of ln score behind the threshold.", |s| s.threshold_log_sd),
+    ("trouble_kinds", "Kinds of trouble counted now, a host and a template each.", |s| s.trouble_kinds as f64),
     ("incidents_firing", "Incidents firing now.", |s| s.incidents_firing as f64),
     ("log_time_seconds", "Log time reached, since the epoch of the logs' own clock.", |s| s.log_time_millis as f64 / 1000.0),
 ];

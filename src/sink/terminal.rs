@@ -1,12 +1,13 @@
 //! An alert as people want to read it in a terminal at three in the morning.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 use crate::config::Terminal;
-use crate::pipeline::verdict::{AlertType, DeviationKind};
-use crate::sink::document::{Document, LineDocument, grouped, readable};
+use crate::pipeline::verdict::{AlertType, DeviationKind, Reason};
+use crate::sink::document::{About, BlockDocument, Document, HostDocument, LineDocument, TemplateDocument, grouped, readable};
 
 /// Writes alerts as text, if they are wanted where it is written to.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub fn render(document: &Document, colours: bool) -> String {
     text
 }
 
-/// The first lines of [`render`], which say which block and why in one sentence, the last one ended.
+/// The first lines of [`render`], which say which block or host and why in one sentence, the last one ended.
 #[must_use]
 pub fn render_head(document: &Document, colours: bool) -> String {
     let mut text = String::new();
@@ -70,52 +71,124 @@ pub fn wants_colours() -> bool {
 
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     write_head(text, document, paint)?;
-    if document.alert_type == AlertType::Firing {
-        write_figures(text, document)?;
-        write_deviations(text, document, paint)?;
-        write_lines(text, document, paint)?;
-        write_advice(text, document)?;
+    match (document.alert_type, &document.about) {
+        (AlertType::Resolved, _) => Ok(()),
+        (_, About::Block(block)) => {
+            write_figures(text, document, block)?;
+            write_deviations(text, block, paint)?;
+            write_nearby(text, block, paint)?;
+            let shown = document.lines.len();
+            writeln!(text, "\n  The logs ({shown} of {} events):", grouped(u64::from(block.events)))?;
+            write_lines(text, document, paint)?;
+            write_advice(text, block)
+        }
+        (_, About::Host(host)) => {
+            write_named(text, &[("roles", roles(document)), ("also on", host.also_on.join(", "))])?;
+            write_templates(text, host, paint)?;
+            let records: u64 = host.templates.iter().map(|template| u64::from(template.count)).sum();
+            writeln!(text, "\n  The logs ({} of {} records):", document.lines.len(), grouped(records))?;
+            write_lines(text, document, paint)?;
+            write_host_advice(text, host)
+        }
     }
-    Ok(())
 }
 
 fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     let title = match document.alert_type {
         AlertType::Firing => paint.alarm("ANOMALY"),
         AlertType::Resolved => paint.relief("RESOLVED"),
+        AlertType::Trouble => paint.alarm("TROUBLE"),
     };
-    writeln!(text, "{title} {} at {}", paint.strong(&document.block), document.time)?;
-    writeln!(text, "  {}", document.explanation.summary)?;
+    writeln!(text, "{title} {} at {}", paint.strong(document.subject()), document.time)?;
+    writeln!(text, "  {}", document.summary())?;
     if document.by_silence {
         writeln!(text, "  All logs were silent; this was judged by the clock of this host.")?;
     }
     Ok(())
 }
 
-fn write_figures(text: &mut String, document: &Document) -> fmt::Result {
-    let (score, threshold, model) = (document.score, document.threshold, &document.model);
+fn write_figures(text: &mut String, document: &Document, block: &BlockDocument) -> fmt::Result {
+    let (score, threshold, model) = (block.score, block.threshold, &block.model);
     writeln!(
         text,
         "  score      {score:.2} nats against a threshold of {threshold:.2} (distance {:.2}, model {model})",
-        document.distance
+        block.distance
     )?;
     let named = [
-        ("file", document.hdfs_path.clone().unwrap_or_default()),
-        ("pool", document.pool.clone().unwrap_or_default()),
-        ("hosts", document.hosts.join(", ")),
-        ("datanodes", document.datanodes.join(", ")),
+        ("file", block.hdfs_path.clone().unwrap_or_default()),
+        ("pool", block.pool.clone().unwrap_or_default()),
+        ("hosts", block.hosts.join(", ")),
+        ("roles", roles(document)),
+        ("datanodes", block.datanodes.join(", ")),
     ];
+    write_named(text, &named)
+}
+
+fn write_named(text: &mut String, named: &[(&str, String)]) -> fmt::Result {
     for (name, value) in named.iter().filter(|(_, value)| !value.is_empty()) {
         writeln!(text, "  {name:<10} {value}")?;
     }
     Ok(())
 }
 
-fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
-    if !document.explanation.deviations.is_empty() {
+fn roles(document: &Document) -> String {
+    document.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn write_nearby(text: &mut String, block: &BlockDocument, paint: Paint) -> fmt::Result {
+    if !block.nearby.is_empty() {
+        writeln!(text, "\n  At the same time on the same hosts:")?;
+    }
+    for nearby in &block.nearby {
+        writeln!(text, "  {} {} {}", paint.alarm("!"), nearby.level, indented(&readable(&nearby.text)))?;
+        let times = if nearby.count == 1 { String::new() } else { format!(", {} times", grouped(u64::from(nearby.count))) };
+        writeln!(text, "    {} at {}{times}", nearby.host, nearby.time)?;
+    }
+    Ok(())
+}
+
+fn write_templates(text: &mut String, host: &HostDocument, paint: Paint) -> fmt::Result {
+    writeln!(text, "\n  What it says:")?;
+    for template in &host.templates {
+        let exception = template.exception.as_deref().map(|exception| format!(" ({exception})")).unwrap_or_default();
+        let said = format!("{} {}{exception}", template.level, readable(&template.text));
+        writeln!(text, "  {} {}", paint.alarm("!"), indented(&said))?;
+        writeln!(text, "    {}", circumstances(template))?;
+    }
+    if host.templates_left_out > 0 {
+        writeln!(text, "  … {} more …", grouped(u64::from(host.templates_left_out)))?;
+    }
+    Ok(())
+}
+
+/// Why it is told, how often it was said, and since when.
+fn circumstances(template: &TemplateDocument) -> String {
+    let reason = match (template.reason, &template.meaning) {
+        (_, Some(meaning)) => meaning,
+        (Reason::Burst, None) => "far more often than ever",
+        (Reason::New, None) => "never said before",
+        (_, None) => "a fatal error",
+    };
+    let subject = template.subject.as_deref().map(|subject| format!(" ({subject})")).unwrap_or_default();
+    if template.count == 1 {
+        return format!("{reason}{subject}; once at {}", template.first);
+    }
+    format!("{reason}{subject}; {} times from {} to {}", grouped(u64::from(template.count)), template.first, template.last)
+}
+
+fn write_host_advice(text: &mut String, host: &HostDocument) -> fmt::Result {
+    let advice: BTreeSet<&String> = host.templates.iter().filter_map(|template| template.advice.as_ref()).collect();
+    if !advice.is_empty() {
+        writeln!(text, "\n  What to do:")?;
+    }
+    advice.into_iter().try_for_each(|command| writeln!(text, "    {command}"))
+}
+
+fn write_deviations(text: &mut String, block: &BlockDocument, paint: Paint) -> fmt::Result {
+    if !block.explanation.deviations.is_empty() {
         writeln!(text, "\n  What is not as it should be:")?;
     }
-    for deviation in &document.explanation.deviations {
+    for deviation in &block.explanation.deviations {
         let sign = match deviation.kind {
             DeviationKind::Missing => "-",
             DeviationKind::Unknown | DeviationKind::Excess => "+",
@@ -130,7 +203,6 @@ fn write_deviations(text: &mut String, document: &Document, paint: Paint) -> fmt
 
 fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     let shown = document.lines.len();
-    writeln!(text, "\n  The logs ({shown} of {} events):", grouped(u64::from(document.events)))?;
     // Where `Document::new` has taken lines out of the middle.
     let gap = shown.div_ceil(2);
     for (index, line) in document.lines.iter().enumerate() {
@@ -154,10 +226,10 @@ fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Resu
     }
 }
 
-fn write_advice(text: &mut String, document: &Document) -> fmt::Result {
+fn write_advice(text: &mut String, block: &BlockDocument) -> fmt::Result {
     writeln!(text, "\n  What to do:")?;
-    writeln!(text, "    hdfs fsck -blockId {}", document.block)?;
-    if let Some(path) = &document.hdfs_path {
+    writeln!(text, "    hdfs fsck -blockId {}", block.block)?;
+    if let Some(path) = &block.hdfs_path {
         writeln!(text, "    hdfs fsck {} -files -blocks -locations", shell_quoted(path))?;
     }
     Ok(())
@@ -210,8 +282,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::verdict::Reason;
-    use crate::sink::document::tests::example;
+    use crate::sink::document::tests::{example, trouble_example};
 
     #[test]
     fn an_alert_says_what_where_why_and_what_to_do() {
@@ -219,9 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn trouble_of_a_host_says_what_where_why_and_what_to_do() {
+        insta::assert_snapshot!(render(&trouble_example(), false));
+    }
+
+    #[test]
     fn a_resolved_alert_is_short() {
         let mut document = Document { alert_type: AlertType::Resolved, reason: Reason::Recovered, by_silence: true, ..example() };
-        document.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
+        let About::Block(block) = &mut document.about else { panic!("it is of a block") };
+        block.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
         insta::assert_snapshot!(render(&document, false));
     }
 

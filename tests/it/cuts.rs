@@ -3,7 +3,7 @@
 use hdfs_vigil::pipeline::event::frame::{Counts, Framer, LogLine};
 use hdfs_vigil::pipeline::event::zone::Zone;
 use hdfs_vigil::pipeline::event::{Chunk, Event, Position, SourceId, StreamId, WallTime};
-use hdfs_vigil::pipeline::front::{Front, Settings};
+use hdfs_vigil::pipeline::front::{Front, Output, Settings};
 use hdfs_vigil::pipeline::profile::{DrainSettings, Profile};
 use hdfs_vigil::pipeline::stats::Stats;
 use proptest::collection::vec;
@@ -75,7 +75,11 @@ fn events(parts: &[(usize, &[u8])]) -> (Vec<Event>, Stats) {
     };
     let mut front = Front::new(settings, &Profile::without_vocabulary(DrainSettings::hdfs())).unwrap();
     let mut events = Vec::new();
-    let mut emit = |event: Event, _: bool| events.push(event);
+    let mut emit = |output: Output<'_>| {
+        if let Output::Event { event, .. } = output {
+            events.push(event);
+        }
+    };
     front.open_stream(StreamId(0), "hadoop-hdfs-datanode-dn1.log", false);
     for (offset, part) in parts {
         let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset: *offset as u64, bytes: part };

@@ -14,7 +14,7 @@ use hdfs_vigil::pipeline::event::block::blocks;
 use hdfs_vigil::pipeline::event::pool::StreamPool;
 use hdfs_vigil::pipeline::event::zone::Zone;
 use hdfs_vigil::pipeline::event::{Chunk, Event, SourceId, StreamId, WallTime};
-use hdfs_vigil::pipeline::front::{Front, Settings};
+use hdfs_vigil::pipeline::front::{Front, Output, Settings};
 use hdfs_vigil::pipeline::profile::{DrainSettings, Profile};
 use hdfs_vigil::pipeline::stats::Stats;
 
@@ -178,7 +178,11 @@ fn run(logs: &[Log], pools: &[StreamPool]) -> (Vec<Found>, Stats) {
     };
     let mut front = Front::new(settings, &Profile::without_vocabulary(DrainSettings::hdfs())).unwrap();
     let mut found = Vec::new();
-    let mut emit = |event: Event, _: bool| found.push(event);
+    let mut emit = |output: Output<'_>| {
+        if let Output::Event { event, .. } = output {
+            found.push(event);
+        }
+    };
     (0..logs.len()).for_each(|log| front.open_stream(StreamId(log as u32), &logs[log].name, false));
     for (log, Log { files, .. }) in logs.iter().enumerate() {
         let stream = StreamId(log as u32);

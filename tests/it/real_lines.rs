@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use hdfs_vigil::pipeline::event::{BlockId, LogTime, PoolId, Position, SourceId};
-use hdfs_vigil::pipeline::verdict::{Alert, AlertId, AlertType, Explanation, IncidentId, Reason, Verdict};
-use hdfs_vigil::sink::document::{Document, Line, LineSource};
+use hdfs_vigil::pipeline::verdict::{Alert, AlertId, AlertType, BlockFinding, Explanation, Finding, IncidentId, Reason, Verdict};
+use hdfs_vigil::sink::document::{BlockDocument, Document, Line, LineSource};
 use jiff::tz::TimeZone;
 
 use crate::real_data;
@@ -35,8 +35,9 @@ fn the_example_of_hadoop_3_is_read() {
 }
 
 /// A document for each of `lines`, which is all that it quotes.
-fn documents(lines: &[String]) -> Vec<Document> {
-    (0..lines.len()).map(|number| Document::new(&alert(number as u64), &Lines(lines), &TimeZone::UTC)).collect()
+fn documents(lines: &[String]) -> Vec<BlockDocument> {
+    let document = |number| Document::new(&alert(number as u64), &Lines(lines), &TimeZone::UTC);
+    (0..lines.len()).map(|number| document(number).block().expect("it is of a block").clone()).collect()
 }
 
 /// Lines whose numbers serve as offsets.
@@ -56,15 +57,18 @@ fn alert(offset: u64) -> Alert {
         alert_type: AlertType::Firing,
         reason: Reason::UnlikelyStory,
         time: LogTime(0),
-        block: BlockId { pool: PoolId(0), number: 1 },
-        pool: None,
-        verdict: Verdict { anomalous: true, score: 1.0, threshold: 0.5, distance: 0.0 },
-        model: "hdfs-v1".to_owned(),
         signature: String::new(),
-        explanation: Explanation::default(),
         positions: vec![Position { source: SourceId(0), offset, length: 0 }],
-        events: 1,
         by_silence: false,
+        finding: Finding::Block(Box::new(BlockFinding {
+            block: BlockId { pool: PoolId(0), number: 1 },
+            pool: None,
+            verdict: Verdict { anomalous: true, score: 1.0, threshold: 0.5, distance: 0.0 },
+            model: "hdfs-v1".to_owned(),
+            explanation: Explanation::default(),
+            events: 1,
+            nearby: Vec::new(),
+        })),
     }
 }
 

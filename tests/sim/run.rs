@@ -11,7 +11,7 @@ use hdfs_vigil::pipeline::profile::{
 use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
-use hdfs_vigil::pipeline::verdict::{Alert, threshold};
+use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, Finding, HostFinding, threshold, trouble};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +19,21 @@ use rand_chacha::ChaCha8Rng;
 use crate::cluster::{Cluster, Line};
 
 /// What of an alert must not depend on how the logs were read.
-pub type Told = (String, String, &'static str, &'static str, i64, String, String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    pub id: String,
+    pub incident: String,
+    pub alert_type: &'static str,
+    pub reason: &'static str,
+    /// Seconds since midnight.
+    pub second: i64,
+    /// The block or the host.
+    pub of: String,
+    /// Deviations, or what the host says and who says it too.
+    pub why: String,
+    /// Trouble near a block. It names hosts, so it is not that of one log for all.
+    pub nearby: String,
+}
 
 /// How a run goes.
 pub struct Program {
@@ -247,17 +261,39 @@ fn score(window: &Window) -> Score {
 }
 
 fn told(alert: &Alert) -> Told {
-    let deviations: Vec<_> =
-        alert.explanation.deviations.iter().map(|d| format!("{:?} {} {}", d.kind, d.template, d.count)).collect();
-    (
-        alert.id.to_string(),
-        alert.incident.to_string(),
-        alert.alert_type.name(),
-        alert.reason.name(),
-        alert.time.0,
-        alert.block.to_string(),
-        deviations.join("; "),
-    )
+    let (of, why, nearby) = match &alert.finding {
+        Finding::Block(finding) => (finding.block.to_string(), deviations(finding), nearby(finding)),
+        Finding::Host(finding) => (finding.host.clone(), complaints(finding), String::new()),
+    };
+    Told {
+        id: alert.id.to_string(),
+        incident: alert.incident.to_string(),
+        alert_type: alert.alert_type.name(),
+        reason: alert.reason.name(),
+        second: alert.time.0.div_euclid(1000) % 86_400,
+        of,
+        why,
+        nearby,
+    }
+}
+
+fn deviations(finding: &BlockFinding) -> String {
+    let deviations = finding.explanation.deviations.iter().map(|d| format!("{:?} {} {}", d.kind, d.template, d.count));
+    deviations.collect::<Vec<_>>().join("; ")
+}
+
+fn nearby(finding: &BlockFinding) -> String {
+    let nearby =
+        finding.nearby.iter().map(|near| format!("{} {} x{} from {}", near.host, near.template, near.count, near.first.0));
+    nearby.collect::<Vec<_>>().join("; ")
+}
+
+fn complaints(finding: &HostFinding) -> String {
+    let said = finding.complaints.iter().map(|complaint| {
+        let text = complaint.subject.as_deref().unwrap_or(&complaint.template);
+        format!("{} {text} x{}", complaint.reason.name(), complaint.count)
+    });
+    format!("{} also on {}", said.collect::<Vec<_>>().join("; "), finding.also_on.join(", "))
 }
 
 fn profile() -> Profile {
@@ -300,7 +336,12 @@ fn settings(cluster: &Cluster) -> Settings {
         },
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
         threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
+        trouble: TROUBLE,
         incident_open_millis: 86_400_000,
         silence_millis: 30_000,
     }
 }
+
+/// What is told of hosts here: in hours, what a cluster tells in days.
+pub const TROUBLE: trouble::Settings =
+    trouble::Settings { enabled: true, learning_millis: 900_000, quiet_millis: 600_000, burst_records: 4, burst_factor: 2 };

@@ -24,7 +24,7 @@ impl Printer {
 
     /// The alert for people, the last line ended.
     pub fn render(&mut self, alert: &Document, meaning: Meaning) -> String {
-        let is_new = alert.alert_type == AlertType::Firing && self.shown.insert(kind(meaning));
+        let is_new = alert.alert_type != AlertType::Resolved && self.shown.insert(kind(meaning));
         if is_new || self.all_in_full {
             terminal::render(alert, self.colours)
         } else {

@@ -13,7 +13,7 @@ use crate::sink::document::Document;
 pub struct Judge {
     faults: Vec<Fault>,
     fault_of_block: HashMap<String, usize>,
-    /// Incidents firing on healthy blocks: block by incident.
+    /// Incidents firing on healthy blocks and hosts: block or host by incident.
     false_incidents: BTreeMap<String, String>,
     /// False alarms beyond [`DEMO_INCIDENTS_MAX`]; they stay counted.
     false_uncounted: u64,
@@ -36,7 +36,7 @@ pub enum Meaning {
     Known(FaultKind),
     /// The daemon takes its word on a fault back.
     Lost(FaultKind),
-    /// A healthy block is said to be bad.
+    /// A healthy block, or a host, is said to be bad: no fault is put into hosts.
     FalseAlarm,
     /// A false alarm ends.
     Corrected,
@@ -67,7 +67,8 @@ impl Judge {
 
     /// Takes an alert into account.
     pub fn handle_alert(&mut self, alert: &Document) -> Meaning {
-        match self.fault_of_block.get(&alert.block).map(|index| &mut self.faults[*index]) {
+        let fault = alert.block().and_then(|block| self.fault_of_block.get(&block.block));
+        match fault.map(|index| &mut self.faults[*index]) {
             Some(fault) => fault.handle_alert(alert),
             None => self.handle_healthy(alert),
         }
@@ -93,7 +94,7 @@ impl Judge {
                 self.false_incidents.remove(&alert.incident);
                 Meaning::Corrected
             }
-            AlertType::Firing => {
+            AlertType::Firing | AlertType::Trouble => {
                 self.remember_false(alert);
                 Meaning::FalseAlarm
             }
@@ -102,7 +103,7 @@ impl Judge {
 
     fn remember_false(&mut self, alert: &Document) {
         if self.false_incidents.len() < DEMO_INCIDENTS_MAX || self.false_incidents.contains_key(&alert.incident) {
-            self.false_incidents.insert(alert.incident.clone(), alert.block.clone());
+            self.false_incidents.insert(alert.incident.clone(), alert.subject().to_owned());
         } else {
             self.false_uncounted += 1;
         }
@@ -166,6 +167,7 @@ const FAILED: &str = "failed: at least 9 of 10 faults must be caught, with at mo
 mod tests {
     use super::*;
     use crate::sink::document::tests::example;
+    use crate::sink::document::{About, BlockDocument};
 
     #[test]
     fn alerts_are_held_against_the_truth() {
@@ -232,7 +234,11 @@ mod tests {
             "expire" => (AlertType::Resolved, Reason::Expired),
             other => panic!("no such verb: {other}"),
         };
-        Document { incident: format!("inc_{block}"), block: format!("blk_{block}"), alert_type, reason, ..example() }
+        let about = About::Block(Box::new(BlockDocument {
+            block: format!("blk_{block}"),
+            ..example().block().expect("it is of one").clone()
+        }));
+        Document { incident: format!("inc_{block}"), about, alert_type, reason, ..example() }
     }
 
     fn check_passed(injected: u64, caught: u64, false_alarms: u64, sessions: u64, expected: bool) {

@@ -15,8 +15,8 @@ use crate::limits::{CHUNK_BYTES_MAX, DOCTOR_FILE_BYTES_MAX, MERGE_BYTES_DEFAULT}
 use crate::pipeline::event::blockless::Row;
 use crate::pipeline::event::layout::Layout;
 use crate::pipeline::event::origin::{Origin, Role};
-use crate::pipeline::event::{Chunk, Event, SourceId, StreamId, WallTime};
-use crate::pipeline::front::{self, Front};
+use crate::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
+use crate::pipeline::front::{self, Front, Output};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::stats::Stats;
 
@@ -140,10 +140,12 @@ impl Reading {
 
     fn handle(&mut self, act: impl FnOnce(&mut Front, front::Emit<'_>)) {
         let Self { front, blocks, events, known, .. } = self;
-        act(front, &mut |event: Event, _| {
-            blocks.insert(event.block.number);
-            *events += 1;
-            *known += u64::from(event.token != UNKNOWN);
+        act(front, &mut |output| {
+            if let Output::Event { event, .. } = output {
+                blocks.insert(event.block.number);
+                *events += 1;
+                *known += u64::from(event.token != UNKNOWN);
+            }
         });
     }
 

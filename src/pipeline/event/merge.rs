@@ -11,6 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::LEAP_MILLIS_MAX;
+use crate::pipeline::event::trouble::Trouble;
 use crate::pipeline::event::{LogTime, Position};
 
 /// Records that wait for their turn.
@@ -49,6 +50,15 @@ pub enum Reading {
     Closed,
 }
 
+/// What a record is of: where its way leads behind the merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// It names blocks.
+    Blocks,
+    /// It names none, and tells of trouble.
+    Trouble(Trouble),
+}
+
 /// A record on its way: where it stands, when it was written, what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merged<'a> {
@@ -58,6 +68,8 @@ pub struct Merged<'a> {
     pub stream: usize,
     /// Where the record stands.
     pub position: Position,
+    /// What it is of.
+    pub kind: Kind,
     /// The message with the lines that belong to it.
     pub content: &'a [u8],
 }
@@ -70,8 +82,8 @@ struct Stream {
     time: Option<LogTime>,
     /// A time far ahead of the stream's, until the next record confirms or denies it.
     leap: Option<LogTime>,
-    /// The record that said so, if it names a block: where it stands and what it says.
-    held: Option<(Position, Vec<u8>)>,
+    /// The record that said so, if it is waited for: where it stands, what it is of, what it says.
+    held: Option<(Position, Kind, Vec<u8>)>,
     waiting: VecDeque<Waiting>,
     /// Contents of what waits, one after the other, from `start` on.
     contents: Vec<u8>,
@@ -82,6 +94,7 @@ struct Stream {
 struct Waiting {
     time: LogTime,
     position: Position,
+    kind: Kind,
     length: usize,
 }
 
@@ -128,9 +141,9 @@ impl Merge {
     pub fn set_reading(&mut self, stream: usize, reading: Reading) {
         if reading == Reading::Closed
             && let Some(time) = self.streams[stream].time
-            && let Some((position, content)) = self.streams[stream].held.take()
+            && let Some((position, kind, content)) = self.streams[stream].held.take()
         {
-            self.push(stream, time, position, &content);
+            self.push(stream, time, position, kind, &content);
         }
         let before = std::mem::replace(&mut self.streams[stream].reading, reading);
         self.open += usize::from(reading != Reading::Closed);
@@ -159,8 +172,8 @@ impl Merge {
         let held = own.held.take();
         let own_time = if leaps && confirmed.is_none() { before } else { before.max(time) };
         own.time = Some(own_time);
-        if let Some((position, content)) = held {
-            self.push(stream, confirmed.map_or(before, |leap| leap.min(own_time).max(before)), position, &content);
+        if let Some((position, kind, content)) = held {
+            self.push(stream, confirmed.map_or(before, |leap| leap.min(own_time).max(before)), position, kind, &content);
         }
         self.newest = self.newest.max(own_time);
         self.mark = None;
@@ -173,11 +186,12 @@ impl Merge {
         stream: usize,
         time: LogTime,
         position: Position,
+        kind: Kind,
         content: &'a [u8],
     ) -> Option<Merged<'a>> {
         let time = self.handle_time(stream, time);
         if self.streams[stream].leap.is_some_and(|leap| leap > time) {
-            self.streams[stream].held = Some((position, content.to_vec()));
+            self.streams[stream].held = Some((position, kind, content.to_vec()));
             return None;
         }
         let late = time < self.passed;
@@ -185,15 +199,15 @@ impl Merge {
         let first = self.streams[stream].waiting.is_empty();
         if first && (late || (self.bytes == 0 && self.is_alone())) {
             self.passed = self.passed.max(time);
-            return Some(Merged { time, stream, position, content });
+            return Some(Merged { time, stream, position, kind, content });
         }
-        self.push(stream, time, position, content);
+        self.push(stream, time, position, kind, content);
         None
     }
 
-    fn push(&mut self, stream: usize, time: LogTime, position: Position, content: &[u8]) {
+    fn push(&mut self, stream: usize, time: LogTime, position: Position, kind: Kind, content: &[u8]) {
         let own = &mut self.streams[stream];
-        own.waiting.push_back(Waiting { time, position, length: content.len() });
+        own.waiting.push_back(Waiting { time, position, kind, length: content.len() });
         own.contents.extend_from_slice(content);
         self.bytes += content.len() + size_of::<Waiting>();
         if own.waiting.len() == 1 {
@@ -297,7 +311,7 @@ impl Merge {
         let waiting = stream.waiting.pop_front().expect("a head names a waiting record");
         let content = &stream.contents[stream.start..stream.start + waiting.length];
         self.passed = self.passed.max(time);
-        emit(Merged { time, stream: index, position: waiting.position, content });
+        emit(Merged { time, stream: index, position: waiting.position, kind: waiting.kind, content });
         stream.start += waiting.length;
         self.bytes -= waiting.length + size_of::<Waiting>();
         stream.compact();
@@ -458,7 +472,7 @@ mod tests {
         let mut left = Vec::new();
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
         for (time, name) in records {
-            if let Some(record) = merge.handle_record(0, LogTime(*time), position, name.as_bytes()) {
+            if let Some(record) = merge.handle_record(0, LogTime(*time), position, Kind::Blocks, name.as_bytes()) {
                 left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0));
             }
             while merge.poll(false, |record| left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0))) {
@@ -480,7 +494,7 @@ mod tests {
 
     fn give(merge: &mut Merge, stream: usize, time: i64, name: &str) -> bool {
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        merge.handle_record(stream, LogTime(time), position, name.as_bytes()).is_some()
+        merge.handle_record(stream, LogTime(time), position, Kind::Blocks, name.as_bytes()).is_some()
     }
 
     fn take(merge: &mut Merge) -> String {

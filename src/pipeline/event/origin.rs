@@ -90,11 +90,19 @@ impl Origin {
     /// ```
     #[must_use]
     pub fn of_file_name(name: &str) -> Self {
-        let stem = [".log", ".out"].iter().find_map(|ending| name.split_once(ending)).map_or(name, |(stem, _)| stem);
+        let stem = stem(name);
         if is_gc_log(name, stem) {
             return Self { role: Role::Gc, host: None };
         }
         Self::of_stem(stem).unwrap_or_else(|| Self { role: role_beside(name), host: None })
+    }
+
+    /// As [`Origin::of_file_name`] for the path of a log; where its name tells no host, the name without its endings stands for one.
+    #[must_use]
+    pub fn of_log(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let origin = Self::of_file_name(name);
+        Self { host: origin.host.or_else(|| Some(stem(name).to_owned())), ..origin }
     }
 
     /// The first word that is a role; in `hadoop-USER-…` the user's name is none, unless nothing else is.
@@ -112,6 +120,11 @@ impl Origin {
 #[must_use]
 pub fn is_audit_logger(logger: &[u8]) -> bool {
     logger.ends_with(b".audit") || logger.starts_with(b"SecurityLogger")
+}
+
+/// The name without `.log` or `.out` and what rotation adds to it.
+fn stem(name: &str) -> &str {
+    [".log", ".out"].iter().find_map(|ending| name.split_once(ending)).map_or(name, |(stem, _)| stem)
 }
 
 fn is_gc_log(name: &str, stem: &str) -> bool {
@@ -173,6 +186,18 @@ mod tests {
         check("datanode-oracle1.log", Role::DataNode, Some("oracle1"));
         check("namenode.log", Role::NameNode, None);
         check("application.log", Role::Other, None);
+    }
+
+    #[test]
+    fn a_log_whose_name_tells_no_host_stands_for_one() {
+        for (path, role, host) in [
+            ("/var/log/hadoop-hdfs/hadoop-hdfs-datanode-dn1.log.2", Role::DataNode, "dn1"),
+            ("/logs/datanode.log", Role::DataNode, "datanode"),
+            ("HDFS.log", Role::Other, "HDFS"),
+            ("", Role::Other, ""),
+        ] {
+            assert_eq!(Origin::of_log(path), Origin { role, host: Some(host.to_owned()) }, "{path}");
+        }
     }
 
     #[test]

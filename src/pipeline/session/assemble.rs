@@ -279,12 +279,14 @@ impl Assembler {
             block,
             begin: session.begin,
             first: session.first,
+            last: session.last,
             time,
             cause,
             sets_threshold,
             by_silence,
             events: session.events.clone(),
             events_seen: session.events_seen,
+            nearby: Vec::new(),
         });
     }
 

@@ -220,12 +220,14 @@ mod tests {
             block: BlockId { pool: PoolId(0), number: 1 },
             begin,
             first: LogTime(0),
+            last: LogTime(1),
             time: LogTime(1),
             cause,
             sets_threshold: true,
             by_silence: false,
             events: tokens.iter().map(event).collect(),
             events_seen: tokens.len() as u32,
+            nearby: Vec::new(),
         }
     }
 }

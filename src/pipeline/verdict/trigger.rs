@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::limits::{ALERT_POSITIONS_MAX, INCIDENTS_MAX};
 use crate::pipeline::event::{BlockId, LogTime, PoolId, Position};
 use crate::pipeline::session::{Case, Cause};
-use crate::pipeline::verdict::{Alert, AlertId, AlertType, Deviation, DeviationKind, Explanation, IncidentId, Reason, Verdict};
+use crate::pipeline::verdict::{
+    Alert, AlertId, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Finding, IncidentId, Reason, Verdict,
+};
 
 /// Incidents that are firing, or were until lately.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,8 +30,16 @@ struct Incident {
     opened: LogTime,
     /// Alerts told of it.
     alerts: u32,
-    /// The firing alert without its records; `None` once it is resolved.
-    firing: Option<Box<Alert>>,
+    /// What was told, without its records; `None` once it is resolved.
+    firing: Option<Box<Fired>>,
+}
+
+/// What an alert that resolves another says again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Fired {
+    signature: String,
+    by_silence: bool,
+    finding: BlockFinding,
 }
 
 impl Trigger {
@@ -60,6 +70,11 @@ impl Trigger {
             return None;
         }
         incident.alerts += 1;
+        let (signature, positions) = (signature(&explanation.deviations), positions(case, &explanation.deviations));
+        let (block, events, nearby) = (case.block, case.events_seen, case.nearby.clone());
+        let finding = BlockFinding { block, pool, verdict, model: model.to_owned(), explanation, events, nearby: Vec::new() };
+        let fired = Fired { signature: signature.clone(), by_silence: case.by_silence, finding: finding.clone() };
+        incident.firing = Some(Box::new(fired));
         let alert = Alert {
             id: alert_id(id, AlertType::Firing, incident.alerts),
             incident: id,
@@ -69,17 +84,11 @@ impl Trigger {
                 Cause::Quiet => Reason::UnlikelyStory,
             },
             time: case.time,
-            block: case.block,
-            pool,
-            verdict,
-            model: model.to_owned(),
-            signature: signature(&explanation.deviations),
-            positions: positions(case, &explanation.deviations),
-            explanation,
-            events: case.events_seen,
+            signature,
+            positions,
             by_silence: case.by_silence,
+            finding: Finding::Block(Box::new(BlockFinding { nearby, ..finding })),
         };
-        incident.firing = Some(Box::new(Alert { positions: Vec::new(), ..alert.clone() }));
         self.by_age.insert((incident.opened, id));
         self.firing += 1;
         Some(alert)
@@ -87,14 +96,17 @@ impl Trigger {
 
     /// The episode is normal: the alert that takes back what was said of it, if anything was.
     pub fn resolve(&mut self, case: &Case, pool: Option<&str>, verdict: Verdict) -> Option<Alert> {
-        let incident = self.incidents.get_mut(&incident_id(case, pool))?;
-        let fired = incident.firing.take()?;
+        let id = incident_id(case, pool);
+        let incident = self.incidents.get_mut(&id)?;
+        let mut fired = incident.firing.take()?;
         self.firing -= 1;
-        let lacked_only = fired.explanation.deviations.iter().all(|deviation| deviation.kind == DeviationKind::Missing);
-        let reason = if lacked_only && !fired.explanation.deviations.is_empty() { Reason::Recovered } else { Reason::Retracted };
+        let deviations = &fired.finding.explanation.deviations;
+        let lacked_only = deviations.iter().all(|deviation| deviation.kind == DeviationKind::Missing);
+        let reason = if lacked_only && !deviations.is_empty() { Reason::Recovered } else { Reason::Retracted };
         incident.alerts += 1;
-        let positions = positions(case, &[]);
-        Some(Alert { verdict, positions, by_silence: case.by_silence, ..resolved(*fired, incident.alerts, reason, case.time) })
+        fired.finding.verdict = verdict;
+        fired.by_silence = case.by_silence;
+        Some(Alert { positions: positions(case, &[]), ..resolved(id, *fired, incident.alerts, reason, case.time) })
     }
 
     /// Closes the oldest incident when it was opened before `before`, or when there are too many. Call again while `true` comes back;
@@ -107,12 +119,22 @@ impl Trigger {
         self.by_age.remove(&(opened, id));
         let incident = self.incidents.remove(&id).expect("an incident is in both maps or in none");
         self.firing -= u64::from(incident.firing.is_some());
-        Some(incident.firing.map(|fired| resolved(*fired, incident.alerts + 1, Reason::Expired, now)))
+        Some(incident.firing.map(|fired| resolved(id, *fired, incident.alerts + 1, Reason::Expired, now)))
     }
 }
 
-fn resolved(fired: Alert, number: u32, reason: Reason, time: LogTime) -> Alert {
-    Alert { id: alert_id(fired.incident, AlertType::Resolved, number), alert_type: AlertType::Resolved, reason, time, ..fired }
+fn resolved(incident: IncidentId, fired: Fired, number: u32, reason: Reason, time: LogTime) -> Alert {
+    Alert {
+        id: alert_id(incident, AlertType::Resolved, number),
+        incident,
+        alert_type: AlertType::Resolved,
+        reason,
+        time,
+        signature: fired.signature,
+        positions: Vec::new(),
+        by_silence: fired.by_silence,
+        finding: Finding::Block(Box::new(fired.finding)),
+    }
 }
 
 /// The records that show the deviations first, then the earliest of the episode; in log order.
@@ -139,7 +161,8 @@ fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
     IncidentId(hash(&[b"incident", pool.as_bytes(), &number.to_be_bytes(), &case.first.0.to_be_bytes()]))
 }
 
-fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
+/// Identity of the alert with this number in its incident.
+pub(super) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
     AlertId(hash(&[b"alert", &incident.0.to_be_bytes(), alert_type.name().as_bytes(), &number.to_be_bytes()]))
 }
 
@@ -154,7 +177,7 @@ fn signature(deviations: &[Deviation]) -> String {
 }
 
 /// The first 128 bits of SHA-256 over the parts, each with its length before it so that borders count.
-fn hash(parts: &[&[u8]]) -> u128 {
+pub(super) fn hash(parts: &[&[u8]]) -> u128 {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
@@ -212,7 +235,7 @@ mod tests {
             fire(&mut trigger, number, number);
         }
         let expired = trigger.expire(LogTime(0), LogTime(20_000)).flatten().expect("one is over the bound");
-        assert_eq!((expired.block.number, expired.reason), (0, Reason::Expired));
+        assert_eq!((block(&expired).number, expired.reason), (0, Reason::Expired));
         assert!(trigger.expire(LogTime(1), LogTime(20_000)).is_none());
         assert!(trigger.expire(LogTime(2), LogTime(20_000)).is_some());
         assert_eq!(trigger.firing(), INCIDENTS_MAX as u64 - 1);
@@ -220,6 +243,11 @@ mod tests {
 
     fn fire(trigger: &mut Trigger, block: i64, time: i64) -> Option<Alert> {
         trigger.fire(&case(block, time), None, verdict(true), "m", explanation(DeviationKind::Excess))
+    }
+
+    fn block(alert: &Alert) -> BlockId {
+        let Finding::Block(finding) = &alert.finding else { panic!("it is of a block") };
+        finding.block
     }
 
     fn verdict(anomalous: bool) -> Verdict {
@@ -237,12 +265,14 @@ mod tests {
             block: BlockId { pool: PoolId(0), number },
             begin: Begin::Start,
             first: LogTime(number),
+            last: LogTime(number),
             time: LogTime(time),
             cause: Cause::Quiet,
             sets_threshold: true,
             by_silence: false,
             events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6) }],
             events_seen: 1,
+            nearby: Vec::new(),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What an alert reads like as JSON, and that no alert is too large.
 
+use super::block::{datanodes, hdfs_path};
 use super::*;
-use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX};
+use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX, NEARBY_MAX, TROUBLE_COMPLAINTS_MAX};
+use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, PoolId, SourceId};
-use crate::pipeline::verdict::{AlertId, Explanation, IncidentId, Verdict};
+use crate::pipeline::verdict::{
+    AlertId, BlockFinding, Complaint, Deviation, DeviationKind, Explanation, HostFinding, IncidentId, Nearby, Verdict,
+};
 
 #[test]
 fn an_alert_becomes_the_documented_object() {
@@ -31,13 +35,21 @@ fn an_alert_becomes_the_documented_object() {
             "training_sessions_above": 0,
         },
         "hosts": ["dn1.example.org", "nn1"],
+        "roles": ["name_node", "data_node"],
         "datanodes": ["10.250.19.102:50010"],
         "hdfs_path": "/mnt/hadoop/mapred/system/job_200811092030_0001/job.jar",
         "lines": [
-            {"path": "/var/log/hadoop-hdfs/hadoop-hdfs-namenode-nn1.log", "offset": 0, "text": LINES[0]},
-            {"path": "/var/log/hadoop-hdfs/hadoop-hdfs-datanode-dn1.example.org.log.1", "offset": 1000, "text": LINES[1]},
-            {"path": "/var/log/hadoop-hdfs/hadoop-hdfs-namenode-nn1.log", "offset": 2000, "text": null, "reason": "the file was rotated away"},
+            line(0, LINES[0]),
+            line(1000, LINES[1]),
+            {
+                "path": "/var/log/hadoop-hdfs/hadoop-hdfs-namenode-nn1.log", "offset": 2000, "host": "nn1", "role": "name_node",
+                "text": null, "reason": "the file was rotated away",
+            },
         ],
+        "nearby": [{
+            "host": "dn1.example.org", "text": "IOException in offerService (java.io.EOFException)", "level": "WARN",
+            "time": "2008-11-09T20:35:17.000+01:00", "count": 3, "line": line(1000, LINES[1]),
+        }],
         "lines_left_out": 0,
         "events": 5,
         "by_silence": false,
@@ -47,17 +59,97 @@ fn an_alert_becomes_the_documented_object() {
 }
 
 #[test]
+fn trouble_of_a_host_becomes_the_documented_object() {
+    let json: serde_json::Value = serde_json::from_str(&trouble_example().to_json()).unwrap();
+    let expected = serde_json::json!({
+        "id": "alert_0000000000000000000000000000002a",
+        "incident": "inc_00000000000000000000000000000007",
+        "type": "host.trouble",
+        "reason": "known_fault",
+        "time": "2008-11-09T20:35:18.143+01:00",
+        "signature": "5f0c",
+        "roles": ["name_node"],
+        "host": "nn1",
+        "summary": "nn1: the NameNode has lost a DataNode (10.0.0.1:50010); and one more kind of trouble.",
+        "templates": [
+            {
+                "text": "BLOCK* NameSystem.heartbeatCheck: lost heartbeat from <*>", "level": "INFO", "reason": "known_fault",
+                "meaning": "the NameNode has lost a DataNode", "subject": "10.0.0.1:50010", "advice": "hdfs dfsadmin -report -dead",
+                "count": 1, "first": "2008-11-09T20:35:18.143+01:00", "last": "2008-11-09T20:35:18.143+01:00", "usual_per_minute": 0,
+            },
+            {
+                "text": "IPC Server handler <*> caught", "exception": "java.io.IOException", "level": "WARN", "reason": "burst",
+                "count": 1200, "first": "2008-11-09T20:35:18.143+01:00", "last": "2008-11-09T20:35:27.143+01:00", "usual_per_minute": 3,
+            },
+        ],
+        "templates_left_out": 0,
+        "also_on": ["nn2"],
+        "lines": [line(0, LINES[0])],
+        "lines_left_out": 0,
+        "by_silence": false,
+    });
+    assert_eq!(json, expected);
+    assert_eq!(serde_json::from_value::<Document>(json).unwrap(), trouble_example());
+}
+
+#[test]
+fn what_is_worst_on_a_host_is_said_in_one_sentence() {
+    let check = |change: &dyn Fn(&mut Complaint), expected: &str| {
+        let mut alert = trouble();
+        let Finding::Host(finding) = &mut alert.finding else { panic!("it is of a host") };
+        finding.complaints.remove(0);
+        change(&mut finding.complaints[0]);
+        assert_eq!(Document::new(&alert, &Example, &TimeZone::UTC).summary(), expected);
+    };
+    check(
+        &|_| {},
+        "nn1: far more often than ever, 1,200 times, until now at most 3 in a minute: WARN “IPC Server handler … caught” (java.io.IOException).",
+    );
+    check(
+        &|complaint| (complaint.reason, complaint.count, complaint.exception) = (Reason::New, 1, None),
+        "nn1: never said before, now once: WARN “IPC Server handler … caught”.",
+    );
+    check(
+        &|complaint| (complaint.reason, complaint.level) = (Reason::KnownFault, Level::Fatal),
+        "nn1: a fatal error, 1,200 times: FATAL “IPC Server handler … caught” (java.io.IOException).",
+    );
+    check(&|complaint| complaint.statement = Some(Statement::VolumeFull), "nn1: a volume is full.");
+}
+
+#[test]
+fn the_role_of_a_line_is_that_of_its_file_or_of_its_logger() {
+    for (name, text, role, host) in [
+        ("hadoop-hdfs-namenode-nn1.log", LINES[1], Role::NameNode, "nn1"),
+        ("HDFS.log", LINES[1], Role::DataNode, "HDFS"),
+        ("HDFS.log", "no header", Role::Other, "HDFS"),
+    ] {
+        let found = LineDocument::new(Line { path: name.into(), offset: 0, text: Ok(text.as_bytes().to_vec()) });
+        assert_eq!((found.role, found.host.as_str()), (role, host), "{name} {text}");
+    }
+}
+
+#[test]
 fn the_largest_alert_fits_and_keeps_beginning_and_end() {
-    let mut alert = alert();
-    alert.positions = (0..ALERT_POSITIONS_MAX).map(|number| position(number as u64 * 1000)).collect();
-    alert.explanation.deviations =
-        vec![Deviation { template: "\"\\\u{1}é".repeat(20_000), ..alert.explanation.deviations[0].clone() }; DEVIATIONS_MAX];
-    alert.model = "m".repeat(100_000);
-    alert.signature = "s".repeat(100_000);
-    alert.pool = Some("p".repeat(100_000));
-    let document = Document::new(&alert, &Hostile, &TimeZone::UTC);
-    assert!(document.to_json().len() <= DOCUMENT_BYTES_MAX, "{} bytes", document.to_json().len());
-    assert_eq!(document.lines.len() + document.lines_left_out as usize, ALERT_POSITIONS_MAX);
+    let long = |letter: &str| letter.repeat(100_000);
+    let positions: Vec<Position> = (0..ALERT_POSITIONS_MAX).map(|number| position(number as u64 * 1000)).collect();
+    let mut alert = Alert { positions: positions.clone(), signature: long("s"), ..alert() };
+    let Finding::Block(finding) = &mut alert.finding else { panic!("it is of a block") };
+    let hostile = "\"\\\u{1}é".repeat(20_000);
+    let worst = Deviation { template: hostile.clone(), ..finding.explanation.deviations[0].clone() };
+    finding.explanation.deviations = vec![worst; DEVIATIONS_MAX];
+    finding.nearby = vec![Nearby { host: long("h"), template: hostile.clone(), ..finding.nearby[0].clone() }; NEARBY_MAX];
+    (finding.model, finding.pool) = (long("m"), Some(long("p")));
+    let mut trouble = Alert { positions, signature: long("s"), ..trouble() };
+    let Finding::Host(finding) = &mut trouble.finding else { panic!("it is of a host") };
+    let worst =
+        Complaint { template: hostile, exception: Some(long("e")), subject: Some(long("x")), ..finding.complaints[0].clone() };
+    finding.complaints = vec![worst; TROUBLE_COMPLAINTS_MAX];
+    finding.host = long("h");
+    for alert in [alert, trouble] {
+        let document = Document::new(&alert, &Hostile, &TimeZone::UTC);
+        assert!(document.to_json().len() <= DOCUMENT_BYTES_MAX, "{} bytes", document.to_json().len());
+        assert_eq!(document.lines.len() + document.lines_left_out as usize, ALERT_POSITIONS_MAX);
+    }
 }
 
 #[test]
@@ -75,17 +167,6 @@ fn text_is_cut_at_its_bound_and_cannot_repaint_a_terminal() {
     }
     assert_eq!(clean(&"é".repeat(513)), format!("{}…", "é".repeat(512)));
     assert_eq!(clean("\u{1b}[2Jgone\ttab\nline\u{7f}"), "\u{fffd}[2Jgone\ttab\nline\u{fffd}");
-}
-
-#[test]
-fn hosts_are_named_by_their_logs() {
-    let check = |path: &str, expected: &str| assert_eq!(host(Path::new(path)), expected, "{path}");
-    check("/var/log/hadoop-hdfs/hadoop-hdfs-datanode-dn1.log", "dn1");
-    check("hadoop-hdfs-namenode-nn-a.example.org.log.2021-07-15", "nn-a.example.org");
-    check("hadoop-root-secondarynamenode-nn2.out.3", "nn2");
-    check("HDFS.log", "HDFS");
-    check("hadoop-hdfs-datanode-.log", "hadoop-hdfs-datanode-");
-    check("/", "");
 }
 
 #[test]
@@ -157,8 +238,8 @@ fn templates_are_made_readable() {
 #[test]
 fn every_reason_has_its_sentence() {
     for reason in [Reason::UnknownEvent, Reason::UnlikelyStory, Reason::Recovered, Reason::Retracted, Reason::Expired] {
-        let summary = summary(&Alert { reason, ..alert() });
-        assert!(summary.contains("blk_-1608999687919862906") && summary.ends_with('.'), "{summary}");
+        let document = Document::new(&Alert { reason, ..alert() }, &Example, &TimeZone::UTC);
+        assert!(document.summary().contains("blk_-1608999687919862906") && document.summary().ends_with('.'), "{reason:?}");
     }
 }
 
@@ -167,25 +248,94 @@ pub(crate) fn example() -> Document {
     Document::new(&alert(), &Example, &TimeZone::get("Europe/Berlin").unwrap())
 }
 
+/// A lost DataNode and a storm, with one line.
+pub(crate) fn trouble_example() -> Document {
+    Document::new(&trouble(), &Example, &TimeZone::get("Europe/Berlin").unwrap())
+}
+
 pub(crate) fn alert() -> Alert {
     let missing = deviation(DeviationKind::Missing, "Received block blk_<*> of size <*> from <*>", 2, 0.0);
     let unknown = deviation(DeviationKind::Unknown, "writeBlock blk_<*> received exception <*>", 1, 7.25);
+    let first = LogTime(1_226_262_917_000);
+    let nearby = Nearby {
+        host: "dn1.example.org".to_owned(),
+        template: "IOException in offerService (java.io.EOFException)".to_owned(),
+        level: Level::Warn,
+        count: 3,
+        first,
+        last: first,
+        position: position(1000),
+    };
     Alert {
         id: AlertId(42),
         incident: IncidentId(7),
         alert_type: AlertType::Firing,
         reason: Reason::UnlikelyStory,
         time: LogTime(1_226_259_318_143),
-        block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
-        pool: None,
-        verdict: Verdict { anomalous: true, score: 7.25, threshold: 2.5, distance: 1.5 },
-        model: "hdfs-v1".to_owned(),
         signature: "5f0c".to_owned(),
-        explanation: Explanation { deviations: vec![missing, unknown], training_sessions_above: 0, training_sessions: 5583 },
         positions: vec![position(0), position(1000), position(2000)],
-        events: 5,
         by_silence: false,
+        finding: Finding::Block(Box::new(BlockFinding {
+            block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
+            pool: None,
+            verdict: Verdict { anomalous: true, score: 7.25, threshold: 2.5, distance: 1.5 },
+            model: "hdfs-v1".to_owned(),
+            explanation: Explanation { deviations: vec![missing, unknown], training_sessions_above: 0, training_sessions: 5583 },
+            events: 5,
+            nearby: vec![nearby],
+        })),
     }
+}
+
+fn trouble() -> Alert {
+    let first = LogTime(1_226_262_918_143);
+    let lost = Complaint {
+        reason: Reason::KnownFault,
+        template: "BLOCK* NameSystem.heartbeatCheck: lost heartbeat from <*>".to_owned(),
+        exception: None,
+        statement: Some(Statement::LostNode),
+        subject: Some("10.0.0.1:50010".to_owned()),
+        level: Level::Info,
+        count: 1,
+        first,
+        last: first,
+        usual_per_minute: 0,
+    };
+    let storm = Complaint {
+        reason: Reason::Burst,
+        template: "IPC Server handler <*> caught".to_owned(),
+        exception: Some("java.io.IOException".to_owned()),
+        statement: None,
+        subject: None,
+        level: Level::Warn,
+        count: 1200,
+        last: first.plus_millis(9000),
+        usual_per_minute: 3,
+        ..lost.clone()
+    };
+    Alert {
+        alert_type: AlertType::Trouble,
+        reason: Reason::KnownFault,
+        positions: vec![position(0)],
+        finding: Finding::Host(Box::new(HostFinding {
+            host: "nn1".to_owned(),
+            roles: vec![Role::NameNode, Role::Other],
+            complaints: vec![lost, storm],
+            complaints_left_out: 0,
+            also_on: vec!["nn2".to_owned()],
+        })),
+        ..alert()
+    }
+}
+
+/// A quoted line as JSON.
+fn line(offset: u64, text: &str) -> serde_json::Value {
+    let (file, host, role) = match offset {
+        1000 => ("datanode-dn1.example.org.log.1", "dn1.example.org", "data_node"),
+        _ => ("namenode-nn1.log", "nn1", "name_node"),
+    };
+    let path = format!("/var/log/hadoop-hdfs/hadoop-hdfs-{file}");
+    serde_json::json!({"path": path, "offset": offset, "host": host, "role": role, "text": text})
 }
 
 fn deviation(kind: DeviationKind, template: &str, count: u32, nats: f32) -> Deviation {

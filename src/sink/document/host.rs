@@ -1,0 +1,126 @@
+//! What an alert on a host says of it.
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::event::layout::Level;
+use crate::pipeline::verdict::{Complaint, HostFinding, Reason};
+
+use super::{bounded, clean, grouped, level_name, quoted, rfc3339, times};
+
+/// What was found of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostDocument {
+    /// The host that the names of its logs tell.
+    pub host: String,
+    /// One plain sentence.
+    pub summary: String,
+    /// What it says, the most telling first.
+    pub templates: Vec<TemplateDocument>,
+    /// Kinds of messages that `templates` has no room for.
+    pub templates_left_out: u32,
+    /// Other hosts that say the same at the same time, sorted.
+    pub also_on: Vec<String>,
+}
+
+/// One kind of message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemplateDocument {
+    /// Text of the template.
+    pub text: String,
+    /// Class of the exception that came with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exception: Option<String>,
+    /// As log4j writes it.
+    pub level: String,
+    /// Why it is told: `known_fault`, `new` or `burst`.
+    pub reason: Reason,
+    /// What it is known to mean.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub meaning: Option<String>,
+    /// Whom it speaks of, when that is not the host itself: the address of a lost DataNode.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<String>,
+    /// A command that shows how things are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub advice: Option<String>,
+    /// Records of this kind, from `first` to `last`.
+    pub count: u32,
+    /// Log time of the first, as [`super::Document::time`].
+    pub first: String,
+    /// Log time of the last.
+    pub last: String,
+    /// The most that this host said of it in a minute before; halved for each day since. 0 = never.
+    pub usual_per_minute: u32,
+}
+
+impl HostDocument {
+    pub(super) fn new(finding: &HostFinding, zone: &TimeZone) -> Self {
+        Self {
+            host: clean(&finding.host),
+            summary: summary(finding),
+            templates: finding.complaints.iter().map(|complaint| TemplateDocument::new(complaint, zone)).collect(),
+            templates_left_out: finding.complaints_left_out,
+            also_on: bounded(finding.also_on.iter().cloned()),
+        }
+    }
+
+    /// Leaves out the least telling kind of message; false when none is left.
+    pub(super) fn leave_out(&mut self) -> bool {
+        let left_out = self.templates.pop().is_some();
+        self.templates_left_out += u32::from(left_out);
+        left_out
+    }
+}
+
+impl TemplateDocument {
+    fn new(complaint: &Complaint, zone: &TimeZone) -> Self {
+        Self {
+            text: clean(&complaint.template),
+            exception: complaint.exception.as_deref().map(clean),
+            level: level_name(complaint.level).to_owned(),
+            reason: complaint.reason,
+            meaning: complaint.statement.map(|statement| statement.meaning().to_owned()),
+            subject: complaint.subject.as_deref().map(clean),
+            advice: complaint.statement.and_then(|statement| statement.advice()).map(str::to_owned),
+            count: complaint.count,
+            first: rfc3339(complaint.first, zone),
+            last: rfc3339(complaint.last, zone),
+            usual_per_minute: complaint.usual_per_minute,
+        }
+    }
+}
+
+/// What a person on call has to know first.
+fn summary(finding: &HostFinding) -> String {
+    let host = clean(&finding.host);
+    let Some(complaint) = finding.complaints.first() else {
+        return format!("{host} is in trouble.");
+    };
+    let more = (finding.complaints.len() - 1) as u64 + u64::from(finding.complaints_left_out);
+    let more = match more {
+        0 => String::new(),
+        1 => "; and one more kind of trouble".to_owned(),
+        more => format!("; and {} more kinds of trouble", grouped(more)),
+    };
+    format!("{host}: {}{more}.", worst(complaint))
+}
+
+fn worst(complaint: &Complaint) -> String {
+    let subject = complaint.subject.as_deref().map(|subject| format!(" ({})", clean(subject))).unwrap_or_default();
+    let exception = complaint.exception.as_deref().map(|exception| format!(" ({})", clean(exception))).unwrap_or_default();
+    let said = format!("{} {}{exception}", level_name(complaint.level), quoted(&complaint.template));
+    let times = times(complaint.count);
+    match (complaint.reason, complaint.statement) {
+        (_, Some(statement)) => format!("{}{subject}", statement.meaning()),
+        (Reason::Burst, None) => {
+            let usual = match complaint.usual_per_minute {
+                0 => String::new(),
+                usual => format!(", until now at most {} in a minute", grouped(u64::from(usual))),
+            };
+            format!("far more often than ever, {times}{usual}: {said}")
+        }
+        (_, None) if complaint.level == Level::Fatal => format!("a fatal error, {times}: {said}"),
+        (_, None) => format!("never said before, now {times}: {said}"),
+    }
+}
