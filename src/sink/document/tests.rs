@@ -256,7 +256,7 @@ pub(crate) fn trouble_example() -> Document {
 pub(crate) fn alert() -> Alert {
     let missing = deviation(DeviationKind::Missing, "Received block blk_<*> of size <*> from <*>", 2, 0.0);
     let unknown = deviation(DeviationKind::Unknown, "writeBlock blk_<*> received exception <*>", 1, 7.25);
-    let first = LogTime(1_226_262_917_000);
+    let first = LogTime(1_226_259_317_000);
     let nearby = Nearby {
         host: "dn1.example.org".to_owned(),
         template: "IOException in offerService (java.io.EOFException)".to_owned(),
@@ -288,7 +288,7 @@ pub(crate) fn alert() -> Alert {
 }
 
 fn trouble() -> Alert {
-    let first = LogTime(1_226_262_918_143);
+    let first = LogTime(1_226_259_318_143);
     let lost = Complaint {
         reason: Reason::KnownFault,
         template: "BLOCK* NameSystem.heartbeatCheck: lost heartbeat from <*>".to_owned(),
