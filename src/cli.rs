@@ -21,6 +21,7 @@ pub mod learn;
 pub mod model;
 pub mod replay;
 pub mod run;
+pub mod templates;
 
 /// Keeps vigil over HDFS: follows the logs of NameNodes and DataNodes and says which blocks go wrong, and why.
 #[derive(Debug, Parser)]
@@ -38,6 +39,7 @@ enum Command {
     Learn(learn::Args),
     Evaluate(evaluate::Args),
     Model(model::ModelArgs),
+    Templates(templates::Args),
     CheckConfig(check_config::CheckConfig),
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -75,6 +77,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             model::Outcome::Broken => ExitCode::FAILURE,
         }),
         Command::Doctor(args) => doctor::run(&args, out),
+        Command::Templates(args) => templates::run(&args, out).map(success),
         Command::CheckConfig(args) => Ok(check_config::run(&args, environment(), out, &mut io::stderr())?.into()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -23,12 +23,15 @@ use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline::event::WallTime;
+use crate::pipeline::event::template::changes::Changes;
+use crate::pipeline::front::RestoreError;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::{Alert, Verdict};
 use crate::pipeline::{self, Pipeline};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
 use crate::state::checkpoint::{StateDirectory, StateError};
+use crate::state::journal::{Journal, Mark};
 
 pub mod build;
 pub mod clock;
@@ -51,6 +54,7 @@ struct CheckpointRef<'a> {
     positions: Saved,
     outbox: &'a Outbox,
     pipeline: pipeline::KeptRef<'a>,
+    templates: Mark,
 }
 
 /// Everything of one instant, as it was read.
@@ -60,6 +64,23 @@ struct Checkpoint {
     positions: Saved,
     outbox: Outbox,
     pipeline: pipeline::Kept,
+    templates: Mark,
+}
+
+/// A checkpoint with what belongs to it.
+struct Restored {
+    checkpoint: Checkpoint,
+    /// Goes on behind what the checkpoint marks.
+    journal: Journal,
+    templates: Vec<Changes>,
+}
+
+/// What a daemon begins with.
+struct Begun {
+    pipeline: Pipeline,
+    positions: Saved,
+    outbox: Outbox,
+    journal: Journal,
 }
 
 /// Runs until `control` says stop or its senders are gone.
@@ -97,6 +118,8 @@ struct Daemon {
     teller: Teller,
     waker: Waker,
     state: StateDirectory,
+    /// The templates: a checkpoint marks how much of it is its own.
+    journal: Journal,
     metrics: Arc<Metrics>,
     observer: MetricsObserver,
     sends: bool,
@@ -129,8 +152,7 @@ impl Daemon {
         metrics.set_model(&model);
         metrics.set_mode(config.alerts.mode);
         readiness.drop_latch(Latch::Model);
-        let restored = restore(&state)?;
-        let (pipeline, positions, outbox) = resume(config, &scorer, restored)?;
+        let Begun { pipeline, positions, outbox, journal } = begin(config, &scorer, &state)?;
         readiness.drop_latch(Latch::Restored);
         let first = !positions.started;
         let settings = build::ingest_settings(config, clock::now());
@@ -147,6 +169,7 @@ impl Daemon {
             teller: Teller::spawn(config, edge.webhook(), Arc::clone(metrics), done.clone())?,
             waker: Waker::new(),
             state,
+            journal,
             metrics: Arc::clone(metrics),
             observer: MetricsObserver { metrics: Arc::clone(metrics), warned_at: None },
             sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
@@ -298,12 +321,7 @@ impl Daemon {
     /// here; it concerns the caller only when it was the last try.
     fn checkpoint(&mut self) -> Result<(), StateError> {
         let begun = Instant::now();
-        let written = self.state.write(&CheckpointRef {
-            model_sha256: &self.model_sha256,
-            positions: self.engine.follower.positions(),
-            outbox: &self.outbox,
-            pipeline: self.engine.pipeline.kept(),
-        });
+        let written = self.write_checkpoint();
         let took = begun.elapsed();
         match &written {
             Ok(bytes) => self.metrics.count_checkpoint(*bytes, took, std::time::SystemTime::now()),
@@ -314,6 +332,24 @@ impl Daemon {
         }
         self.checkpoint_at = Instant::now() + self.checkpoint_interval.max(took * 20);
         written.map(|_| ())
+    }
+
+    /// Writes down what has changed of the templates, then the checkpoint that marks it.
+    fn write_checkpoint(&mut self) -> Result<u64, StateError> {
+        let pipeline = &mut self.engine.pipeline;
+        let changes = if self.journal.needs_everything() { pipeline.take_templates() } else { pipeline.take_template_changes() };
+        if !changes.is_empty() {
+            self.journal.append(&changes, changes.are_everything())?;
+        }
+        let bytes = self.state.write(&CheckpointRef {
+            model_sha256: &self.model_sha256,
+            positions: self.engine.follower.positions(),
+            outbox: &self.outbox,
+            pipeline: self.engine.pipeline.kept(),
+            templates: self.journal.mark(),
+        })?;
+        self.journal.settle();
+        Ok(bytes)
     }
 
     /// Shows that the loop is alive: the service manager restarts a daemon that does not turn any more.
@@ -351,20 +387,25 @@ impl Daemon {
     }
 }
 
-/// What the newest checkpoint holds.
-fn restore(state: &StateDirectory) -> Result<Option<Checkpoint>, StateError> {
-    let Some(loaded) = state.read::<Checkpoint>()? else { return Ok(None) };
+/// What the newest checkpoint holds, with the part of the journal that it marks.
+fn restore(state: &StateDirectory) -> Result<Option<Restored>, StateError> {
+    let complete = |checkpoint: Checkpoint| {
+        let (journal, templates) = Journal::read(state.path(), checkpoint.templates)?;
+        Ok(Restored { checkpoint, journal, templates })
+    };
+    let Some(loaded) = state.read(complete)? else { return Ok(None) };
     if let Some(error) = loaded.passed_over {
         warn!(%error, "Going on from the previous checkpoint.");
     }
     Ok(Some(loaded.content))
 }
 
-fn resume(config: &Config, scorer: &Scorer, restored: Option<Checkpoint>) -> anyhow::Result<(Pipeline, Saved, Outbox)> {
+fn begin(config: &Config, scorer: &Scorer, state: &StateDirectory) -> anyhow::Result<Begun> {
     let (settings, profile) = (build::pipeline_settings(config), scorer.contract().profile.clone());
-    let unknown = |mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have");
-    let Some(checkpoint) = restored else {
-        return Ok((Pipeline::new(settings, profile).map_err(unknown)?, Saved::default(), Outbox::default()));
+    let Some(Restored { checkpoint, journal, templates }) = restore(state)? else {
+        let pipeline = Pipeline::new(settings, profile).map_err(RestoreError::Mask)?;
+        let (positions, outbox) = (Saved::default(), Outbox::default());
+        return Ok(Begun { pipeline, positions, outbox, journal: Journal::new(state.path(), Mark::default()) });
     };
     let same_model = checkpoint.model_sha256 == scorer.sha256();
     if !same_model {
@@ -373,8 +414,9 @@ fn resume(config: &Config, scorer: &Scorer, restored: Option<Checkpoint>) -> any
             "The model is another one than before; open sessions end, and blocks that speak again resume."
         );
     }
-    let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, same_model).map_err(unknown)?;
-    Ok((pipeline, checkpoint.positions, checkpoint.outbox))
+    let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, &templates, same_model)?;
+    let journal = if same_model { journal } else { Journal::new(state.path(), checkpoint.templates) };
+    Ok(Begun { pipeline, positions: checkpoint.positions, outbox: checkpoint.outbox, journal })
 }
 
 fn tell_notice(notice: &Notice) {

@@ -51,6 +51,8 @@ pub struct Settings {
     pub start_at: StartAt,
     /// When to stop.
     pub mode: Mode,
+    /// Whether logs of roles that name no blocks are taken too: audit, security, garbage collector.
+    pub blockless: bool,
 }
 
 /// Where a file begins that is there at the first scan of a follower without saved positions.

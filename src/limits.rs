@@ -62,11 +62,40 @@ pub const MESSAGE_BYTES_MAX: usize = 2048;
 /// Words of a message that templates are made of, likewise.
 pub const MESSAGE_WORDS_MAX: usize = 128;
 
+/// Lines of a record behind its first in which the class of an exception is looked for. Traces that begin later are not noticed.
+pub const EXCEPTION_LINES_MAX: usize = 16;
+
+/// Bytes of the class of an exception, with the one that it carries. A longer one is taken for none.
+pub const EXCEPTION_CLASS_BYTES_MAX: usize = 256;
+
 /// Templates mined beside the model's vocabulary. The least recently used is dropped at the bound (`templates_evicted`).
 pub const TEMPLATES_MAX: usize = 4096;
 
-/// Pinned templates: forms that the texts of the model's vocabulary take in the logs. Further forms share the first of their token.
+/// Texts kept of templates that were dropped, or that have widened since. The oldest is forgotten (`templates_forgotten`), and alerts on
+/// events of that time cannot quote it.
+pub const RETIRED_TEMPLATES_MAX: usize = 4096;
+
+/// Pinned templates: forms that the texts of the model's vocabulary take in the logs. Further forms share the first of their token,
+/// which always has room.
 pub const PINNED_TEMPLATES_MAX: usize = 16_384;
+
+/// Templates that `templates` lists. With more it ends and asks for masks.
+pub const MINED_TEMPLATES_MAX: usize = 262_144;
+
+/// Messages of `templates --csv`, 8 bytes each. With more it ends.
+pub const TEMPLATE_ROWS_MAX: usize = 50_000_000;
+
+/// The first number of a mined template; the numbers below are those of pinned ones.
+pub const FIRST_MINED_ID: u32 = (PINNED_TEMPLATES_MAX + VOCABULARY_MAX) as u32;
+
+/// Changes of templates kept one by one until the next checkpoint. At the bound it gets all templates instead.
+pub const TEMPLATE_CHANGES_MAX: usize = 4096;
+
+/// Masked messages whose template is remembered. An older one gives way.
+pub const MEMO_TEXTS_MAX: usize = 8192;
+
+/// Bytes of such a message. A longer one is looked up each time.
+pub const MEMO_TEXT_BYTES_MAX: usize = 512;
 
 /// Windows in one inference. The scorer splits what is larger.
 pub const BATCH_WINDOWS_MAX: usize = 128;
@@ -121,6 +150,9 @@ pub const CHUNKS_PER_TURN_MAX: usize = 16;
 
 /// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Bytes of a journal that a checkpoint may mark; several times what all templates can come to. More is refused as damaged.
+pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Events of a corpus gathered from logs, 12 bytes each. Blocks that come up later are passed over.
 pub const CORPUS_EVENTS_MAX: usize = 20_000_000;

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{BATCH_WINDOWS_MAX, WINDOWS_PENDING_MAX};
 use crate::pipeline::event::blockless::Blockless;
+use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
-use crate::pipeline::front::Front;
+use crate::pipeline::front::{Front, RestoreError};
 use crate::pipeline::profile::Profile;
 use crate::pipeline::session::assemble::{self, Assembler};
 use crate::pipeline::session::{Case, Cause, Score, Window};
@@ -119,12 +120,21 @@ impl Pipeline {
     /// Goes on from a checkpoint. With another model than the checkpoint's, open sessions are released and blocks that speak again
     /// resume; positions, incidents and counters stay.
     ///
+    /// `templates` are the changes that belong to the checkpoint, in their order. They mean nothing to another model.
+    ///
     /// # Errors
-    /// The name of a mask that the program does not know.
-    pub fn restore(settings: Settings, profile: Profile, kept: Kept, same_model: bool) -> Result<Self, String> {
-        let front = Front::restore(settings.front.clone(), &profile, kept.front, same_model)?;
+    /// The name of a mask that the program does not know, or that the changes do not follow on each other.
+    pub fn restore(
+        settings: Settings,
+        profile: Profile,
+        kept: Kept,
+        templates: &[Changes],
+        same_model: bool,
+    ) -> Result<Self, RestoreError> {
+        let templates = if same_model { templates } else { &[] };
+        let front = Front::restore(settings.front.clone(), &profile, kept.front, templates)?;
         let assembler = Assembler::restore(settings.assemble, &profile, kept.assembler);
-        let mut pipeline = Self { front, assembler, ..Self::new(settings, profile)? };
+        let mut pipeline = Self { front, assembler, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
         if same_model {
             let Self { settings, profile, .. } = &pipeline;
             pipeline.threshold = Threshold::restore(settings.threshold, &profile.calibration, kept.threshold);
@@ -137,7 +147,18 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// What a checkpoint keeps: everything up to the last chunk handled, as of this instant.
+    /// What of the templates has changed since this was called last; everything when there was no such call. A checkpoint keeps these
+    /// beside [`Pipeline::kept`].
+    pub fn take_template_changes(&mut self) -> Changes {
+        self.front.take_template_changes()
+    }
+
+    /// All templates, as what has changed.
+    pub fn take_templates(&mut self) -> Changes {
+        self.front.take_templates()
+    }
+
+    /// What a checkpoint keeps: everything up to the last chunk handled, as of this instant, but for the templates.
     #[must_use]
     pub fn kept(&self) -> KeptRef<'_> {
         debug_assert!(self.alerts.is_empty(), "alerts are taken before a checkpoint is made");

@@ -1,3 +1,4 @@
 //! What survives a restart: one checkpoint is one instant of the whole daemon.
 
 pub mod checkpoint;
+pub mod journal;

@@ -172,6 +172,7 @@ fn list(args: &Args, config: &Config) -> anyhow::Result<Listing> {
         exclude: if args.paths.is_empty() { exclude } else { Vec::new() },
         start_at: StartAt::Beginning,
         mode: Mode::Once,
+        blockless: false,
     };
     let mut listing = Patterns::new(&settings)?.list();
     listing.files.sort_by(|a, b| (&a.stream, &a.rank).cmp(&(&b.stream, &b.rank)));

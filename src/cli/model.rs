@@ -170,6 +170,9 @@ fn print_profile(profile: &Profile, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "\nname    {}", profile.name)?;
     writeln!(out, "scope   {}", scope_text(profile.scope))?;
     write!(out, "drain   depth {}, similarity {}, at most {} children", drain.depth, drain.similarity, drain.children_max)?;
+    if drain.telling_words_max > 0 {
+        write!(out, ", {} words that tell", drain.telling_words_max)?;
+    }
     writeln!(out, ", masks: {}", if drain.masks.is_empty() { "none".to_owned() } else { drain.masks.join(", ") })?;
     writeln!(out, "\nvocabulary, {} templates", profile.vocabulary.len())?;
     profile.vocabulary.iter().try_for_each(|entry| print_template(entry, out))

@@ -169,6 +169,7 @@ impl<'a> Replay<'a> {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             mode: Mode::Once,
+            blockless: false,
         };
         check_paths(&args.paths)?;
         let follower = Follower::new(&settings, Saved::default(), build::time_reader(&config.ingest.timezone))?;

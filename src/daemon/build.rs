@@ -63,6 +63,7 @@ pub fn ingest_settings(config: &Config, now: WallTime) -> ingest::Settings {
         exclude: config.ingest.exclude.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         start_at,
         mode: ingest::Mode::Follow,
+        blockless: false,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::pipeline::event::origin::Origin;
 pub struct Patterns {
     wanted: Vec<String>,
     exclude: Vec<Pattern>,
+    blockless: bool,
     /// The names and identities of the last listing.
     last: Vec<(PathBuf, Identity)>,
 }
@@ -72,7 +73,7 @@ impl Patterns {
             compile(pattern)?;
         }
         let exclude = settings.exclude.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { wanted: settings.patterns.clone(), exclude, last: Vec::new() })
+        Ok(Self { wanted: settings.patterns.clone(), exclude, blockless: settings.blockless, last: Vec::new() })
     }
 
     /// Looks at the file system now.
@@ -130,6 +131,12 @@ impl Patterns {
         let mut wanted: Vec<DirEntry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
         wanted.sort_by_cached_key(DirEntry::file_name);
         for entry in wanted {
+            if !self.blockless
+                && let Some(notice) = blockless(directory, &entry)
+            {
+                listing.notices.push(notice);
+                continue;
+            }
             look_at(directory, &entry, selectors, seen, listing);
         }
     }
@@ -192,6 +199,14 @@ impl Selector {
     }
 }
 
+/// That a log is passed over because its role names no blocks, told of the log and not of each of its files.
+fn blockless(directory: &Path, entry: &DirEntry) -> Option<Notice> {
+    let file_name = entry.file_name();
+    let live = name::parse(file_name.to_str()?).live;
+    let role = Origin::of_file_name(live).role;
+    (!role.is_followed()).then(|| Notice::Refused { path: directory.join(live), reason: Refusal::Blockless(role) })
+}
+
 fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mut HashSet<Identity>, listing: &mut Listing) {
     let path = entry.path();
     let metadata = match fs::metadata(&path) {
@@ -200,11 +215,6 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
     };
     let file_name = entry.file_name();
     let name = name::parse(file_name.to_str().expect("only UTF-8 names are wanted"));
-    let role = Origin::of_file_name(name.live).role;
-    if !role.is_followed() {
-        listing.notices.push(Notice::Refused { path: directory.join(name.live), reason: Refusal::Blockless(role) });
-        return;
-    }
     let refusal = (!metadata.is_file()).then_some(Refusal::NotRegular);
     let refusal = refusal.or((name.packing == Packing::Unknown).then_some(Refusal::Compression));
     if let Some(reason) = refusal {
@@ -341,6 +351,7 @@ mod tests {
             exclude: exclude.iter().map(|&pattern| pattern.to_owned()).collect(),
             start_at: StartAt::Beginning,
             mode: Mode::Follow,
+            blockless: false,
         })
     }
 }

@@ -50,7 +50,7 @@ impl Gatherer {
     fn new(paths: &[PathBuf], drain: &DrainSettings) -> Result<Self, CorpusError> {
         let profile = Profile::without_vocabulary(drain.clone());
         let front = Front::new(front_settings(), &profile).map_err(|mask| CorpusError::Mask { mask })?;
-        let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|_| None)); // They are read from their beginning, whatever time it says.
+        let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|_| None)); // They are read from their beginning.
         Ok(Self {
             follower: follower.map_err(|error| CorpusError::Pattern { error })?,
             front,
@@ -109,10 +109,11 @@ impl Gatherer {
         }
     }
 
-    fn into_corpus(self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
+    fn into_corpus(mut self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
         let end = self.front.newest().ok_or(CorpusError::NoBlocks)?;
         let mut indices = BTreeMap::new();
-        for template in self.stories.iter().flat_map(|story| &story.events) {
+        for template in self.stories.iter_mut().flat_map(|story| &mut story.events) {
+            *template = self.front.newest_template(*template);
             let next = indices.len() as u32;
             indices.entry(*template).or_insert(next);
         }
@@ -172,7 +173,7 @@ fn openers(stories: &[Gathered]) -> BTreeSet<TemplateId> {
 
 fn settings(paths: &[PathBuf]) -> Settings {
     let patterns = paths.iter().map(|path| pattern(path)).collect();
-    Settings { patterns, exclude: Vec::new(), start_at: StartAt::Beginning, mode: Mode::Once }
+    Settings { patterns, exclude: Vec::new(), start_at: StartAt::Beginning, mode: Mode::Once, blockless: false }
 }
 
 /// A path as a pattern that matches just itself.

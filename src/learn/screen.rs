@@ -166,7 +166,7 @@ mod tests {
         let of_kind: Vec<usize> = (0..).zip(kinds).flat_map(|(kind, &(times, _))| vec![kind; times]).collect();
         let story = |&kind: &usize| Story { events: kinds[kind].1.to_vec(), ..Story::default() };
         let texts = ["begins", "goes on", "is read", "is copied", "failed"].map(str::to_owned).to_vec();
-        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
+        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, ..DrainSettings::reference() };
         let stories = of_kind.iter().map(story).collect();
         let corpus = Corpus { texts, stories, inputs: Vec::new(), drain, scope: Scope::Cluster };
         let actual: BTreeSet<usize> = suspects(&corpus).into_iter().map(|index| of_kind[index]).collect();

@@ -381,7 +381,7 @@ mod tests {
     }
 
     fn corpus(stories: Vec<Story>) -> Corpus {
-        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: Vec::new() };
+        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, ..DrainSettings::reference() };
         Corpus {
             texts: ["written", "deleted", "verified"].map(str::to_owned).to_vec(),
             stories,

@@ -1,5 +1,7 @@
 //! The first half of the pipeline: from bytes of many logs to events in the order of log time.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
@@ -10,7 +12,8 @@ use crate::pipeline::event::merge::{Merge, Merged, Reading};
 use crate::pipeline::event::origin::{self, Origin, Role};
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::pool::{self, Pools, StreamPool};
-use crate::pipeline::event::template::{self, Templates};
+use crate::pipeline::event::template::Templates;
+use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::zone::Zone;
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, Position, SourceId, StreamId, TemplateId, WallTime, block};
 use crate::pipeline::profile::{Profile, UNKNOWN};
@@ -78,7 +81,7 @@ struct Stream {
     caught_up: bool,
 }
 
-/// What a checkpoint keeps of a [`Front`], to be written.
+/// What a checkpoint keeps of a [`Front`] beside its templates, to be written.
 #[derive(Serialize)]
 pub struct KeptRef<'a> {
     streams: &'a [Stream],
@@ -86,10 +89,9 @@ pub struct KeptRef<'a> {
     counts: &'a Counts,
     pools: &'a pool::Kept,
     extract_counts: &'a ExtractCounts,
-    templates: &'a template::Kept,
 }
 
-/// What a checkpoint keeps of a [`Front`], as it was read.
+/// What a checkpoint keeps of a [`Front`] beside its templates, as it was read.
 #[derive(Deserialize)]
 pub struct Kept {
     streams: Vec<Stream>,
@@ -97,8 +99,29 @@ pub struct Kept {
     counts: Counts,
     pools: pool::Kept,
     extract_counts: ExtractCounts,
-    templates: template::Kept,
 }
+
+/// Why a pipeline cannot go on from a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The model asks for a mask that the program does not know.
+    Mask(String),
+    /// The changes of templates do not follow on each other.
+    Templates,
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mask(mask) => write!(f, "the model asks for mask {mask:?}, which this version does not have"),
+            Self::Templates => {
+                write!(f, "the templates of the checkpoint do not fit together; move the state directory away to start afresh")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}
 
 impl Front {
     /// A front that has seen nothing.
@@ -116,20 +139,31 @@ impl Front {
         })
     }
 
-    /// Goes on from a checkpoint. Templates are kept only for the model that they were found with.
+    /// Goes on from a checkpoint, with the changes of templates that belong to it: none for another model than they were found with.
     ///
     /// # Errors
-    /// The name of a mask that the program does not know.
-    pub fn restore(settings: Settings, profile: &Profile, kept: Kept, same_model: bool) -> Result<Self, String> {
+    /// The name of a mask that the program does not know, or that the changes do not follow on each other.
+    pub fn restore(settings: Settings, profile: &Profile, kept: Kept, templates: &[Changes]) -> Result<Self, RestoreError> {
         let mut merge = kept.merge;
         merge.resume(settings.merge_delay_millis, settings.merge_bytes_max);
-        let templates = if same_model { Templates::restore(profile, kept.templates)? } else { Templates::new(profile)? };
+        let templates =
+            Templates::new(profile).map_err(RestoreError::Mask)?.restored(templates).ok_or(RestoreError::Templates)?;
         let pools = Pools::restore(settings.pool.as_deref(), &settings.pools, kept.pools);
         let extract = Extract { counts: kept.extract_counts, ..Extract::new(pools, templates) };
         Ok(Self { settings, streams: kept.streams, ranks_stale: true, merge, extract, counts: kept.counts })
     }
 
-    /// What a checkpoint keeps.
+    /// What of the templates has changed since this was called last; everything when there was no such call.
+    pub fn take_template_changes(&mut self) -> Changes {
+        self.extract.templates.take_changes()
+    }
+
+    /// All templates, as what has changed.
+    pub fn take_templates(&mut self) -> Changes {
+        self.extract.templates.take_all()
+    }
+
+    /// What a checkpoint keeps beside the templates.
     #[must_use]
     pub fn kept(&self) -> KeptRef<'_> {
         KeptRef {
@@ -138,7 +172,6 @@ impl Front {
             counts: &self.counts,
             pools: self.extract.pools.kept(),
             extract_counts: &self.extract.counts,
-            templates: self.extract.templates.kept(),
         }
     }
 
@@ -296,6 +329,12 @@ impl Front {
         self.extract.templates.text(template)
     }
 
+    /// The template that took the place of another, as it is now; the same one when none did.
+    #[must_use]
+    pub fn newest_template(&self, template: TemplateId) -> TemplateId {
+        self.extract.templates.newest(template)
+    }
+
     /// The name of the pool of a block, where known.
     #[must_use]
     pub fn pool_name(&self, pool: PoolId) -> Option<&str> {
@@ -329,6 +368,7 @@ impl Front {
             templates: templates.len() as u64,
             templates_found: templates.found(),
             templates_evicted: templates.evicted(),
+            templates_forgotten: templates.forgotten(),
             ..std::mem::take(stats)
         };
     }

@@ -47,6 +47,8 @@ pub struct Stats {
     pub templates_found: u64,
     /// Templates dropped because there were [`crate::limits::TEMPLATES_MAX`].
     pub templates_evicted: u64,
+    /// Texts of templates that were dropped or have widened, forgotten at [`crate::limits::RETIRED_TEMPLATES_MAX`].
+    pub templates_forgotten: u64,
     /// Sessions that began with their story.
     pub sessions_started: u64,
     /// Sessions joined midway.

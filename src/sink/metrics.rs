@@ -345,6 +345,7 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("refused_events_total", "Events not kept because their session was full.", |s| s.refused_events),
     ("templates_found_total", "Templates found beside the model's vocabulary.", |s| s.templates_found),
     ("templates_evicted_total", "Templates dropped because there were too many.", |s| s.templates_evicted),
+    ("templates_forgotten_total", "Texts of former templates forgotten because there were too many.", |s| s.templates_forgotten),
     ("sessions_started_total", "Sessions that began with their story.", |s| s.sessions_started),
     ("sessions_joined_total", "Sessions joined midway.", |s| s.sessions_joined),
     ("sessions_resumed_total", "Sessions of blocks that were known before.", |s| s.sessions_resumed),

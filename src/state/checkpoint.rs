@@ -102,11 +102,22 @@ impl StateDirectory {
         Ok(bytes)
     }
 
-    /// Reads the newest complete checkpoint; `None` when there is none yet.
+    /// Where the checkpoints are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the newest complete checkpoint; `None` when there is none yet. A checkpoint is complete when `complete` can read what
+    /// belongs to it too.
     ///
     /// # Errors
     /// When neither of the two can be read, or one is of a newer format.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<Loaded<T>>, StateError> {
+    pub fn read<T: DeserializeOwned, U>(
+        &self,
+        complete: impl Fn(T) -> Result<U, StateError>,
+    ) -> Result<Option<Loaded<U>>, StateError> {
+        let read_file = |path: &Path| read_file(path)?.map(&complete).transpose();
         let newest = match read_file(&self.newest()) {
             Ok(Some(content)) => return Ok(Some(Loaded { content, passed_over: None })),
             Err(error @ StateError::Newer { .. }) => return Err(error),
@@ -184,6 +195,9 @@ fn check<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], StateError> {
     if version > FORMAT_VERSION {
         return Err(StateError::Newer { path: path.to_owned(), found: version });
     }
+    if version < FORMAT_VERSION {
+        return Err(damaged(path, format!("it is of an older hdfs-vigil, with format {version} instead of {FORMAT_VERSION}")));
+    }
     if number(12..20) != content.len() as u64 {
         return Err(damaged(path, format!("it has {} bytes of content, its header says {}", content.len(), number(12..20))));
     }
@@ -193,11 +207,11 @@ fn check<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], StateError> {
     Ok(content)
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> StateError {
+pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> StateError {
     StateError::Io { action, path: path.to_owned(), source }
 }
 
-fn damaged(path: &Path, what: String) -> StateError {
+pub(super) fn damaged(path: &Path, what: String) -> StateError {
     StateError::Damaged { path: path.to_owned(), what }
 }
 
@@ -223,7 +237,7 @@ impl<W: Write> Write for Counted<W> {
 
 const MAGIC: &[u8; 8] = b"HDFSVIGL";
 /// Version of the files' layout; goes up with every change of what is kept.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const HEADER_BYTES: usize = 24;
 const NEWEST_NAME: &str = "checkpoint";
 const PREVIOUS_NAME: &str = "checkpoint.previous";
@@ -248,8 +262,8 @@ mod tests {
 
     #[test]
     fn a_garbled_byte_is_noticed_wherever_it_is() {
-        for at in [0, 9, 13, 21, HEADER_BYTES, HEADER_BYTES + 2] {
-            check_after(|path| garble(&path.join(NEWEST_NAME), at), if at == 9 { None } else { Some((1, true)) });
+        for at in [0, 8, 9, 13, 21, HEADER_BYTES, HEADER_BYTES + 2] {
+            check_after(|path| garble(&path.join(NEWEST_NAME), at), if at == 8 || at == 9 { None } else { Some((1, true)) });
         }
     }
 
@@ -263,7 +277,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (state, made) = StateDirectory::open(&directory.path().join("new")).expect("it can be made");
         assert!(made);
-        assert!(state.read::<Vec<u64>>().expect("nothing is no error").is_none());
+        assert!(state.read(Ok::<Vec<u64>, _>).expect("nothing is no error").is_none());
     }
 
     #[test]
@@ -279,7 +293,7 @@ mod tests {
         let state = written(directory.path());
         truncate(&directory.path().join(NEWEST_NAME), 3);
         truncate(&directory.path().join(PREVIOUS_NAME), 3);
-        let error = state.read::<Vec<u64>>().expect_err("nothing can be read");
+        let error = state.read(Ok::<Vec<u64>, _>).expect_err("nothing can be read");
         assert!(error.to_string().contains("is damaged"), "{error}");
     }
 
@@ -289,7 +303,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let state = written(directory.path());
         spoil(directory.path());
-        let read = state.read::<Vec<u64>>();
+        let read = state.read(Ok::<Vec<u64>, _>);
         match expected {
             Some(expected) => {
                 let loaded = read.expect("one is whole").expect("there are two");

@@ -141,7 +141,13 @@ fn options(seed: u64) -> Options {
 /// Blocks that are written by two hosts at once, some are read, some often, and most are deleted.
 fn synthetic() -> Corpus {
     let mut random = ChaCha8Rng::seed_from_u64(42);
-    let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: vec!["block".to_owned()] };
+    let drain = DrainSettings {
+        depth: 4,
+        similarity: 0.5,
+        children_max: 100,
+        masks: vec!["block".to_owned()],
+        ..DrainSettings::reference()
+    };
     let stories = (0..300).map(|index| Story { events: synthetic_events(index, &mut random), ..Story::default() }).collect();
     Corpus {
         texts: TEXTS.map(str::to_owned).to_vec(),

@@ -35,6 +35,7 @@ mod symlink;
 mod synthetic_model;
 mod tail;
 mod telling;
+mod templates;
 mod trace_over_rotation;
 mod truncation;
 mod two_patterns;

@@ -150,7 +150,13 @@ fn profile(templates: usize) -> Profile {
         name: "synthetic".to_owned(),
         scope: Scope::Cluster,
         vocabulary: (0..templates).map(entry).collect(),
-        drain: DrainSettings { depth: 4, similarity: 0.5, children_max: 100, masks: vec!["block".to_owned()] },
+        drain: DrainSettings {
+            depth: 4,
+            similarity: 0.5,
+            children_max: 100,
+            masks: vec!["block".to_owned()],
+            ..DrainSettings::reference()
+        },
         calibration: calibration(templates),
     }
 }

@@ -39,6 +39,7 @@ impl Tail {
             exclude: vec![],
             start_at: StartAt::Beginning,
             mode: Mode::Follow,
+            blockless: false,
         };
         prepare(&mut settings);
         let follower = follower(&settings, Saved::default());

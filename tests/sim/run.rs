@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use hdfs_vigil::pipeline::event::template::changes::Changes;
 use hdfs_vigil::pipeline::event::zone::Zone;
 use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
 use hdfs_vigil::pipeline::profile::{
@@ -82,8 +83,19 @@ struct Driver<'a> {
     offsets: Vec<usize>,
     pipeline: Pipeline,
     scores: VecDeque<Vec<Option<Score>>>,
-    checkpoint: Option<(Vec<u8>, Vec<usize>)>,
+    checkpoint: Option<Checkpoint>,
+    /// What has become of the templates, each entry as a daemon writes it.
+    journal: Vec<Vec<u8>>,
     told: Vec<Told>,
+}
+
+/// What survives a crash.
+#[derive(Clone)]
+struct Checkpoint {
+    kept: Vec<u8>,
+    /// Entries of the journal that belong to it.
+    journal_entries: usize,
+    offsets: Vec<usize>,
 }
 
 impl<'a> Driver<'a> {
@@ -101,6 +113,7 @@ impl<'a> Driver<'a> {
             pipeline: Pipeline::new(settings(cluster), profile()).unwrap(),
             scores: VecDeque::new(),
             checkpoint: None,
+            journal: Vec::new(),
             told: Vec::new(),
         };
         driver.open();
@@ -187,14 +200,20 @@ impl<'a> Driver<'a> {
     }
 
     fn save(&mut self) {
-        let kept = postcard::to_stdvec(&self.pipeline.kept()).unwrap();
-        self.checkpoint = Some((kept, self.offsets.clone()));
+        self.journal.push(postcard::to_stdvec(&self.pipeline.take_template_changes()).unwrap());
+        self.checkpoint = Some(Checkpoint {
+            kept: postcard::to_stdvec(&self.pipeline.kept()).unwrap(),
+            journal_entries: self.journal.len(),
+            offsets: self.offsets.clone(),
+        });
     }
 
     fn crash(&mut self) {
-        let Some((kept, offsets)) = self.checkpoint.clone() else { return };
+        let Some(Checkpoint { kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
         let kept: Kept = postcard::from_bytes(&kept).unwrap();
-        self.pipeline = Pipeline::restore(settings(self.cluster), profile(), kept, true).unwrap();
+        self.journal.truncate(journal_entries);
+        let templates: Vec<Changes> = self.journal.iter().map(|entry| postcard::from_bytes(entry).unwrap()).collect();
+        self.pipeline = Pipeline::restore(settings(self.cluster), profile(), kept, &templates, true).unwrap();
         self.offsets = offsets;
         self.scores.clear();
         self.open();

@@ -2,41 +2,40 @@
 //!
 //! A message that fits a text of the model's vocabulary gets a pinned template: one that never widens, so that a failure never
 //! hides in the template of its success (`PacketResponder <*> for block <*> Interrupted.` beside `… terminating`). All others are
-//! grouped by Drain and are unknown to the model.
+//! grouped by Drain and are unknown to the model. An id never changes what it means, see [`Templates::newest`].
 
-use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
-use serde::{Deserialize, Serialize};
-
-use crate::limits::PINNED_TEMPLATES_MAX;
+use crate::limits::{FIRST_MINED_ID, RETIRED_TEMPLATES_MAX, TEMPLATES_MAX};
 use crate::pipeline::event::{TemplateId, Token};
 use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
 
-use self::drain::Drain;
-use self::mask::{Masks, WILDCARD, Words};
+use self::changes::{Changes, Form, Log, Op};
+use self::drain::{Bounds, Drain};
+use self::forms::Forms;
+use self::mask::{Masks, Reader};
+use self::memo::{Answer, Memo};
 use self::pattern::Pattern;
 
+pub mod changes;
 pub mod drain;
+mod exception;
+mod forms;
 pub mod mask;
+mod memo;
 pub mod pattern;
+mod recency;
+mod retired;
+pub mod words;
 
 /// The templates of all messages seen, and what the model calls them.
 #[derive(Clone, Debug)]
 pub struct Templates {
-    masks: Masks,
     patterns: Vec<Pattern>,
-    words: Words,
-    message: Vec<u8>,
-    kept: Kept,
-}
-
-/// What a checkpoint keeps of [`Templates`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Kept {
+    reader: Reader,
+    memo: Memo,
+    forms: Forms,
     drain: Drain,
-    /// Pinned templates; all others are [`UNKNOWN`].
-    tokens: HashMap<TemplateId, Token, FxBuildHasher>,
     found: u64,
+    log: Log,
 }
 
 impl Templates {
@@ -45,106 +44,188 @@ impl Templates {
     /// # Errors
     /// The name of a mask that is not known.
     pub fn new(profile: &Profile) -> Result<Self, String> {
-        let kept = Kept { drain: Drain::new(&profile.drain), tokens: HashMap::default(), found: 0 };
-        Self::restore(profile, kept)
-    }
-
-    /// The templates of a checkpoint, for the model that they were found with.
-    ///
-    /// # Errors
-    /// The name of a mask that is not known.
-    pub fn restore(profile: &Profile, kept: Kept) -> Result<Self, String> {
         let masks = Masks::from_names(profile.drain.masks.iter().map(String::as_str))?;
-        let patterns = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
-        Ok(Self { masks, patterns, words: Words::default(), message: Vec::new(), kept })
-    }
-
-    /// What a checkpoint keeps.
-    #[must_use]
-    pub fn kept(&self) -> &Kept {
-        &self.kept
+        let bounds = Bounds { first_id: FIRST_MINED_ID, templates_max: TEMPLATES_MAX, retired_max: RETIRED_TEMPLATES_MAX };
+        Ok(Self {
+            patterns: profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect(),
+            reader: Reader::new(masks),
+            memo: Memo::default(),
+            forms: Forms::new(&profile.drain),
+            drain: Drain::new(&profile.drain, bounds),
+            found: 0,
+            log: Log::new(),
+        })
     }
 
     /// The template of a message and its token, [`UNKNOWN`] when the vocabulary does not have it.
     pub fn find(&mut self, content: &[u8]) -> (TemplateId, Token) {
-        self.words.read(content, self.masks);
-        if let Some(id) = self.kept.drain.find_pinned(&self.words) {
-            return (id, self.token(id));
-        }
-        if let Some(found) = self.find_in_vocabulary() {
-            return found;
-        }
-        let (id, new) = self.kept.drain.learn(&self.words);
-        self.kept.found += u64::from(new);
-        (id, UNKNOWN)
+        self.reader.read(content);
+        let answer = match self.memo.get(self.reader.words().text()) {
+            Some(answer) => {
+                answer.slot.into_iter().for_each(|slot| self.drain.touch(slot));
+                answer
+            }
+            None => self.find_anew(),
+        };
+        (answer.id, answer.token)
     }
 
-    /// The text of a template, or `None` when it was dropped.
+    /// The text that an id stood for when it was given, or `None` when it was dropped.
     #[must_use]
     pub fn text(&self, id: TemplateId) -> Option<String> {
-        self.kept.drain.text(id)
+        if id.0 < FIRST_MINED_ID { self.forms.text(id) } else { self.drain.text(id) }
+    }
+
+    /// The template that took the place of another, as it is now; the same one when none did.
+    #[must_use]
+    pub fn newest(&self, id: TemplateId) -> TemplateId {
+        self.drain.newest(id)
     }
 
     /// Templates known now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.drain.len()
+        self.forms.all().len() + self.drain.len()
     }
 
     /// Whether none is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.drain.is_empty()
+        self.len() == 0
     }
 
     /// Templates found that are not in the vocabulary.
     #[must_use]
     pub fn found(&self) -> u64 {
-        self.kept.found
+        self.found
     }
 
     /// Templates dropped at the bound.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.kept.drain.evicted()
+        self.drain.evicted()
     }
 
-    fn token(&self, id: TemplateId) -> Token {
-        self.kept.tokens.get(&id).copied().unwrap_or(UNKNOWN)
+    /// Texts of templates that were dropped or widened and are not kept any more.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.drain.forgotten()
     }
 
-    /// The first message of a pinned template: the vocabulary's text that fits it and says most.
+    fn find_anew(&mut self) -> Answer {
+        let answer = match self.forms.find(self.reader.words()).or_else(|| self.find_in_vocabulary()) {
+            Some((id, token)) => Answer { id, token, slot: None },
+            None => self.learn(),
+        };
+        self.memo.put(self.reader.words().text(), answer);
+        answer
+    }
+
+    fn learn(&mut self) -> Answer {
+        let learned = self.drain.learn(self.reader.words(), &mut self.log);
+        if learned.new || !learned.replaced.is_empty() {
+            self.memo.forget();
+        }
+        self.found += u64::from(learned.new);
+        Answer { id: learned.id, token: UNKNOWN, slot: self.drain.slot(learned.id) }
+    }
+
+    /// The first message of a form: the vocabulary's text that fits it and says most. One that carries an exception is looked for with
+    /// its class and then without: vocabularies of others know nothing of it.
     fn find_in_vocabulary(&mut self) -> Option<(TemplateId, Token)> {
-        self.join_words();
+        let words = self.reader.words();
+        let without_class = || self.reader.has_class().then(|| self.fitting(words.text_without_last())).flatten();
+        let (token, wildcards) = self.fitting(words.text()).or_else(without_class)?;
+        if let Some(id) = self.forms.stand_in(token) {
+            return Some((id, token));
+        }
+        let mut at = 0;
+        let covered = |_, word: &[u8]| {
+            let span = at..at + word.len();
+            at = span.end + 1;
+            wildcards.iter().any(|cover| cover.start <= span.start && span.end <= cover.end)
+        };
+        let form = Form { words: words.with_wildcards(covered), token };
+        self.log.push(Op::Pinned(form.clone()));
+        self.memo.forget();
+        Some((self.forms.add(form), token))
+    }
+
+    /// The text of the vocabulary that fits `message` and says most, and what its wildcards cover.
+    fn fitting(&self, message: &[u8]) -> Option<(Token, Vec<std::ops::Range<usize>>)> {
         let fitting = (FIRST_EVENT..).zip(&self.patterns).filter_map(|(token, pattern)| {
-            let wildcards = pattern.wildcards(&self.message)?;
+            let wildcards = pattern.wildcards(message)?;
             Some((pattern.literal_bytes(), token, wildcards))
         });
         let (_, token, wildcards) = fitting.max_by_key(|(literal, token, _)| (*literal, u16::MAX - token))?;
-        let mut at = 0;
-        let template = self.words.iter().map(|word| {
-            let span = at..at + word.len();
-            at = span.end + 1;
-            let varies = wildcards.iter().any(|cover| cover.start <= span.start && span.end <= cover.end);
-            if varies { WILDCARD.into() } else { word.into() }
-        });
-        let template = template.collect();
-        if self.kept.tokens.len() >= PINNED_TEMPLATES_MAX {
-            let same = self.kept.tokens.iter().filter(|(_, known)| **known == Token(token)).map(|(id, _)| *id);
-            return same.min().map(|id| (id, Token(token)));
+        Some((Token(token), wildcards))
+    }
+}
+
+/// What a checkpoint keeps.
+impl Templates {
+    /// Makes the changes that a checkpoint has kept, from the first on, and goes on from there. `None` when they do not follow on each
+    /// other, or are of another model.
+    #[must_use]
+    pub fn restored(mut self, kept: &[Changes]) -> Option<Self> {
+        kept.iter().try_for_each(|changes| self.apply(changes))?;
+        if !kept.is_empty() {
+            self.log.take();
         }
-        let id = self.kept.drain.add_pinned(template, &self.words);
-        self.kept.tokens.insert(id, Token(token));
-        Some((id, Token(token)))
+        Some(self)
     }
 
-    fn join_words(&mut self) {
-        self.message.clear();
-        for (index, word) in self.words.iter().enumerate() {
-            if index > 0 {
-                self.message.push(b' ');
+    /// Everything, as changes.
+    #[must_use]
+    pub fn whole(&self) -> Changes {
+        Changes::Whole { forms: self.forms.all().to_vec(), drain: self.drain.whole(), found: self.found }
+    }
+
+    /// What has changed since this was called last; everything the first time.
+    pub fn take_changes(&mut self) -> Changes {
+        let used = self.drain.take_used();
+        match self.log.take() {
+            Some(ops) => Changes::Since { ops, used },
+            None => self.whole(),
+        }
+    }
+
+    /// Everything, as what has changed.
+    pub fn take_all(&mut self) -> Changes {
+        self.log.take();
+        self.drain.take_used();
+        self.whole()
+    }
+
+    /// Makes the changes that other templates of the same model were asked for. `None` when they do not follow on what is here.
+    pub fn apply(&mut self, changes: &Changes) -> Option<()> {
+        self.memo.forget();
+        match changes {
+            Changes::Whole { forms, drain, found } => {
+                self.forms.clear();
+                forms.iter().for_each(|form| {
+                    self.forms.add(form.clone());
+                });
+                self.found = *found;
+                self.drain.fill(drain)
             }
-            self.message.extend_from_slice(word);
+            Changes::Since { ops, used } => {
+                ops.iter().try_for_each(|op| self.apply_one(op))?;
+                used.iter().try_for_each(|id| self.drain.apply_used(*id))?;
+                self.drain.take_used();
+                Some(())
+            }
+        }
+    }
+
+    fn apply_one(&mut self, op: &Op) -> Option<()> {
+        self.found += u64::from(matches!(op, Op::Added(_)));
+        match op {
+            Op::Pinned(form) => {
+                self.forms.add(form.clone());
+                Some(())
+            }
+            Op::Added(_) | Op::Widened { .. } | Op::Merged { .. } | Op::Dropped { .. } => self.drain.apply(op),
         }
     }
 }
@@ -152,6 +233,7 @@ impl Templates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::profile::DrainSettings;
     use crate::pipeline::profile::tests::profile;
 
     #[test]
@@ -192,6 +274,56 @@ mod tests {
         let mut templates = templates(&["a <*> <*>", "a b <*>"]);
         check(&mut templates, "a b c", 7, "a b <*>");
         check(&mut templates, "a x c", 6, "a <*> <*>");
+    }
+
+    #[test]
+    fn an_exception_is_looked_for_with_its_class_and_then_without() {
+        let error = "DataXceiver error on blk_1\njava.io.IOException: reset\n\tat a.B";
+        check(&mut templates(&["DataXceiver error on <*>"]), error, 6, "DataXceiver error on <*> java.io.IOException");
+        let mut both = templates(&["DataXceiver error on <*>", "DataXceiver error on <*> java.io.IOException"]);
+        check(&mut both, error, 7, "DataXceiver error on <*> java.io.IOException");
+        check(&mut both, "DataXceiver error on blk_1\njava.io.EOFException", 6, "DataXceiver error on <*> java.io.EOFException");
+        check(&mut both, "DataXceiver error on blk_1", 6, "DataXceiver error on <*>");
+        check(&mut templates(&[]), error, 1, "DataXceiver error on <*> java.io.IOException");
+    }
+
+    #[test]
+    fn what_is_remembered_never_changes_what_is_found() {
+        let settings = DrainSettings { depth: 5, ..DrainSettings::hdfs() };
+        let profile = Profile { drain: settings, ..profile(&["a <*> was read", "<*>b<*>was lost"]) };
+        let mut with = Templates::new(&profile).expect("its masks are known");
+        let mut without = with.clone();
+        let mut random = 7_u64;
+        for round in 0..20_000 {
+            let mut draw = |below: u64| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % below
+            };
+            let words = ["a", "b", "was", "read", "lost", "x1", "blk_7", "kept", "c", "d", "e", "f"];
+            let message: Vec<&str> = (0..1 + draw(5)).map(|_| words[draw(12) as usize]).collect();
+            let message = message.join(" ");
+            without.memo.forget();
+            assert_eq!(with.find(message.as_bytes()), without.find(message.as_bytes()), "{message}");
+            assert!(round % 100 != 0 || with.whole() == without.whole(), "{message}");
+        }
+    }
+
+    #[test]
+    fn changes_give_the_same_templates_again() {
+        let profile = profile(&["a <*> was read"]);
+        let mut templates = Templates::new(&profile).expect("its masks are known");
+        let mut again = Templates::new(&profile).expect("its masks are known");
+        for round in 0..50 {
+            for n in 0..round * 7 % 31 {
+                templates.find(format!("a {n} was read").as_bytes());
+                templates.find(format!("{}a{} was {}", "b ".repeat(n % 4), n % 5, n % 3).as_bytes());
+            }
+            let changes = templates.take_changes();
+            assert_eq!(matches!(changes, Changes::Whole { .. }), round == 0);
+            again.apply(&changes).expect("they follow");
+            assert_eq!(again.whole(), templates.whole(), "round {round}");
+            assert!(templates.take_changes().is_empty());
+        }
     }
 
     fn check(templates: &mut Templates, content: &str, token: u16, text: &str) {

@@ -1,111 +1,145 @@
 //! Drain: groups messages by a tree of fixed depth and the share of equal words (He, Zhu, Zheng & Lyu, ICWS 2017).
 //!
-//! Follows the reference where the result depends on it (logparser, Drain3): a node a message length, then nodes for the first
-//! `depth - 3` words, then a leaf with clusters; words with digits descend by the wildcard; a node with `children_max` children
-//! sends new words to the wildcard; similarity counts equal words only.
+//! With [`DrainSettings::telling_words_max`] 0 it groups as the reference does (logparser, Drain3 0.9.11), message by message: a leaf
+//! is found by the length and the first words, similarity counts equal words and no wildcards, of equally similar clusters the one
+//! with the most wildcards is taken, then the oldest. Otherwise words that tell are kept apart, see [`telling`]: the reference puts
+//! `PacketResponder 1 for block blk_1 Interrupted.` into one group with `… terminating`, and a failure is hidden in its success.
+//!
+//! An id never changes what it means. A cluster that widens gets a new one; the old one keeps its text and says what took its place.
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
-use serde::{Deserialize, Serialize};
 
-use crate::limits::TEMPLATES_MAX;
 use crate::pipeline::event::TemplateId;
-use crate::pipeline::event::template::mask::{WILDCARD, Words};
+use crate::pipeline::event::template::changes::{Log, Mined, Op};
+use crate::pipeline::event::template::recency::Recency;
+use crate::pipeline::event::template::retired::Retired;
+use crate::pipeline::event::template::words::{WILDCARD, Words};
 use crate::pipeline::profile::DrainSettings;
 
+use self::tree::{Leaf, Route, Tree};
+
+mod telling;
+pub mod tree;
+
+/// How much a [`Drain`] keeps, and how it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The first id that it gives.
+    pub first_id: u32,
+    /// Clusters; the least recently used is dropped.
+    pub templates_max: usize,
+    /// Texts of ids that are no cluster's any more; the oldest is dropped.
+    pub retired_max: usize,
+}
+
 /// The clusters and the tree that finds them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Drain {
-    depth: usize,
     similarity: f32,
-    children_max: usize,
-    nodes: Vec<Node>,
-    clusters: HashMap<TemplateId, Cluster, FxBuildHasher>,
+    /// Words that tell at one position of one family; with more of them the position varies. 0: none tells, as in the reference.
+    telling_words_max: usize,
+    bounds: Bounds,
+    tree: Tree,
+    clusters: Vec<Option<Cluster>>,
+    free: Vec<u32>,
+    slots: HashMap<TemplateId, u32, FxBuildHasher>,
+    recency: Recency,
+    retired: Retired,
     next: u32,
-    /// Counts matches, so that the least recently used cluster can be told.
-    clock: u64,
-    /// Clusters dropped at the bound.
+    born: u64,
     evicted: u64,
 }
 
 /// One group of messages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cluster {
-    /// Words; the wildcard stands where messages differ.
-    words: Vec<Box<[u8]>>,
-    /// Pinned clusters never widen and are never dropped: their meaning is a model's.
-    pinned: bool,
-    used: u64,
+#[derive(Clone, Debug)]
+struct Cluster {
+    id: TemplateId,
+    /// The template: the wildcard stands where messages differ.
+    words: Words,
+    route: Route,
+    leaf: Leaf,
+    /// Clusters of one leaf are looked at in the order of their birth.
+    born: u64,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Node {
-    children: HashMap<Box<[u8]>, usize, FxBuildHasher>,
-    /// Children by message length; the root only.
-    lengths: HashMap<usize, usize, FxBuildHasher>,
-    clusters: Vec<TemplateId>,
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Its template.
+    pub id: TemplateId,
+    /// The templates that this one has taken the place of, by this message.
+    pub replaced: Vec<TemplateId>,
+    /// Whether it is the first message of its cluster.
+    pub new: bool,
 }
 
 impl Drain {
     /// An empty Drain.
     #[must_use]
-    pub fn new(settings: &DrainSettings) -> Self {
+    pub fn new(settings: &DrainSettings, bounds: Bounds) -> Self {
         Self {
-            depth: usize::from(settings.depth.max(3)) - 2,
             similarity: settings.similarity,
-            children_max: settings.children_max.max(2) as usize,
-            nodes: vec![Node::default()],
-            clusters: HashMap::default(),
-            next: 0,
-            clock: 0,
+            telling_words_max: settings.telling_words_max as usize,
+            tree: Tree::new(settings.depth.into(), settings.children_max as usize),
+            clusters: Vec::new(),
+            free: Vec::new(),
+            slots: HashMap::default(),
+            recency: Recency::default(),
+            retired: Retired::new(bounds.retired_max),
+            next: bounds.first_id,
+            born: 0,
             evicted: 0,
+            bounds,
         }
     }
 
-    /// The pinned cluster that `words` fits word by word, if there is one; the one with the fewest wildcards.
-    pub fn find_pinned(&mut self, words: &Words) -> Option<TemplateId> {
-        let leaf = self.leaf(words)?;
-        let fitting = self.nodes[leaf].clusters.iter().filter_map(|id| {
-            let cluster = &self.clusters[id];
-            (cluster.pinned && cluster.fits(words)).then(|| (cluster.wildcards(), *id))
-        });
-        let (_, id) = fitting.min()?;
-        self.touch(id);
-        Some(id)
-    }
-
-    /// The cluster for `words`: the most similar one, widened if need be, or a new one. True when it is new.
-    pub fn learn(&mut self, words: &Words) -> (TemplateId, bool) {
-        if let Some(id) = self.most_similar(words) {
-            self.touch(id);
-            self.clusters.get_mut(&id).expect("a leaf names living clusters only").widen(words);
-            return (id, false);
+    /// The cluster for `words`: the most similar one, widened if need be, or a new one. What changed is written to `log`.
+    pub fn learn(&mut self, words: &Words, log: &mut Log) -> Learned {
+        match self.choose(words) {
+            Choice::Join(slot) => self.join(slot, words, log),
+            Choice::Merge(slot) => self.merge(slot, words, log),
+            Choice::New => self.add(words, log),
         }
-        (self.add(words.iter().map(Into::into).collect(), words, false), true)
     }
 
-    /// Adds a cluster that never changes. `words` is a message that fits `template` and says where in the tree it belongs.
-    pub fn add_pinned(&mut self, template: Vec<Box<[u8]>>, words: &Words) -> TemplateId {
-        self.add(template, words, true)
+    /// Where the cluster of an id is, for [`Drain::touch`]; `None` when it is no cluster's.
+    #[must_use]
+    pub fn slot(&self, id: TemplateId) -> Option<u32> {
+        self.slots.get(&id).copied()
     }
 
-    /// The words of a template, or `None` when it was dropped.
+    /// Notes that the cluster in a slot was used, as [`Drain::learn`] does.
+    pub fn touch(&mut self, slot: u32) {
+        self.recency.touch(slot);
+    }
+
+    /// The text that an id stood for when it was given, or `None` when it was dropped.
     #[must_use]
     pub fn text(&self, id: TemplateId) -> Option<String> {
-        let words: Vec<&[u8]> = self.clusters.get(&id)?.words.iter().map(AsRef::as_ref).collect();
-        Some(String::from_utf8_lossy(&words.join(&b' ')).into_owned())
+        let words = match self.slots.get(&id) {
+            Some(slot) => &self.cluster(*slot).words,
+            None => self.retired.words(id)?,
+        };
+        Some(String::from_utf8_lossy(words.text()).into_owned())
+    }
+
+    /// What took the place of a template, or the template itself.
+    #[must_use]
+    pub fn newest(&self, id: TemplateId) -> TemplateId {
+        self.retired.newest(id)
     }
 
     /// How many clusters there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clusters.len()
+        self.slots.len()
     }
 
-    /// Whether no message was seen yet.
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
+        self.slots.is_empty()
     }
 
     /// Clusters dropped at the bound so far.
@@ -114,202 +148,282 @@ impl Drain {
         self.evicted
     }
 
-    fn most_similar(&self, words: &Words) -> Option<TemplateId> {
-        let leaf = self.leaf(words)?;
-        let mut best = None;
-        for id in &self.nodes[leaf].clusters {
-            let cluster = &self.clusters[id];
-            if cluster.pinned {
-                continue;
-            }
-            let rank = (cluster.equal_words(words), cluster.wildcards());
-            if best.is_none_or(|(best_rank, _)| rank > best_rank) {
-                best = Some((rank, *id));
-            }
-        }
-        let ((equal, _), id) = best?;
-        let share = if words.is_empty() { 1.0 } else { equal as f32 / words.len() as f32 };
-        (share >= self.similarity || self.clusters[&id].is_same(words)).then_some(id)
+    /// Texts of former ids dropped at the bound so far.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.retired.forgotten()
     }
 
-    fn leaf(&self, words: &Words) -> Option<usize> {
-        let mut node = *self.nodes[0].lengths.get(&words.len())?;
-        for word in words.iter().take(self.prefix(words)) {
-            let children = &self.nodes[node].children;
-            node = *children.get(word).or_else(|| children.get(WILDCARD))?;
-        }
-        Some(node)
+    fn cluster(&self, slot: u32) -> &Cluster {
+        self.clusters[slot as usize].as_ref().expect("the tree, the ids and the recency name living clusters only")
     }
 
-    /// Words that lead to a leaf. The reference stops before the last word of a message.
-    fn prefix(&self, words: &Words) -> usize {
-        (self.depth - 1).min(words.len().saturating_sub(1)).max(usize::from(words.len() == 1 && self.depth > 1))
-    }
-
-    fn add(&mut self, template: Vec<Box<[u8]>>, words: &Words, pinned: bool) -> TemplateId {
-        if !pinned && self.clusters.len() >= TEMPLATES_MAX {
-            self.evict();
-        }
-        let id = TemplateId(self.next);
-        self.next += 1;
-        let leaf = self.make_leaf(words);
-        self.nodes[leaf].clusters.push(id);
-        self.clusters.insert(id, Cluster { words: template, pinned, used: 0 });
-        self.touch(id);
-        id
-    }
-
-    fn make_leaf(&mut self, words: &Words) -> usize {
-        let mut node = match self.nodes[0].lengths.get(&words.len()) {
-            Some(node) => *node,
-            None => {
-                let node = self.add_node();
-                self.nodes[0].lengths.insert(words.len(), node);
-                node
-            }
-        };
-        for word in words.iter().take(self.prefix(words)) {
-            node = self.make_child(node, word);
-        }
-        node
-    }
-
-    fn make_child(&mut self, parent: usize, word: &[u8]) -> usize {
-        let children = &self.nodes[parent].children;
-        if let Some(child) = children.get(word) {
-            return *child;
-        }
-        let full = children.len() + usize::from(!children.contains_key(WILDCARD)) >= self.children_max;
-        let key = if full || word.iter().any(u8::is_ascii_digit) { WILDCARD } else { word };
-        if let Some(child) = children.get(key) {
-            return *child;
-        }
-        let child = self.add_node();
-        self.nodes[parent].children.insert(key.into(), child);
-        child
-    }
-
-    fn add_node(&mut self) -> usize {
-        self.nodes.push(Node::default());
-        self.nodes.len() - 1
-    }
-
-    fn touch(&mut self, id: TemplateId) {
-        self.clock += 1;
-        if let Some(cluster) = self.clusters.get_mut(&id) {
-            cluster.used = self.clock;
-        }
-    }
-
-    /// Drops the least recently used quarter of what is not pinned; in bulk, since finding the oldest walks all of them.
-    fn evict(&mut self) {
-        let mut ages: Vec<u64> = self.clusters.values().filter(|cluster| !cluster.pinned).map(|cluster| cluster.used).collect();
-        ages.sort_unstable();
-        let Some(newest_dropped) = ages.get(ages.len() / 4) else {
-            return;
-        };
-        let before = self.clusters.len();
-        self.clusters.retain(|_, cluster| cluster.pinned || cluster.used > *newest_dropped);
-        self.evicted += (before - self.clusters.len()) as u64;
-        for node in &mut self.nodes {
-            node.clusters.retain(|id| self.clusters.contains_key(id));
-        }
+    fn similarity(&self, equal: usize, words: &Words) -> f32 {
+        if words.is_empty() { 1.0 } else { equal as f32 / words.len() as f32 }
     }
 }
 
-impl Cluster {
-    fn fits(&self, words: &Words) -> bool {
-        self.words.iter().zip(words.iter()).all(|(own, word)| own.as_ref() == WILDCARD || own.as_ref() == word)
-    }
-
-    /// Whether the message has these very words, wildcards included: most of them may vary.
-    fn is_same(&self, words: &Words) -> bool {
-        self.words.iter().zip(words.iter()).all(|(own, word)| own.as_ref() == word)
-    }
-
-    fn equal_words(&self, words: &Words) -> usize {
-        self.words.iter().zip(words.iter()).filter(|(own, word)| own.as_ref() != WILDCARD && own.as_ref() == *word).count()
-    }
-
-    fn wildcards(&self) -> usize {
-        self.words.iter().filter(|own| own.as_ref() == WILDCARD).count()
-    }
-
-    fn widen(&mut self, words: &Words) {
-        for (own, word) in self.words.iter_mut().zip(words.iter()) {
-            if own.as_ref() != word && own.as_ref() != WILDCARD {
-                *own = WILDCARD.into();
-            }
+/// Grouping.
+impl Drain {
+    fn choose(&self, words: &Words) -> Choice {
+        let Some(leaf) = self.tree.find(words) else { return Choice::New };
+        let slots = self.tree.slots(leaf);
+        if self.telling_words_max > 0 {
+            return self.choose_telling(words, slots);
+        }
+        match self.best(words, slots, |_| true) {
+            Some(slot) => Choice::Join(slot),
+            None => Choice::New,
         }
     }
+
+    /// The most similar of `slots` that is similar enough, among those that `fits` lets through.
+    fn best(&self, words: &Words, slots: &[u32], fits: impl Fn(&Words) -> bool) -> Option<u32> {
+        let mut best = None;
+        for slot in slots {
+            let own = &self.cluster(*slot).words;
+            let rank = Rank::new(own, words);
+            if best.is_none_or(|(best, _)| rank > best) && self.is_similar(rank, words) && fits(own) {
+                best = Some((rank, *slot));
+            }
+        }
+        best.map(|(_, slot)| slot)
+    }
+
+    fn is_similar(&self, rank: Rank, words: &Words) -> bool {
+        let identical = self.telling_words_max > 0 && rank.identical == words.len();
+        identical || self.similarity(rank.equal, words) >= self.similarity
+    }
+
+    /// As the reference, but of clusters that differ by telling words only those are taken that do not. When all that are similar do,
+    /// and one of the positions has too many such words, it varies.
+    fn choose_telling(&self, words: &Words, slots: &[u32]) -> Choice {
+        if let Some(slot) = self.best(words, slots, |own| telling::conflicts(own, words).next().is_none()) {
+            return Choice::Join(slot);
+        }
+        let Some(slot) = self.best(words, slots, |_| true) else { return Choice::New };
+        let similar: Vec<&Words> = slots
+            .iter()
+            .map(|slot| &self.cluster(*slot).words)
+            .filter(|own| self.is_similar(Rank::new(own, words), words))
+            .collect();
+        let varies = |position: usize| telling::distinct(&similar, words, position) > self.telling_words_max;
+        if telling::conflicts(&self.cluster(slot).words, words).all(varies) { Choice::Merge(slot) } else { Choice::New }
+    }
+}
+
+/// What [`Drain::learn`] does with a message.
+enum Choice {
+    /// It is of this cluster.
+    Join(u32),
+    /// It is of this cluster, which takes in those that it covers afterwards.
+    Merge(u32),
+    /// It is of none.
+    New,
+}
+
+/// How similar a template is to a message: more equal words first, then more wildcards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    equal: usize,
+    wildcards: usize,
+    /// Words that are the same, wildcards included. Never decides: it is the sum of the others or less.
+    identical: usize,
+}
+
+impl Rank {
+    fn new(own: &Words, words: &Words) -> Self {
+        let mut rank = Self { equal: 0, wildcards: 0, identical: 0 };
+        for (own, word) in own.iter().zip(words.iter()) {
+            let wildcard = own == WILDCARD;
+            rank.wildcards += usize::from(wildcard);
+            rank.equal += usize::from(!wildcard && own == word);
+            rank.identical += usize::from(own == word);
+        }
+        rank
+    }
+}
+
+/// Changing.
+impl Drain {
+    fn join(&mut self, slot: u32, words: &Words, log: &mut Log) -> Learned {
+        let replaced = if self.cluster(slot).words.covers(words) { Vec::new() } else { vec![self.widen(slot, words, log)] };
+        self.recency.touch(slot);
+        Learned { id: self.cluster(slot).id, replaced, new: false }
+    }
+
+    fn merge(&mut self, slot: u32, words: &Words, log: &mut Log) -> Learned {
+        let mut replaced = vec![self.widen(slot, words, log)];
+        let into = self.cluster(slot);
+        let (id, own, leaf) = (into.id, into.words.clone(), into.leaf);
+        let others: Vec<TemplateId> = self
+            .tree
+            .slots(leaf)
+            .iter()
+            .map(|slot| self.cluster(*slot))
+            .filter(|other| other.id != id && own.covers(&other.words))
+            .map(|other| other.id)
+            .collect();
+        for from in others {
+            self.apply_own(Op::Merged { from, into: id }, log);
+            replaced.push(from);
+        }
+        self.recency.touch(slot);
+        Learned { id, replaced, new: false }
+    }
+
+    /// Widens a cluster; the id that it had.
+    fn widen(&mut self, slot: u32, words: &Words, log: &mut Log) -> TemplateId {
+        let cluster = self.cluster(slot);
+        let from = cluster.id;
+        let wider = cluster.words.with_wildcards(|index, own| own != words.get(index));
+        self.apply_own(Op::Widened { from, id: self.free_id(), words: wider }, log);
+        from
+    }
+
+    fn add(&mut self, words: &Words, log: &mut Log) -> Learned {
+        while self.len() >= self.bounds.templates_max.max(1) {
+            let oldest = self.recency.oldest().expect("what is full is not empty");
+            self.apply_own(Op::Dropped { id: self.cluster(oldest).id }, log);
+        }
+        let id = self.free_id();
+        let route = self.tree.route(words);
+        self.apply_own(Op::Added(Mined { id, route, words: words.clone() }), log);
+        Learned { id, replaced: Vec::new(), new: true }
+    }
+
+    fn apply_own(&mut self, op: Op, log: &mut Log) {
+        self.apply(&op).expect("its own changes can be made");
+        log.push(op);
+    }
+
+    /// The next id that nothing has: after 2^32 of them they come round.
+    fn free_id(&self) -> TemplateId {
+        let taken = |id: &TemplateId| self.slots.contains_key(id) || self.retired.words(*id).is_some();
+        let from_here = (self.next..=u32::MAX).chain(self.bounds.first_id..self.next);
+        from_here.map(TemplateId).find(|id| !taken(id)).expect("there are more ids than what is kept")
+    }
+}
+
+/// Doing again what a [`Drain`] did before.
+impl Drain {
+    /// Makes a change that another Drain with the same settings has logged. `None`, and nothing is changed, when it cannot be.
+    pub fn apply(&mut self, op: &Op) -> Option<()> {
+        match op {
+            Op::Added(mined) => self.apply_added(mined),
+            Op::Widened { from, id, words } => self.apply_widened(*from, *id, words),
+            Op::Merged { from, into } => {
+                (from != into && self.slots.contains_key(into)).then_some(())?;
+                self.take_out(*from, Some(*into))
+            }
+            Op::Dropped { id } => {
+                self.take_out(*id, None)?;
+                self.evicted += 1;
+                Some(())
+            }
+            Op::Pinned(_) => None,
+        }
+    }
+
+    /// Makes a template the most recently used. `None` when it is not there.
+    pub fn apply_used(&mut self, id: TemplateId) -> Option<()> {
+        self.recency.touch(self.slot(id)?);
+        Some(())
+    }
+
+    /// The clusters in the order of their birth, the ids in the order of their use, the oldest first, and the former ids.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        let mut clusters: Vec<&Cluster> = self.clusters.iter().flatten().collect();
+        clusters.sort_by_key(|cluster| cluster.born);
+        let mined = |cluster: &&Cluster| Mined { id: cluster.id, route: cluster.route, words: cluster.words.clone() };
+        let mut used: Vec<TemplateId> = self.recency.newest_first().map(|slot| self.cluster(slot).id).collect();
+        used.reverse();
+        Whole {
+            clusters: clusters.iter().map(mined).collect(),
+            used,
+            retired: self.retired.clone(),
+            next: self.next,
+            evicted: self.evicted,
+        }
+    }
+
+    /// Replaces everything. `None` when it is no Drain's.
+    pub fn fill(&mut self, whole: &Whole) -> Option<()> {
+        self.tree.clear();
+        self.clusters.clear();
+        self.free.clear();
+        self.slots.clear();
+        self.recency = Recency::default();
+        for mined in &whole.clusters {
+            self.apply_added(mined)?;
+        }
+        for id in &whole.used {
+            self.apply_used(*id)?;
+        }
+        self.recency.take_used();
+        self.retired = whole.retired.clone().bounded(self.bounds.retired_max);
+        (self.next, self.evicted) = (whole.next, whole.evicted);
+        Some(())
+    }
+
+    /// The templates used since this was called last, the least recently used first.
+    pub fn take_used(&mut self) -> Vec<TemplateId> {
+        self.recency.take_used().into_iter().map(|slot| self.cluster(slot).id).collect()
+    }
+
+    fn apply_added(&mut self, Mined { id, route, words }: &Mined) -> Option<()> {
+        if self.slots.contains_key(id) {
+            return None;
+        }
+        let slot = self.free.pop().unwrap_or(self.clusters.len() as u32);
+        if slot as usize == self.clusters.len() {
+            self.clusters.push(None);
+        }
+        let leaf = self.tree.insert(words, *route, slot);
+        let cluster = Cluster { id: *id, words: words.clone(), route: *route, leaf, born: self.born };
+        self.clusters[slot as usize] = Some(cluster);
+        self.born += 1;
+        self.slots.insert(*id, slot);
+        self.recency.add(slot);
+        self.next = id.0.wrapping_add(1).max(self.bounds.first_id);
+        Some(())
+    }
+
+    fn apply_widened(&mut self, from: TemplateId, id: TemplateId, words: &Words) -> Option<()> {
+        if self.slots.contains_key(&id) {
+            return None;
+        }
+        let slot = self.slots.remove(&from)?;
+        let cluster = self.clusters[slot as usize].as_mut().expect("the ids name living clusters only");
+        let before = std::mem::replace(&mut cluster.words, words.clone());
+        cluster.id = id;
+        self.slots.insert(id, slot);
+        self.retired.add(from, before, Some(id));
+        self.next = id.0.wrapping_add(1).max(self.bounds.first_id);
+        Some(())
+    }
+
+    fn take_out(&mut self, id: TemplateId, newer: Option<TemplateId>) -> Option<()> {
+        let slot = self.slots.remove(&id)?;
+        let cluster = self.clusters[slot as usize].take().expect("the ids name living clusters only");
+        self.free.push(slot);
+        self.tree.remove(cluster.leaf, slot);
+        self.recency.remove(slot);
+        self.retired.add(id, cluster.words, newer);
+        Some(())
+    }
+}
+
+/// Everything that a [`Drain`] holds, as a checkpoint keeps it.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Whole {
+    clusters: Vec<Mined>,
+    used: Vec<TemplateId>,
+    retired: Retired,
+    next: u32,
+    evicted: u64,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipeline::event::template::mask::Masks;
-
-    #[test]
-    fn similar_messages_share_a_template_that_widens() {
-        check(&["open alpha for read", "open beta for read"], &["open <*> for read"]);
-        check(&["open alpha", "close alpha", "open alpha now"], &["open alpha", "close alpha", "open alpha now"]);
-    }
-
-    #[test]
-    fn words_with_digits_descend_by_the_wildcard() {
-        check(&["node1 went down today", "node2 went down today"], &["<*> went down today"]);
-    }
-
-    #[test]
-    fn a_full_node_sends_new_words_to_the_wildcard() {
-        let mut drain = Drain::new(&DrainSettings { children_max: 3, ..DrainSettings::hdfs() });
-        for word in ["a", "b", "c", "d"] {
-            learn(&mut drain, &format!("{word} came by train"));
-        }
-        assert_eq!(drain.len(), 3, "c and d share the wildcard's leaf");
-    }
-
-    #[test]
-    fn memory_is_bounded_and_pinned_templates_stay() {
-        let mut drain = Drain::new(&DrainSettings::hdfs());
-        let words = words("keep me");
-        let pinned = drain.add_pinned(words.iter().map(Into::into).collect(), &words);
-        for n in 0..TEMPLATES_MAX + 200 {
-            learn(&mut drain, &format!("{} {}", letters(n), letters(n * 7 + 1)));
-            assert!(drain.len() <= TEMPLATES_MAX);
-        }
-        assert!(drain.evicted() > 0);
-        assert_eq!(drain.find_pinned(&words), Some(pinned));
-        assert_eq!(drain.text(pinned).as_deref(), Some("keep me"));
-    }
-
-    fn check(messages: &[&str], expected: &[&str]) {
-        let mut drain = Drain::new(&DrainSettings::hdfs());
-        for message in messages {
-            learn(&mut drain, message);
-        }
-        let found: Vec<String> = (0..drain.len() as u32).filter_map(|id| drain.text(TemplateId(id))).collect();
-        assert_eq!(found, expected);
-    }
-
-    fn learn(drain: &mut Drain, message: &str) -> TemplateId {
-        drain.learn(&words(message)).0
-    }
-
-    fn words(message: &str) -> Words {
-        let mut words = Words::default();
-        words.read(message.as_bytes(), Masks::from_names(Masks::NAMES).expect("its own names are known"));
-        words
-    }
-
-    fn letters(mut n: usize) -> String {
-        let mut text = String::new();
-        loop {
-            text.push(char::from(b'a' + (n % 26) as u8));
-            n /= 26;
-            if n == 0 {
-                return text;
-            }
-        }
-    }
-}
+mod tests;

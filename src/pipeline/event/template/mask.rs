@@ -2,9 +2,8 @@
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WORDS_MAX};
 use crate::pipeline::event::block;
-
-/// What stands for a part that varies.
-pub const WILDCARD: &[u8] = b"<*>";
+use crate::pipeline::event::template::exception;
+use crate::pipeline::event::template::words::Words;
 
 /// Which parts of a message are replaced before Drain sees it. The names are those of [`crate::pipeline::profile::DrainSettings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +18,18 @@ impl Masks {
     /// Names of all masks.
     pub const NAMES: [&'static str; 4] = ["block", "pool", "number", "path"];
 
+    /// No mask.
+    pub const NONE: Self = Self { block: false, pool: false, number: false, path: false };
+
+    /// All masks.
+    pub const ALL: Self = Self { block: true, pool: true, number: true, path: true };
+
     /// The masks of these names; the first unknown name is the error.
     ///
     /// # Errors
     /// A name that is not in [`Masks::NAMES`].
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut masks = Self { block: false, pool: false, number: false, path: false };
+        let mut masks = Self::NONE;
         for name in names {
             match name {
                 "block" => masks.block = true,
@@ -38,94 +43,169 @@ impl Masks {
     }
 }
 
-/// The words of one message after masking. Its buffers are used again for the next message.
-#[derive(Clone, Debug, Default)]
-pub struct Words {
-    text: Vec<u8>,
-    ends: Vec<usize>,
+/// Reads messages into words. Its buffers are used again for the next message.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    masks: Masks,
+    kinds: [u8; 256],
+    /// The line as it is masked; never longer than [`MASKED_BYTES_MAX`].
+    masked: Vec<u8>,
+    words: Words,
+    with_class: bool,
 }
 
-impl Words {
-    /// Splits and masks the first line of `content`: at most [`MESSAGE_BYTES_MAX`] bytes and [`MESSAGE_WORDS_MAX`] words of it.
+impl Reader {
+    /// A reader that replaces what these masks say.
+    #[must_use]
+    pub fn new(masks: Masks) -> Self {
+        Self { masks, kinds: kinds(masks), masked: vec![0; MASKED_BYTES_MAX], words: Words::default(), with_class: false }
+    }
+
+    /// Splits and masks the first line of `content`: at most [`MESSAGE_BYTES_MAX`] bytes and [`MESSAGE_WORDS_MAX`] words of it. When
+    /// one of the lines that follow opens a stack trace, the class of its exception becomes the last word.
     ///
     /// Words that are block ids and follow each other count as one, so that a line has one template however many blocks it names.
-    pub fn read(&mut self, content: &[u8], masks: Masks) {
-        self.text.clear();
-        self.ends.clear();
-        let line = memchr::memchr(b'\n', content).map_or(content, |end| &content[..end]);
-        let line = &line[..line.len().min(MESSAGE_BYTES_MAX)];
+    pub fn read(&mut self, content: &[u8]) {
+        self.words.clear();
+        let (line, lines) = match memchr::memchr(b'\n', content) {
+            Some(end) => (&content[..end], &content[end + 1..]),
+            None => (content, &[][..]),
+        };
+        self.read_line(&line[..line.len().min(MESSAGE_BYTES_MAX)]);
+        let class = if lines.is_empty() { None } else { exception::class(lines) };
+        self.with_class = class.is_some();
+        class.into_iter().for_each(|class| self.words.push(class));
+    }
+
+    /// The words of the message that was read last.
+    #[must_use]
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Whether the last word is the class of an exception.
+    #[must_use]
+    pub fn has_class(&self) -> bool {
+        self.with_class
+    }
+
+    fn read_line(&mut self, line: &[u8]) {
+        let Self { masks, kinds, masked, words, .. } = self;
+        let mut scan = Scan { line, at: 0, kinds, masks: *masks, masked, length: 0 };
         let mut after_block = false;
-        for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r')).filter(|word| !word.is_empty()) {
-            let is_block = masks.block && is_block(word);
-            if is_block && after_block {
-                continue;
+        while scan.begin_word() && words.len() < MESSAGE_WORDS_MAX {
+            let block = scan.block_word();
+            if !(after_block && block.is_some()) {
+                if !words.is_empty() {
+                    scan.put([b' ']);
+                }
+                match block {
+                    Some(BlockWord { comma: false, .. }) => scan.put(MASKED),
+                    Some(BlockWord { comma: true, .. }) => scan.put(*b"<*>,"),
+                    None => scan.mask_word(),
+                }
+                words.end_at(scan.length);
             }
-            after_block = is_block;
-            if self.ends.len() == MESSAGE_WORDS_MAX {
+            scan.at += block.map_or(0, |word| word.length);
+            after_block = block.is_some();
+        }
+        words.set_text(&scan.masked[..scan.length]);
+    }
+}
+
+/// A line on its way through the masks: bytes are looked at once, and copied where nothing is masked.
+struct Scan<'a> {
+    line: &'a [u8],
+    at: usize,
+    kinds: &'a [u8; 256],
+    masks: Masks,
+    masked: &'a mut [u8],
+    length: usize,
+}
+
+/// A word that is a block id.
+#[derive(Clone, Copy)]
+struct BlockWord {
+    length: usize,
+    comma: bool,
+}
+
+impl Scan<'_> {
+    /// Moves to the next word; false when there is none.
+    fn begin_word(&mut self) -> bool {
+        while self.kind_at(self.at).is_some_and(|kind| kind & BLANK != 0) {
+            self.at += 1;
+        }
+        self.at < self.line.len()
+    }
+
+    /// The word here when it is a block id and no more, or one with a comma.
+    fn block_word(&self) -> Option<BlockWord> {
+        let rest = &self.line[self.at..];
+        if !self.masks.block || rest[0] != b'b' {
+            return None;
+        }
+        let (_, block) = block::block_number(rest)?;
+        let comma = rest.get(block) == Some(&b',');
+        let length = block + usize::from(comma);
+        let ends = self.kind_at(self.at + length).is_none_or(|kind| kind & BLANK != 0);
+        ends.then_some(BlockWord { length, comma })
+    }
+
+    /// The length is known where this is called, so that it is a few moves and no call.
+    fn put<const LENGTH: usize>(&mut self, bytes: [u8; LENGTH]) {
+        self.masked[self.length..self.length + LENGTH].copy_from_slice(&bytes);
+        self.length += LENGTH;
+    }
+
+    /// Copies the word here. A part that varies begins with the word, or behind a byte that is not alphanumeric.
+    fn mask_word(&mut self) {
+        let mut begins_part = true;
+        loop {
+            self.copy_literal(begins_part);
+            let masked = if self.kind_at(self.at).is_some_and(|kind| kind & BLANK == 0) { self.masked_length() } else { return };
+            if masked > 0 {
+                self.put(MASKED);
+                self.at += masked;
+            } else {
+                self.put([self.line[self.at]]);
+                self.at += 1;
+            }
+            begins_part = !self.line[self.at - 1].is_ascii_alphanumeric();
+        }
+    }
+
+    /// Copies up to the end of the word, or to where a part begins that may be masked. Most bytes pass here, so it works on copies of
+    /// where it stands, which stay in registers.
+    fn copy_literal(&mut self, mut begins_part: bool) {
+        let (mut at, mut length) = (self.at, self.length);
+        while let Some(byte) = self.line.get(at) {
+            let kind = self.kinds[usize::from(*byte)];
+            if kind & BLANK != 0 || (begins_part && kind & MASKABLE != 0) {
                 break;
             }
-            mask_word(word, masks, &mut self.text);
-            self.ends.push(self.text.len());
+            self.masked[length] = *byte;
+            at += 1;
+            length += 1;
+            begins_part = kind & ALPHANUMERIC == 0;
         }
+        (self.at, self.length) = (at, length);
     }
 
-    /// How many words there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
+    fn kind_at(&self, at: usize) -> Option<u8> {
+        self.line.get(at).map(|byte| self.kinds[usize::from(*byte)])
     }
 
-    /// Whether the message was empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The word at `index`.
-    #[must_use]
-    pub fn get(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
-    }
-
-    /// The words, first to last.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.len()).map(|index| self.get(index))
-    }
-}
-
-fn is_block(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b",").unwrap_or(word);
-    block::block_number(word).is_some_and(|(_, length)| length == word.len())
-}
-
-/// A part that varies begins with the word, or behind a byte that is not alphanumeric; what lies between is copied as a whole.
-fn mask_word(word: &[u8], masks: Masks, out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < word.len() {
-        let begins_part = at == 0 || !word[at - 1].is_ascii_alphanumeric();
-        let length = if begins_part { masked_length(&word[at..], masks) } else { 0 };
-        if length == 0 {
-            let literal = (run(&word[at..], |byte| byte.is_ascii_alphanumeric()) + 1).min(word.len() - at);
-            out.extend_from_slice(&word[at..at + literal]);
-            at += literal;
-        } else {
-            out.extend_from_slice(WILDCARD);
-            at += length;
+    /// Bytes here that vary, 0 when they do not. What begins with a byte of no mask has not come so far.
+    fn masked_length(&self) -> usize {
+        let text = &self.line[self.at..];
+        match text[0] {
+            b'b' => block::block_number(text).map_or(0, |(_, length)| length),
+            b'B' if text.starts_with(b"BP-") => run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')),
+            b'/' => path_length(&text[..run(text, |byte| self.kinds[usize::from(byte)] & BLANK == 0)]),
+            b'0'..=b'9' | b'-' | b'+' => number_length(text),
+            _ => 0,
         }
-    }
-}
-
-/// Bytes at the start of `text` that vary, 0 when they do not.
-fn masked_length(text: &[u8], masks: Masks) -> usize {
-    match text[0] {
-        b'b' if masks.block => block::block_number(text).map_or(0, |(_, length)| length),
-        b'B' if masks.pool && text.starts_with(b"BP-") => {
-            run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-        }
-        b'/' if masks.path => path_length(text),
-        b'0'..=b'9' | b'-' | b'+' if masks.number => number_length(text),
-        _ => 0,
     }
 }
 
@@ -153,6 +233,36 @@ fn run(text: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     text.iter().take_while(|byte| belongs(**byte)).count()
 }
 
+/// What each byte is: whether it parts words, is alphanumeric, and whether something that is masked begins with it.
+fn kinds(masks: Masks) -> [u8; 256] {
+    let Masks { block, pool, number, path } = masks;
+    let begins = |byte: u8| match byte {
+        b'b' => block,
+        b'B' => pool,
+        b'/' => path,
+        b'0'..=b'9' | b'-' | b'+' => number,
+        _ => false,
+    };
+    let kind = |(byte, kind): (u8, &mut u8)| {
+        *kind |= if matches!(byte, b' ' | b'\t' | b'\r') { BLANK } else { 0 };
+        *kind |= if byte.is_ascii_alphanumeric() { ALPHANUMERIC } else { 0 };
+        *kind |= if begins(byte) { MASKABLE } else { 0 };
+    };
+    let mut kinds = [0; 256];
+    (0..=u8::MAX).zip(&mut kinds).for_each(kind);
+    kinds
+}
+
+/// What stands for what is masked.
+const MASKED: [u8; 3] = *b"<*>";
+
+const BLANK: u8 = 1;
+const ALPHANUMERIC: u8 = 2;
+const MASKABLE: u8 = 4;
+
+/// Each byte may be a number, and a space before each word.
+const MASKED_BYTES_MAX: usize = MASKED.len() * MESSAGE_BYTES_MAX + MESSAGE_WORDS_MAX;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +274,7 @@ mod tests {
         check("BLOCK* NameSystem.allocateBlock: /user/root/part-00. blk_1", "BLOCK* NameSystem.allocateBlock: <*>. <*>");
         check("10.2.3.4:50010:Got exception while serving blk_1 to /10.1.1.1:", "<*>:Got exception while serving <*> to <*>:");
         check("BLOCK* ask 10.1.1.1:5 to delete  blk_1 blk_2 blk_-3", "BLOCK* ask <*> to delete <*>");
+        check("lost blk_1, blk_2_7, blk_-3 and blk_4: blk_5", "lost <*>, and <*>: <*>");
     }
 
     #[test]
@@ -184,28 +295,57 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_asked_for_is_masked() {
+        for (names, expected) in [
+            (&["number"][..], "a <*> blk_<*> /b BP-<*> x_<*>"),
+            (&["block"], "a 7 <*> /b BP-1 x_2"),
+            (&["path"], "a 7 blk_1 <*> BP-1 x_2"),
+            (&["pool"], "a 7 blk_1 /b <*> x_2"),
+            (&[], "a 7 blk_1 /b BP-1 x_2"),
+        ] {
+            let mut reader = Reader::new(Masks::from_names(names.iter().copied()).expect("their names are known"));
+            reader.read(b"a 7 blk_1 /b BP-1 x_2");
+            assert_eq!(String::from_utf8_lossy(reader.words().text()), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn the_class_of_an_exception_is_the_last_word() {
+        check("error on blk_1\njava.io.IOException: reset by 1.2.3.4\n\tat a.B", "error on <*> java.io.IOException");
+        check("\njava.io.IOException: x", "java.io.IOException");
+        check("Scheduling blk_1\n  getNumBytes = 1", "Scheduling <*>");
+    }
+
+    #[test]
     fn words_and_bytes_are_bounded() {
-        let mut words = Words::default();
+        let mut reader = Reader::new(Masks::ALL);
         for (count, kept) in [
             (MESSAGE_WORDS_MAX - 1, MESSAGE_WORDS_MAX - 1),
             (MESSAGE_WORDS_MAX, MESSAGE_WORDS_MAX),
             (MESSAGE_WORDS_MAX + 1, MESSAGE_WORDS_MAX),
         ] {
-            words.read("a ".repeat(count).as_bytes(), all());
-            assert_eq!(words.len(), kept);
+            reader.read("a ".repeat(count).as_bytes());
+            assert_eq!(reader.words().len(), kept);
         }
-        words.read("a".repeat(MESSAGE_BYTES_MAX + 1).as_bytes(), all());
-        assert_eq!(words.get(0).len(), MESSAGE_BYTES_MAX);
+        for (length, kept) in [
+            (MESSAGE_BYTES_MAX - 1, MESSAGE_BYTES_MAX - 1),
+            (MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX),
+            (MESSAGE_BYTES_MAX + 1, MESSAGE_BYTES_MAX),
+        ] {
+            reader.read("a".repeat(length).as_bytes());
+            assert_eq!(reader.words().get(0).len(), kept);
+        }
+        reader.read("1,".repeat(MESSAGE_BYTES_MAX).as_bytes());
+        assert_eq!(reader.words().get(0).len(), MESSAGE_BYTES_MAX / 2 * "<*>,".len());
     }
 
     fn check(content: &str, expected: &str) {
-        let mut words = Words::default();
-        words.read(content.as_bytes(), all());
-        let found: Vec<&[u8]> = words.iter().collect();
-        assert_eq!(String::from_utf8_lossy(&found.join(&b' ')), expected);
-    }
-
-    fn all() -> Masks {
-        Masks::from_names(Masks::NAMES).expect("its own names are known")
+        let mut reader = Reader::new(Masks::ALL);
+        reader.read(content.as_bytes());
+        assert_eq!(String::from_utf8_lossy(reader.words().text()), expected, "{content}");
+        assert_eq!(
+            reader.words().iter().map(|word| word.len() + 1).sum::<usize>(),
+            reader.words().text().len() + usize::from(!expected.is_empty())
+        );
     }
 }

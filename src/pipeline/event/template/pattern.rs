@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::pipeline::event::template::mask::WILDCARD;
+use crate::pipeline::event::template::words::WILDCARD;
 
 /// One template text, ready to be matched.
 #[derive(Clone, Debug)]

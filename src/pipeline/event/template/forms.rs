@@ -1,0 +1,121 @@
+//! Pinned templates: the forms that the texts of the model's vocabulary take in the logs. They never widen and are never dropped, since
+//! their meaning is the model's.
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::limits::PINNED_TEMPLATES_MAX;
+use crate::pipeline::event::template::changes::Form;
+use crate::pipeline::event::template::drain::tree::Tree;
+use crate::pipeline::event::template::words::Words;
+use crate::pipeline::event::{TemplateId, Token};
+use crate::pipeline::profile::DrainSettings;
+
+/// The forms, found by the tree of Drain. The id of a form is its number.
+#[derive(Clone, Debug)]
+pub struct Forms {
+    forms: Vec<Form>,
+    tree: Tree,
+    firsts: HashMap<Token, TemplateId, FxBuildHasher>,
+}
+
+impl Forms {
+    /// None yet.
+    #[must_use]
+    pub fn new(settings: &DrainSettings) -> Self {
+        let tree = Tree::new(settings.depth.into(), settings.children_max as usize);
+        Self { forms: Vec::new(), tree, firsts: HashMap::default() }
+    }
+
+    /// The form that `words` fits word by word, if there is one; the one with the fewest wildcards, then the oldest.
+    #[must_use]
+    pub fn find(&self, words: &Words) -> Option<(TemplateId, Token)> {
+        let mut best: Option<(usize, u32)> = None;
+        self.tree.find_all(words, &mut |slots| {
+            for slot in slots {
+                let own = &self.forms[*slot as usize].words;
+                if own.covers(words) {
+                    let rank = (own.wildcards(), *slot);
+                    best = Some(best.map_or(rank, |best| best.min(rank)));
+                }
+            }
+        });
+        best.map(|(_, slot)| (TemplateId(slot), self.forms[slot as usize].token))
+    }
+
+    /// The form that stands for a token when there is no room for further forms: its first, or `None` when there is room, as there
+    /// always is for the first.
+    #[must_use]
+    pub fn stand_in(&self, token: Token) -> Option<TemplateId> {
+        let full = self.forms.len() >= PINNED_TEMPLATES_MAX;
+        self.firsts.get(&token).copied().filter(|_| full)
+    }
+
+    /// Takes all forms out.
+    pub fn clear(&mut self) {
+        self.forms.clear();
+        self.tree.clear();
+        self.firsts.clear();
+    }
+
+    /// Adds a form.
+    pub fn add(&mut self, form: Form) -> TemplateId {
+        let slot = self.forms.len() as u32;
+        self.tree.insert(&form.words, self.tree.route(&form.words), slot);
+        self.firsts.entry(form.token).or_insert(TemplateId(slot));
+        self.forms.push(form);
+        TemplateId(slot)
+    }
+
+    /// The text of a form.
+    #[must_use]
+    pub fn text(&self, id: TemplateId) -> Option<String> {
+        let form = self.forms.get(id.0 as usize)?;
+        Some(String::from_utf8_lossy(form.words.text()).into_owned())
+    }
+
+    /// All forms; the index is the id.
+    #[must_use]
+    pub fn all(&self) -> &[Form] {
+        &self.forms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_with_the_fewest_wildcards_is_found() {
+        let forms = forms(&["<*> was read", "a was <*>", "a was read", "a was read"]);
+        for (message, expected) in
+            [("a was read", Some(2)), ("a was lost", Some(1)), ("b was read", Some(0)), ("b was lost", None)]
+        {
+            assert_eq!(forms.find(&message.as_bytes().into()).map(|(id, _)| id.0), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn at_the_bound_the_first_form_of_a_token_stands_for_it() {
+        for (count, full) in [(PINNED_TEMPLATES_MAX - 1, false), (PINNED_TEMPLATES_MAX, true), (PINNED_TEMPLATES_MAX + 1, true)] {
+            let mut forms = forms(&[]);
+            (0..count).for_each(|number| {
+                forms.add(form(&format!("w {number}"), 6));
+            });
+            assert_eq!(forms.stand_in(Token(6)), full.then_some(TemplateId(0)), "{count} forms");
+            assert_eq!(forms.stand_in(Token(7)), None, "the first form of a token always has room");
+        }
+    }
+
+    fn forms(texts: &[&str]) -> Forms {
+        let mut forms = Forms::new(&DrainSettings::hdfs());
+        for (token, text) in (6..).zip(texts) {
+            forms.add(form(text, token));
+        }
+        forms
+    }
+
+    fn form(text: &str, token: u16) -> Form {
+        Form { words: text.as_bytes().into(), token: Token(token) }
+    }
+}
