@@ -26,6 +26,10 @@ pub fn check(data: &[u8]) {
 fn check_layouts(found: &Record<'_>) {
     let level = found.level.name();
     let (date, clock, millis) = civil(found.time);
+    // The leap second at the end of the year 9999 is a time that no layout can write.
+    if date.len() > "9999-12-31".len() {
+        return;
+    }
     let short = (date.get(..2) == Some("20")).then(|| date[2..].to_owned());
     let iso = format!("{date} {clock}");
     let layouts = [

@@ -64,7 +64,7 @@ fn vocabulary_text(line: &[u8]) -> String {
 
 const VOCABULARY_TEXTS: usize = 16;
 const VOCABULARY_TEXT_BYTES: usize = 200;
-const VOCABULARY_TEXT_WILDCARDS: usize = 3;
+const VOCABULARY_TEXT_WILDCARDS: usize = 8;
 const MESSAGES: usize = 64;
 
 /// Enough for some messages beyond their bound.

@@ -7,7 +7,7 @@
 //! 2. the one that the stream names itself, if it names no other: a NameNode's `bumpBlockGenerationStamp(BP-…:blk_…)`;
 //! 3. the one configured for all lines that name none;
 //! 4. the one that the stream's blocks speak for: each block that it names without a pool and that other streams have named lately in
-//!    just one pool is a vote for that pool, and [`VOTES_MIN`] votes of which hardly any are for others decide;
+//!    just one pool is a vote for that pool, and three votes decide, if hardly any are for others;
 //! 5. none: such events are left out rather than put into a wrong story.
 //!
 //! What was said before a second pool was named is of the first one; where that matters, pools must be configured. Everything here

@@ -49,7 +49,7 @@ impl Pattern {
     #[must_use]
     pub fn wildcards(&self, message: &[u8]) -> Option<Vec<Range<usize>>> {
         let mut covered = Vec::new();
-        fit(&self.parts, message, 0, &mut covered).then_some(covered)
+        (fit(&self.parts, message, 0, &mut covered) == Fit::Fits).then_some(covered)
     }
 }
 
@@ -68,36 +68,56 @@ fn push_literal(parts: &mut Vec<Part>, text: &[u8]) {
     }
 }
 
-/// Fits `parts` to `message[at..]`. Each wildcard tries its shortest cover first; the text after a [`Part::Run`] is found by
-/// search, so that the work stays close to the length of the message for the few parts that a template has.
-fn fit(parts: &[Part], message: &[u8], at: usize, covered: &mut Vec<Range<usize>>) -> bool {
+/// Whether parts fit a message from somewhere on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Fits,
+    /// Not from here; perhaps from further on.
+    Fails,
+    /// Neither from here nor from further on.
+    Never,
+}
+
+/// Fits `parts` to `message[at..]`. Each wildcard tries its shortest cover first; the text after a [`Part::Run`] is found by search.
+///
+/// When a run has tried all its covers, no run before it need try more: they would only have this one begin further on, with fewer
+/// covers to choose from. So the work grows with the length of the message and not with a power of it, whatever the message is.
+fn fit(parts: &[Part], message: &[u8], at: usize, covered: &mut Vec<Range<usize>>) -> Fit {
     let Some((part, rest)) = parts.split_first() else {
-        return at == message.len();
+        return if at == message.len() { Fit::Fits } else { Fit::Fails };
     };
     match part {
-        Part::Literal(text) => message[at..].starts_with(text) && fit(rest, message, at + text.len(), covered),
-        Part::Word => {
-            let length = message[at..].iter().take_while(|byte| **byte != b' ').count();
-            length > 0 && fit_after(rest, message, at..at + length, covered)
-        }
+        Part::Literal(text) if message[at..].starts_with(text) => fit(rest, message, at + text.len(), covered),
+        Part::Literal(_) => Fit::Fails,
+        Part::Word => match message[at..].iter().take_while(|byte| **byte != b' ').count() {
+            0 => Fit::Fails,
+            length => fit_after(rest, message, at..at + length, covered),
+        },
         Part::Run => match rest.first() {
             None => fit_after(rest, message, at..message.len(), covered),
             Some(Part::Literal(text)) => {
-                memchr::memmem::find_iter(&message[at..], text).any(|found| fit_after(rest, message, at..at + found, covered))
+                let ends = memchr::memmem::find_iter(&message[at..], text).map(|found| at + found);
+                fit_run(rest, message, at, ends, covered)
             }
-            Some(Part::Word | Part::Run) => (at..=message.len()).any(|end| fit_after(rest, message, at..end, covered)),
+            Some(Part::Word | Part::Run) => fit_run(rest, message, at, at..=message.len(), covered),
         },
     }
 }
 
-fn fit_after(rest: &[Part], message: &[u8], cover: Range<usize>, covered: &mut Vec<Range<usize>>) -> bool {
+/// Tries the covers of a run that end at `ends`, until one fits or none can.
+fn fit_run(rest: &[Part], message: &[u8], at: usize, ends: impl Iterator<Item = usize>, covered: &mut Vec<Range<usize>>) -> Fit {
+    let mut fits = ends.map(|end| fit_after(rest, message, at..end, covered));
+    fits.find(|fit| *fit != Fit::Fails).unwrap_or(Fit::Never)
+}
+
+fn fit_after(rest: &[Part], message: &[u8], cover: Range<usize>, covered: &mut Vec<Range<usize>>) -> Fit {
     let end = cover.end;
     covered.push(cover);
-    let fits = fit(rest, message, end, covered);
-    if !fits {
+    let fit = fit(rest, message, end, covered);
+    if fit != Fit::Fits {
         covered.pop();
     }
-    fits
+    fit
 }
 
 #[cfg(test)]
@@ -123,6 +143,22 @@ mod tests {
     fn a_run_goes_on_when_its_first_end_does_not_fit() {
         check("a<*>b<*>c", "a b x b c", Some(&[" ", " x b "]));
         check("x<*>ab", "x ab ab", Some(&[" ab "]));
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_costs_no_more_than_its_length() {
+        let message = "a ".repeat(1000);
+        for text in ["<*><*><*><*><*><*>b", "x<*>a<*>a<*>a<*>a<*>a<*>ab", "<*>a<*>a<*>a<*>a<*>a<*>ab", "<*>a <*> <*>a <*>a <*>b"]
+        {
+            check(text, &message, None);
+        }
+    }
+
+    #[test]
+    fn a_run_before_a_word_goes_on_too() {
+        check("<*>x<*> <*> end", "ax b end", Some(&["a", "", "b"]));
+        check("a<*> <*> c<*>d", "a1 b x c2d", Some(&["1 b", "x", "2"]));
+        check("k<*> <*> z", "k a z b z", Some(&[" a z", "b"]));
     }
 
     #[test]
