@@ -76,7 +76,7 @@ fn what_the_user_may_not_read_is_named_with_the_command_that_mends_it() {
     let output = if root {
         run(&[&log], &["--user", "nobody"])
     } else {
-        fs::set_permissions(&log, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&log, fs::Permissions::from_mode(0o000)).unwrap();
         run(&[&log], &[])
     };
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
