@@ -17,7 +17,7 @@ use self::pattern::Pattern;
 
 pub mod changes;
 pub mod drain;
-mod exception;
+pub mod exception;
 mod forms;
 pub mod mask;
 mod memo;

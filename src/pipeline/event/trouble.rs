@@ -154,18 +154,6 @@ pub fn matters(record: &Record<'_>) -> Option<(Level, Option<Statement>)> {
     (warns || statement.is_some()).then_some((record.level, statement))
 }
 
-/// The class of the exception that a record ends with, such as `java.net.ConnectException`: the same sentence means another thing with
-/// another one. At most [`EXCEPTION_BYTES_MAX`] bytes.
-#[must_use]
-pub fn exception(content: &[u8]) -> Option<&[u8]> {
-    let start = memchr::memchr(b'\n', content)? + 1;
-    let is_class = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'$' | b'_');
-    let length = content[start..].iter().take(EXCEPTION_BYTES_MAX).take_while(|byte| is_class(byte)).count();
-    let class = &content[start..start + length];
-    let ends = content.get(start + length).is_none_or(|byte| matches!(byte, b':' | b'\n' | b'\r'));
-    (ends && class.contains(&b'.') && !class.ends_with(b".")).then_some(class)
-}
-
 /// One sentence: who says it, from which level on, and a part of it.
 struct Row {
     statement: Statement,
@@ -194,9 +182,6 @@ impl Row {
 const fn row(statement: Statement, level: Level, logger: &'static str, text: &'static str) -> Row {
     Row { statement, level, logger, text }
 }
-
-/// Bytes of an exception's class that tell it from others.
-pub const EXCEPTION_BYTES_MAX: usize = 128;
 
 /// Bytes of a record in which what warns is looked for: its message, and the head of a stack trace.
 const HEAD_BYTES: usize = 2048;
@@ -293,28 +278,6 @@ mod tests {
             assert_eq!(Statement::LostNode.subject(content.as_bytes()), expected.map(str::as_bytes), "{content}");
         }
         assert_eq!(Statement::Paused.subject(b"lost heartbeat from x"), None);
-    }
-
-    #[test]
-    fn the_exception_of_a_record() {
-        for (content, expected) in [
-            (
-                "error processing\njava.net.ConnectException: Connection refused\n\tat a.b(C.java:1)",
-                Some("java.net.ConnectException"),
-            ),
-            ("error\norg.a.DiskChecker$DiskOutOfSpaceException", Some("org.a.DiskChecker$DiskOutOfSpaceException")),
-            ("a pause\nNo GCs detected", None),
-            ("a box\n/*****", None),
-            ("a tip\nuse it.", None),
-            ("one line: java.io.IOException", None),
-            ("", None),
-        ] {
-            assert_eq!(exception(content.as_bytes()), expected.map(str::as_bytes), "{content}");
-        }
-        for (length, expected) in [(127, true), (128, true), (129, false)] {
-            let class = format!("a.{}", "x".repeat(length - 2));
-            assert_eq!(exception(format!("e\n{class}: y").as_bytes()).is_some(), expected, "{length}");
-        }
     }
 
     fn check(line: &str, expected: Option<(Level, Option<Statement>)>) {

@@ -18,7 +18,8 @@ use crate::limits::{NEARBY_MAX, SOURCES_MAX, TROUBLE_IDS_MAX, TROUBLE_KINDS_MAX}
 use crate::pipeline::event::layout::Level;
 use crate::pipeline::event::template::Templates;
 use crate::pipeline::event::template::changes::Changes;
-use crate::pipeline::event::trouble::{Statement, TroubleRecord, exception};
+use crate::pipeline::event::template::exception;
+use crate::pipeline::event::trouble::{Statement, TroubleRecord};
 use crate::pipeline::event::{LogTime, SourceId, TemplateId};
 use crate::pipeline::front::RestoreError;
 use crate::pipeline::profile::{DrainSettings, Profile};
@@ -238,9 +239,9 @@ impl Watch {
     fn hear<'a>(&mut self, record: &'a TroubleRecord<'a>) -> Heard<'a> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // The class of an exception is told apart by itself.
-        let first_line = record.content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let (template, _) = self.templates.find(first_line);
-        let exception = exception(record.content).map(text).unwrap_or_default();
+        let mut lines = record.content.splitn(2, |byte| *byte == b'\n');
+        let (template, _) = self.templates.find(lines.next().unwrap_or_default());
+        let exception = lines.next().and_then(exception::class).map(text).unwrap_or_default();
         let kind = match record.trouble.statement {
             Some(statement) => Kind::Statement(statement, statement.subject(record.content).map(text).unwrap_or_default()),
             None => Kind::Message(self.first_id(template), exception.clone()),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::limits::{
-    ALERT_POSITIONS_MAX, COMPLAINT_POSITIONS_MAX, TROUBLE_COMPLAINTS_MAX, TROUBLE_HOSTS_NAMED_MAX, TROUBLE_RECENT_MAX,
+    ALERT_POSITIONS_MAX, COMPLAINT_POSITIONS_MAX, FIRST_MINED_ID, TROUBLE_COMPLAINTS_MAX, TROUBLE_HOSTS_NAMED_MAX,
+    TROUBLE_RECENT_MAX,
 };
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::parse::parse;
@@ -39,6 +40,27 @@ fn the_same_sentence_with_another_exception_is_another_trouble() {
         &[(1, "dn1", refused), (2, "dn1", refused), (100, "dn1", eof), (101, "dn1", refused)],
         "dn1@1 new: ERROR cannot write (java.net.ConnectException) x2 | dn1@100 new: ERROR cannot write (java.io.EOFException) x1",
     );
+}
+
+#[test]
+fn a_sentence_whose_template_widens_is_no_new_trouble() {
+    let lost = |second, host| (second, "dn1", host);
+    check(
+        &[lost(5, "ERROR a: the mirror at x1y is gone"), lost(9, "ERROR a: the mirror at x2y is gone")],
+        "dn1@5 new: ERROR the mirror at x1y is gone x2",
+    );
+    let mut records = vec![lost(5, "ERROR a: the mirror at x1y is gone"), lost(DAY, "ERROR a: the mirror at x2y is gone")];
+    records.push(lost(2 * DAY, "ERROR a: the mirror at x3y is gone"));
+    check(&records, "dn1@5 new: ERROR the mirror at x1y is gone x1");
+}
+
+#[test]
+fn the_ids_of_templates_are_bounded() {
+    let mut watch = Watch::new(settings()).expect("its masks are known");
+    for number in 0..TROUBLE_IDS_MAX as u32 + 10 {
+        watch.first_id(TemplateId(FIRST_MINED_ID + number));
+        assert!(watch.state.first_ids.len() <= TROUBLE_IDS_MAX);
+    }
 }
 
 #[test]
