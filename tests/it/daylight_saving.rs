@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::real_data;
+use crate::vigil::model;
 
 /// The same log, once as a host writes it whose clock shows UTC and once as one in Berlin does.
 #[test]
@@ -50,10 +51,6 @@ fn replay(log: &Path, zone: &str) -> Vec<String> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = fs::read_to_string(alerts).unwrap();
     text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].to_string()).collect()
-}
-
-fn model() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/hdfs-v1/model.onnx")
 }
 
 /// The first 20,000 lines of HDFS_v1 took 183 seconds.

@@ -1,15 +1,15 @@
 //! Trouble of hosts that names no block, told by the real binary of the logs of a real HDFS.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs::{self, File};
 use std::io::{Write, copy};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
+use crate::real_data;
 use crate::vigil::{Place, model};
 
 #[test]
@@ -117,7 +117,7 @@ fn faults() -> Option<&'static [Value]> {
 /// The alerts of a replay of these logs; `None`, with a word, where the shared data is not. They are unpacked first: the model knows
 /// nothing of this HDFS, so that every block is told of, and quoting thousands of packed records takes long.
 fn replay(name: &str) -> Option<Vec<Value>> {
-    let logs = data(name)?;
+    let logs = real_data::path(name)?;
     let place = Place::new("");
     for file in
         fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "gz"))
@@ -154,15 +154,4 @@ fn text(value: &Value) -> &str {
 fn append(path: &Path, text: &str) {
     let mut file = File::options().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-fn data(name: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from).join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(env::var("CI").as_deref() != Ok("true"), "{} is missing; set HDFS_VIGIL_DATA", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
 }

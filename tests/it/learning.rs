@@ -17,6 +17,8 @@ use hdfs_vigil::pipeline::session::{Begin, Score, Window};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::real_data;
+
 #[test]
 fn onnx_runtime_scores_as_training_did() {
     let learned = learn_synthetic(7);
@@ -237,12 +239,6 @@ fn shipped(file: &str) -> PathBuf {
 
 /// Sessions of the shared data; `None`, said aloud, where there is none.
 fn sessions(file: &str) -> Option<Corpus> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = std::env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from).join("hdfs_v1").join(file);
-    if !path.exists() {
-        assert!(std::env::var_os("CI").is_none(), "{} is missing, CI needs it", path.display());
-        println!("skipped: {} is missing", path.display());
-        return None;
-    }
+    let path = real_data::path(&format!("hdfs_v1/{file}"))?;
     Some(Corpus::from_session_files(&[path], None).expect("session files can be read"))
 }

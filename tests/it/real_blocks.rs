@@ -3,7 +3,6 @@
 //! The figures were counted once with regular expressions in Python: records by their header, of each the distinct `blk_(-?\d+)`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,9 +17,11 @@ use hdfs_vigil::pipeline::front::{Front, Output, Settings};
 use hdfs_vigil::pipeline::profile::{DrainSettings, Profile};
 use hdfs_vigil::pipeline::stats::Stats;
 
+use crate::real_data;
+
 #[test]
 fn no_block_of_a_real_log_is_taken_for_something_else() {
-    let Some(root) = data() else { return };
+    let Some(root) = real_data::path("") else { return };
     let mut mentions = BTreeMap::new();
     for folder in ["hdfs_v1", "hadoop", "hadoop3", "loghub_2k/HDFS", "loghub_2k/Hadoop"] {
         for path in logs(&root.join(folder)) {
@@ -37,7 +38,7 @@ fn no_block_of_a_real_log_is_taken_for_something_else() {
 
 #[test]
 fn the_blocks_of_2008_are_those_that_are_labelled() {
-    let Some(root) = data() else { return };
+    let Some(root) = real_data::path("") else { return };
     let log = Log::new("HDFS.log", &[&read(&root.join("hdfs_v1/HDFS_20000.log"))]);
     let labels = String::from_utf8(read(&root.join("hdfs_v1/HDFS_20000_labels.csv"))).unwrap();
     let labelled: BTreeSet<i64> =
@@ -55,7 +56,7 @@ fn every_block_of_the_data_nodes_is_joined_with_the_name_node() {
 
 #[test]
 fn two_clusters_whose_pools_are_configured_do_not_mix() {
-    let Some(root) = data() else { return };
+    let Some(root) = real_data::path("") else { return };
     let [data_node, name_node] = ["datanode.log", "namenode.log"].map(|name| hadoop_2(&root, name).unwrap());
     let (alone, _) = run(&[data_node.clone(), name_node.clone()], &[]);
     let twins = [data_node.twin(0), name_node.twin(0)];
@@ -95,7 +96,7 @@ fn what_two_clusters_with_the_same_numbers_do_not_tell_apart_is_left_out() {
 
 /// Numbers of blocks: of DataNodes, of the NameNode, of both; and of the events of either.
 fn check_joined(logs: impl Fn(&Path) -> Option<Vec<Log>>, blocks: [usize; 3], events: [usize; 2]) {
-    let Some(logs) = data().and_then(|root| logs(&root)) else { return };
+    let Some(logs) = real_data::path("").and_then(|root| logs(&root)) else { return };
     let (found, stats) = run(&logs, &[]);
     let of = |name: &'static str| found.iter().filter(move |event| event.log.contains(name));
     let [of_data_nodes, of_name_node] =
@@ -110,7 +111,7 @@ fn check_joined(logs: impl Fn(&Path) -> Option<Vec<Log>>, blocks: [usize; 3], ev
 /// Hadoop 2.7.5 beside its twin, whose blocks have numbers greater by `shift`; with nothing configured. The events in their order,
 /// and the index of the first one of the second pool.
 fn side_by_side(shift: i64) -> Option<(Vec<Found>, Stats, usize)> {
-    let root = data()?;
+    let root = real_data::path("")?;
     let logs = ["datanode.log", "namenode.log"].map(|name| hadoop_2(&root, name).unwrap());
     let twins = logs.each_ref().map(|log| log.twin(shift));
     let (events, stats) = run(&[logs, twins].concat(), &[]);
@@ -263,18 +264,6 @@ fn read(path: &Path) -> Vec<u8> {
     let mut plain = Vec::new();
     GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).unwrap();
     plain
-}
-
-/// The folder of the shared data; `None`, with a word, where it is not.
-fn data() -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(env::var("CI").as_deref() != Ok("true"), "{} is missing; set HDFS_VIGIL_DATA", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
 }
 
 const POOL: &str = "BP-1000273023-30.28.160.77-1516703871702";

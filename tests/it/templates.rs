@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use serde::Deserialize;
 
+use crate::real_data;
+
 #[test]
 fn clusters_are_those_of_drain3_line_by_line() {
     for (system, setting) in settings().systems {
@@ -219,27 +221,17 @@ fn lines_by_name(names: &[String]) -> HashMap<&str, HashSet<usize>> {
 }
 
 fn log(system: &str) -> Option<PathBuf> {
-    data(&format!("loghub_2k/{system}/{system}_2k.log"))
+    real_data::path(&format!("loghub_2k/{system}/{system}_2k.log"))
 }
 
 /// The event of each line, by the ground truth: the field before the last, which is quoted when it has a comma.
 fn truth(system: &str) -> Option<Vec<String>> {
-    let text = fs::read_to_string(data(&format!("loghub_2k/{system}/{system}_2k.log_structured.csv"))?).unwrap();
+    let text = fs::read_to_string(real_data::path(&format!("loghub_2k/{system}/{system}_2k.log_structured.csv"))?).unwrap();
     let event = |row: &str| {
         let end = if row.ends_with('"') { row.trim_end_matches('"').rfind(",\"")? } else { row.rfind(',')? };
         Some(row[row[..end].rfind(',')? + 1..end].to_owned())
     };
     Some(text.lines().skip(1).map(|row| event(row).expect("an event and its template end the row")).collect())
-}
-
-fn data(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = std::env::var_os("HDFS_VIGIL_DATA").map_or_else(beside, PathBuf::from).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    skip(&format!("{} is missing; set HDFS_VIGIL_DATA", path.display()));
-    None
 }
 
 fn skip(why: &str) {
