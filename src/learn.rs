@@ -22,6 +22,7 @@ pub mod corpus;
 pub mod curve;
 pub mod evaluate;
 mod export;
+mod habits;
 pub mod logs;
 mod lstm;
 mod network;

@@ -11,10 +11,12 @@ use crate::model::onnx::UNKNOWN_NATS;
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{Calibration, CountPattern, END, FIRST_EVENT, START, UNKNOWN};
 
-/// Share of the training stories that score at or below the first threshold. Of the others only those with unseen counts would alarm.
-/// On HDFS_v1 the mean F1 of ten models is 0.989 at every quantile from 0.94 to 0.975; that of the worst is 0.989 up to 0.96, 0.986
-/// at 0.975, and 0.943 at 0.985. Higher ones leave the daemon's own traffic more room.
-pub const THRESHOLD_QUANTILE: f64 = 0.975;
+/// Shares of the training stories that score at or below the first threshold, of which the lowest is taken that lets no more than
+/// [`FALSE_ALARMS_MAX`] of the blocks alarm. A block alarms when its kind is unseen too, so where kinds are few the lowest one does; where
+/// many stories are the only ones of their kind, the score must tell more.
+const THRESHOLD_QUANTILES: [f64; 6] = [0.9, 0.95, 0.975, 0.985, 0.99, 0.995];
+/// Share of normal blocks that may alarm. One in a thousand is what people on call bear with a few thousand blocks a day.
+const FALSE_ALARMS_MAX: f64 = 0.001;
 /// Scores are clipped to the mean and this many standard deviations before they move it (Gelper, Fried & Croux 2010, section 3, use 2).
 /// The adaptive threshold does the same, so that it stays where it begins while the traffic is as in training.
 const CLIP_SDS: f64 = 2.5;
@@ -100,9 +102,21 @@ pub fn score_all(network: &Network, windows: &[&[Token]]) -> Result<Vec<f32>> {
     Ok(scores)
 }
 
-/// Everything that the daemon needs to know of normal scores.
-pub fn calibrate(scores: &Scores, windows: &Windows) -> Calibration {
-    let threshold = scores.quantile(THRESHOLD_QUANTILE);
+/// Where the threshold stands at first, and the share of normal blocks that alarm there: of the whole stories, those that are the only
+/// ones of their kind and score higher, as Good & Turing estimate what has not been seen (Good 1953).
+///
+/// `lonely` are the scores of stories that are the only ones of their kind.
+pub fn threshold(scores: &Scores, lonely: &[f32]) -> (f32, f64) {
+    let alarming =
+        |threshold: f32| lonely.iter().filter(|&&score| score > threshold).count() as f64 / scores.sessions().max(1) as f64;
+    let candidates = THRESHOLD_QUANTILES.map(|share| scores.quantile(share));
+    let bearable = candidates.into_iter().find(|&threshold| alarming(threshold) <= FALSE_ALARMS_MAX);
+    let threshold = bearable.unwrap_or(candidates[candidates.len() - 1]);
+    (threshold, alarming(threshold))
+}
+
+/// Everything that the daemon needs to know of normal scores. `threshold` is where it stands at first.
+pub fn calibrate(scores: &Scores, windows: &Windows, threshold: f32) -> Calibration {
     let (log_mean, log_sd) = scores.winsorised();
     let k = ((f64::from(threshold) + EPSILON).ln() - log_mean) / log_sd;
     let mut patterns = windows.patterns();
@@ -129,7 +143,8 @@ fn ceiling(threshold: f32) -> f32 {
 }
 
 /// Weight of each token in the distance: 1 + ln((N + 1) / (n + 1)) for one in n of N stories, Salton & Buckley's idf, smoothed
-/// so that an event that every story has still counts. Tokens that are no events weigh nothing.
+/// so that an event that every story has still counts. Tokens that are no events weigh nothing, nor do events that say nothing of how far
+/// a story has come: how often a block was read or verified makes it no other kind of story.
 fn weights(windows: &Windows) -> Vec<f32> {
     let stories: u64 = windows.whole.values().sum();
     let mut having = vec![0_u64; usize::from(FIRST_EVENT) + windows.vocabulary.len()];
@@ -140,7 +155,8 @@ fn weights(windows: &Windows) -> Vec<f32> {
     }
     let idf = |having: u64| 1.0 + (((stories + 1) as f64) / ((having + 1) as f64)).ln();
     let weight = |(token, having): (u16, u64)| {
-        if token > END.0 || token == UNKNOWN.0 { idf(having) as f32 } else { 0.0 }
+        let counts = (token > END.0 && !windows.loose.contains(&Token(token))) || token == UNKNOWN.0;
+        if counts { idf(having) as f32 } else { 0.0 }
     };
     (0..).zip(having).map(weight).collect()
 }

@@ -1,6 +1,8 @@
 //! Puts together what a model file holds, with windows to check it by.
 
-use super::calibrate::{Scores, THRESHOLD_QUANTILE, calibrate, distance, score_all};
+use std::collections::BTreeSet;
+
+use super::calibrate::{Scores, calibrate, distance, score_all, threshold};
 use super::network::{EMBEDDING, HIDDEN, LATENT, Network};
 use super::windows::{Windows, counts};
 use super::{Corpus, LearnError, Learned, Options};
@@ -24,7 +26,8 @@ pub fn export(
     windows: &Windows,
     scores: &Scores,
 ) -> Result<Learned, LearnError> {
-    let calibration = calibrate(scores, windows);
+    let (threshold, false_alarms_expected) = threshold(scores, &lonely(network, windows)?);
+    let calibration = calibrate(scores, windows, threshold);
     let golden = golden(network, windows, &calibration)?;
     let training = Training {
         inputs: corpus.inputs.clone(),
@@ -36,7 +39,7 @@ pub fn export(
         latent: LATENT as u32,
     };
     Ok(Learned {
-        false_alarms_expected: false_alarms(network, windows, scores)?,
+        false_alarms_expected,
         suspects: windows.suspects,
         stories: windows.whole_patterns(),
         windows_left_out: windows.left_out,
@@ -61,15 +64,14 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
     }
 }
 
-/// See [`Learned::false_alarms_expected`].
-fn false_alarms(network: &Network, windows: &Windows, scores: &Scores) -> Result<f64, LearnError> {
-    let threshold = scores.quantile(THRESHOLD_QUANTILE);
-    let patterns = windows.patterns();
-    let once: Vec<_> = patterns.iter().filter(|pattern| pattern.sessions == 1).map(|pattern| &pattern.counts).collect();
-    let lonely: Vec<&[Token]> =
-        windows.whole.keys().filter(|window| once.contains(&&counts(window))).map(Vec::as_slice).collect();
-    let above = score_all(network, &lonely)?.into_iter().filter(|&score| score > threshold).count();
-    Ok(above as f64 / windows.whole.values().sum::<u64>().max(1) as f64)
+/// Scores of the whole stories that are the only ones of their kind.
+fn lonely(network: &Network, windows: &Windows) -> Result<Vec<f32>, LearnError> {
+    let kind =
+        |window: &[Token]| counts(window).into_iter().filter(|(token, _)| !windows.loose.contains(token)).collect::<Vec<_>>();
+    let once: BTreeSet<_> =
+        windows.patterns().into_iter().filter(|pattern| pattern.sessions == 1).map(|pattern| pattern.counts).collect();
+    let lonely: Vec<&[Token]> = windows.whole.keys().filter(|window| once.contains(&kind(window))).map(Vec::as_slice).collect();
+    Ok(score_all(network, &lonely)?)
 }
 
 /// Windows from the commonest to the rarest, with what goes wrong in blocks done to them: cut, joined late, an unknown event.

@@ -189,7 +189,7 @@ fn front_settings() -> front::Settings {
     front::Settings {
         merge_delay_millis: 2000,
         merge_bytes_max: MERGE_BYTES_DEFAULT,
-        join_grace_millis: 300_000,
+        join_grace_millis: JOIN_GRACE_MILLIS,
         pool: None,
         pools: Vec::new(),
         // Only the order of events and the time between them are learnt, so a clock set back matters and the zone does not.
@@ -206,6 +206,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Log time from the start of the logs in which no story is taken to be seen from its start. It is short because a story must begin with
+/// what opens stories as well, and every minute of it is a minute of logs less to learn from.
+const JOIN_GRACE_MILLIS: i64 = 30_000;
 /// Events of one story that are kept: a block that is read all day needs no more to be known as such.
 const STORY_EVENTS_MAX: usize = 4096;
 /// An event opens stories when it is among the first so many events of most stories it is part of. In HDFS_v1 a story opens with the

@@ -6,6 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Corpus, Story};
+use super::habits::{Habits, Kind, repeated};
 use crate::limits::{TRAINING_WINDOWS_MAX, VOCABULARY_MAX};
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, START, VocabularyEntry};
@@ -21,8 +22,12 @@ pub struct Windows {
     pub trained: BTreeMap<Vec<Token>, f64>,
     /// Whole stories, with how often they occurred.
     pub whole: BTreeMap<Vec<Token>, u64>,
-    /// Windows of blocks that rest before their story goes on, with how often they occurred.
-    pub resting: BTreeMap<Vec<Token>, u64>,
+    /// Kinds of whole stories that are told from their beginning, as counts of tokens, with how many are of each.
+    pub endings: BTreeMap<Vec<(Token, u16)>, u64>,
+    /// Kinds of stories that are not over and may rest, with how often they occurred; 0 for those that were concluded from others.
+    pub resting: BTreeMap<Vec<(Token, u16)>, u64>,
+    /// Tokens that say nothing of how far a story has come; no kind counts them.
+    pub loose: BTreeSet<Token>,
     /// Distinct windows that were left out because there are more than [`TRAINING_WINDOWS_MAX`].
     pub left_out: u64,
     /// Stories that were set aside.
@@ -41,10 +46,6 @@ const BEGINS_SHARE: f64 = 0.001;
 /// In HDFS_v1 these are the reads: their counts spread by 7 and 8, the next one's by 3.
 const ENDLESS_STORIES_MIN: usize = 20;
 const ENDLESS_SPREAD_MIN: u64 = 4;
-/// An event comes in addition when at least so many stories have it, and this share of them would be stories without it too.
-/// In HDFS_v1 that is the verification of a replica (788 stories of 790), which may come at any time, three times or never.
-const ADDITIONAL_STORIES_MIN: u64 = 20;
-const ADDITIONAL_SHARE: f64 = 0.95;
 
 impl Windows {
     /// The windows of a corpus without its `suspects`, which are indices of stories; a block rests when nothing but endless events has come for `quiet_millis`.
@@ -58,12 +59,17 @@ impl Windows {
             vocabulary: reader.vocabulary.clone(),
             trained: BTreeMap::new(),
             whole: BTreeMap::new(),
+            endings: reader.kinds(reader.habits.endings()),
             resting: BTreeMap::new(),
+            loose: reader.loose(),
             left_out: 0,
             suspects: suspects.len() as u64,
         };
         for (index, story) in stories.into_iter().enumerate() {
             windows.add(&reader, index, story, random);
+        }
+        for kind in repeated(reader.habits.endings()) {
+            windows.resting.entry(reader.kind_of(&kind)).or_default();
         }
         windows.keep_commonest();
         Some(windows)
@@ -75,14 +81,14 @@ impl Windows {
         begun.map(|(_, times)| times).sum()
     }
 
-    /// Count patterns of stories that may end as they stand, most frequent first.
+    /// Kinds of stories that may end as they stand, most frequent first.
     pub fn patterns(&self) -> Vec<CountPattern> {
-        patterns(self.whole.iter().chain(&self.resting))
+        patterns(self.endings.iter().chain(&self.resting))
     }
 
     /// The same of whole stories alone.
     pub fn whole_patterns(&self) -> Vec<CountPattern> {
-        patterns(self.whole.iter())
+        patterns(self.endings.iter())
     }
 
     fn add(&mut self, reader: &Reader, index: usize, story: &Story, random: &mut ChaCha8Rng) {
@@ -91,14 +97,16 @@ impl Windows {
         let share = RESTING_WEIGHT / rests.len().max(1) as f64;
         for rest in rests {
             let (head, tail) = story.events.split_at(rest);
-            let window = reader.window(begin, head);
-            *self.resting.entry(window.clone()).or_default() += 1;
-            self.train(window, share);
+            self.rest(reader, begin, head);
+            self.train(reader.window(begin, head), share);
             if !story.cut_short {
                 self.train(reader.window(Begin::Resumed, tail), share);
             }
         }
-        if story.cut_short || story.events.is_empty() {
+        for cut in reader.habits.closing_cuts(&story.events) {
+            self.rest(reader, begin, &story.events[..cut]);
+        }
+        if story.events.is_empty() || (story.cut_short && !reader.ends(story)) {
             return;
         }
         let window = reader.window(begin, &story.events);
@@ -107,6 +115,13 @@ impl Windows {
         if index.is_multiple_of(JOINED_EVERY) && story.events.len() > 1 {
             let cut = random.random_range(1..story.events.len());
             self.train(reader.window(Begin::Mid, &story.events[cut..]), JOINED_WEIGHT);
+        }
+    }
+
+    /// Takes note that a story may rest after `head`; only one that is told from its beginning shows how much there is at that point.
+    fn rest(&mut self, reader: &Reader, begin: Begin, head: &[u32]) {
+        if begin == Begin::Start {
+            *self.resting.entry(reader.kind_of(&reader.habits.kind(head))).or_default() += 1;
         }
     }
 
@@ -126,12 +141,13 @@ impl Windows {
     }
 }
 
-fn patterns<'a>(windows: impl Iterator<Item = (&'a Vec<Token>, &'a u64)>) -> Vec<CountPattern> {
-    let mut sessions: BTreeMap<Vec<(Token, u16)>, u64> = BTreeMap::new();
-    for (window, times) in windows.filter(|(window, _)| window[0] == START) {
-        *sessions.entry(counts(window)).or_default() += times;
+fn patterns<'a>(kinds: impl Iterator<Item = (&'a Vec<(Token, u16)>, &'a u64)>) -> Vec<CountPattern> {
+    let mut sessions: BTreeMap<&Vec<(Token, u16)>, u64> = BTreeMap::new();
+    for (kind, times) in kinds {
+        *sessions.entry(kind).or_default() += times;
     }
-    let mut patterns: Vec<_> = sessions.into_iter().map(|(counts, sessions)| CountPattern { counts, sessions }).collect();
+    let pattern = |(counts, sessions): (&Vec<(Token, u16)>, u64)| CountPattern { counts: counts.clone(), sessions };
+    let mut patterns: Vec<_> = sessions.into_iter().map(pattern).collect();
     patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.sessions));
     patterns
 }
@@ -145,16 +161,13 @@ pub fn counts(window: &[Token]) -> Vec<(Token, u16)> {
     counts.into_iter().collect()
 }
 
-/// Knows the events of a corpus.
+/// Knows the events of a corpus, as a model will.
 struct Reader {
     vocabulary: Vec<VocabularyEntry>,
     encoder: Encoder,
     /// Token of each text; `None` = never seen.
     tokens: Vec<Option<Token>>,
-    /// Events that say nothing of how far a story has come: endless ones, and those without which stories end as well.
-    loose: BTreeSet<Token>,
-    /// Counts, without loose events, at which some story ended.
-    endings: BTreeSet<Vec<(Token, u16)>>,
+    habits: Habits,
     quiet_millis: i64,
 }
 
@@ -164,19 +177,14 @@ impl Reader {
         if usize::from(FIRST_EVENT) + seen.len() > VOCABULARY_MAX {
             return None;
         }
-        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(&corpus.texts, stories, event)).collect();
+        let habits = Habits::of(stories);
+        let vocabulary: Vec<_> = seen.iter().map(|&event| entry(&corpus.texts, stories, &habits, event)).collect();
         let mut tokens = vec![None; corpus.texts.len()];
         for (token, &event) in (FIRST_EVENT..).zip(&seen) {
             tokens[event as usize] = Some(Token(token));
         }
         let encoder = Encoder::from_buckets(vocabulary.iter().map(|entry| entry.endless_buckets_max));
-        let mut reader = Self { vocabulary, encoder, tokens, loose: BTreeSet::new(), endings: BTreeSet::new(), quiet_millis };
-        let whole: Vec<&Story> = stories.iter().copied().filter(|story| is_whole(story)).collect();
-        reader.loose = reader.all_tokens().filter(|&token| reader.encoder.is_endless(token)).collect();
-        let additional = reader.additional(&whole);
-        reader.loose.extend(additional);
-        reader.endings = reader.endings_of(&whole).into_keys().collect();
-        Some(reader)
+        Some(Self { vocabulary, encoder, tokens, habits, quiet_millis })
     }
 
     fn token(&self, event: u32) -> Token {
@@ -187,73 +195,38 @@ impl Reader {
         self.encoder.encode(begin, events.iter().map(|&event| self.token(event))).0.tokens
     }
 
-    fn all_tokens(&self) -> impl Iterator<Item = Token> {
-        (FIRST_EVENT..).map(Token).take(self.vocabulary.len())
+    fn loose(&self) -> BTreeSet<Token> {
+        let events = (0..).zip(&self.tokens).filter(|(event, _)| self.habits.is_loose(*event));
+        events.filter_map(|(_, token)| *token).collect()
     }
 
-    /// Counts at which stories end, without loose events, with how many do.
-    fn endings_of(&self, whole: &[&Story]) -> BTreeMap<Vec<(Token, u16)>, u64> {
-        let mut endings = BTreeMap::new();
-        for story in whole {
-            *endings.entry(self.ending(&story.events)).or_default() += 1;
-        }
-        endings
+    fn kind_of(&self, kind: &Kind) -> Vec<(Token, u16)> {
+        let mut counts: Vec<_> = kind.iter().map(|&(event, count)| (self.token(event), count)).collect();
+        counts.sort_unstable();
+        counts
     }
 
-    /// Events that come in addition: nearly every story that has one ends as others do that have none of it.
-    fn additional(&self, whole: &[&Story]) -> Vec<Token> {
-        let endings = self.endings_of(whole);
-        let is_additional = |&token: &Token| {
-            let having = || endings.iter().filter(|(ending, _)| ending.iter().any(|&(other, _)| other == token));
-            let without =
-                |ending: &[(Token, u16)]| ending.iter().copied().filter(|&(other, _)| other != token).collect::<Vec<_>>();
-            let stories: u64 = having().map(|(_, &stories)| stories).sum();
-            let alike: u64 =
-                having().filter(|(ending, _)| endings.contains_key(&without(ending))).map(|(_, &stories)| stories).sum();
-            stories >= ADDITIONAL_STORIES_MIN && alike as f64 >= ADDITIONAL_SHARE * stories as f64
-        };
-        self.all_tokens().filter(is_additional).collect()
+    fn kinds(&self, kinds: &BTreeMap<Kind, u64>) -> BTreeMap<Vec<(Token, u16)>, u64> {
+        kinds.iter().map(|(kind, &times)| (self.kind_of(kind), times)).collect()
     }
 
-    fn ending(&self, events: &[u32]) -> Vec<(Token, u16)> {
-        let mut counts = BTreeMap::new();
-        for token in events.iter().map(|&event| self.token(event)) {
-            self.count(&mut counts, token);
-        }
-        counts.into_iter().collect()
+    /// Whether a story whose end the logs do not show ends where whole ones end.
+    fn ends(&self, story: &Story) -> bool {
+        self.habits.endings().contains_key(&self.habits.kind(&story.events))
     }
 
-    fn count(&self, counts: &mut BTreeMap<Token, u16>, token: Token) {
-        if !self.loose.contains(&token) {
-            let count = counts.entry(token).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-
-    /// Lengths of those heads of a story after which the block rests for a while, the whole story not among them.
+    /// Lengths of those heads of a story after which the block may rest for a while, the whole story not among them: where whole stories
+    /// end, and where it did rest, as far as times are known.
     fn rests(&self, story: &Story) -> Vec<usize> {
-        match &story.times {
-            Some(times) => {
-                let is_endless = |event: &u32| self.encoder.is_endless(self.token(*event));
-                let endless: Vec<bool> = story.events.iter().map(is_endless).collect();
-                gaps(times.iter().map(|time| time.0).zip(endless), self.quiet_millis)
-            }
-            None if story.joined_midway => Vec::new(),
-            None => self.stops(&story.events),
+        let mut rests = if story.joined_midway { Vec::new() } else { self.habits.stops(&story.events) };
+        if let Some(times) = &story.times {
+            let is_endless = |event: &u32| self.encoder.is_endless(self.token(*event));
+            let endless: Vec<bool> = story.events.iter().map(is_endless).collect();
+            rests.extend(gaps(times.iter().map(|time| time.0).zip(endless), self.quiet_millis));
+            rests.sort_unstable();
+            rests.dedup();
         }
-    }
-
-    /// Heads that end where some whole story ends, by counts; where the times are not known this is where blocks may rest.
-    fn stops(&self, events: &[u32]) -> Vec<usize> {
-        let mut counts: BTreeMap<Token, u16> = BTreeMap::new();
-        let mut stops = Vec::new();
-        for (length, &event) in (1..events.len()).zip(events) {
-            self.count(&mut counts, self.token(event));
-            if self.endings.contains(&counts.iter().map(|(&token, &count)| (token, count)).collect::<Vec<_>>()) {
-                stops.push(length);
-            }
-        }
-        stops
+        rests
     }
 }
 
@@ -279,13 +252,13 @@ fn gaps(events: impl Iterator<Item = (i64, bool)>, quiet_millis: i64) -> Vec<usi
     gaps
 }
 
-fn entry(texts: &[String], stories: &[&Story], event: u32) -> VocabularyEntry {
+fn entry(texts: &[String], stories: &[&Story], habits: &Habits, event: u32) -> VocabularyEntry {
     let whole = || stories.iter().filter(|story| !story.joined_midway);
     let first = whole().filter(|story| story.events.first() == Some(&event)).count();
     VocabularyEntry {
         text: texts[event as usize].clone(),
         begins: first as f64 > BEGINS_SHARE * whole().count() as f64,
-        endless_buckets_max: endless_buckets(stories, event),
+        endless_buckets_max: habits.endless.get(&event).copied(),
     }
 }
 
@@ -336,10 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn a_story_whose_end_is_not_seen_is_whole_where_others_end() {
+        let cut = |events: &[u32]| Story { cut_short: true, ..plain(events) };
+        let windows = windows(vec![plain(&[0, 0]), cut(&[0, 0]), cut(&[0])]);
+        assert_eq!(windows.whole, BTreeMap::from([(tokens(START, &[6, 6]), 2)]));
+    }
+
+    #[test]
+    fn kinds_in_which_a_phase_is_repeated_are_patterns_too() {
+        let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1, 1]), plain(&[0, 1, 1, 1])]);
+        let sessions: Vec<_> = windows.patterns().iter().map(|pattern| (pattern.counts[1].1, pattern.sessions)).collect();
+        assert_eq!(sessions[3..], [(4, 0), (5, 0)], "{sessions:?}");
+    }
+
+    #[test]
     fn equal_stories_are_one_window_with_a_weight() {
         let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1]), plain(&[0])]);
         assert_eq!(windows.whole, BTreeMap::from([(tokens(START, &[6, 7]), 2), (tokens(START, &[6]), 1)]));
-        assert_eq!(windows.resting, BTreeMap::from([(tokens(START, &[6]), 2)]), "some story ends after 0");
+        assert_eq!(windows.resting, BTreeMap::from([(vec![(Token(6), 1)], 2)]), "some story ends after 0");
         assert_eq!(windows.trained[&tokens(START, &[6, 7])], 2.0);
         assert_eq!(windows.trained[&tokens(RESUMED, &[7])], 2.0 * RESTING_WEIGHT);
     }

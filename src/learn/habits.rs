@@ -1,0 +1,294 @@
+//! Finds what recurs in the stories of a corpus: events that may come at any time, how stories end, how they close, what they repeat.
+//!
+//! Two stories are of one kind when they have the same events equally often, events aside that say nothing of how far a story has
+//! come. On HDFS_v1 that leaves 7 kinds of normal stories where all counts leave 64, and no anomalous story has one of the 7.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::corpus::Story;
+use super::windows::{endless_buckets, is_whole};
+
+/// How often each event stands in a story, sorted by event, loose events left out.
+pub type Kind = Vec<(u32, u16)>;
+
+/// An event that at least this share of the stories has is part of every complete one.
+const CORE_SHARE: f64 = 0.98;
+/// An event comes in addition when at least so many stories have it, and this share of all …
+const ADDITIONAL_STORIES_MIN: u64 = 20;
+const ADDITIONAL_SHARE_MIN: f64 = 0.01;
+/// … and this share of those that have it would be stories without it too. In HDFS_v1 that is the verification of a replica (788
+/// stories of 790), which may come at any time, three times or never.
+const ADDITIONAL_ALIKE_SHARE: f64 = 0.95;
+/// After a closing event nothing but closing events comes, in all but this share of the stories that have it.
+const REOPENED_SHARE_MAX: f64 = 0.02;
+/// Kinds among which repeated phases are looked for, the commonest; the work grows with their square.
+const PHASE_KINDS_MAX: usize = 256;
+/// A phase that is seen so often repeated may come twice as often, but never more often than this.
+const PHASE_REPEATS_MAX: u16 = 16;
+
+/// What recurs in the stories of a corpus.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Events that repeat without end, with their buckets.
+    pub endless: BTreeMap<u32, u8>,
+    /// Events that say nothing of how far a story has come: endless ones, and those that come in addition.
+    loose: BTreeSet<u32>,
+    /// Kinds of whole stories, with how many are of each.
+    endings: BTreeMap<Kind, u64>,
+    /// Events after which nothing but their like comes, such as the deletion of replicas one by one.
+    closing: BTreeSet<u32>,
+}
+
+impl Habits {
+    /// The habits of these stories.
+    pub fn of(stories: &[&Story]) -> Self {
+        let whole: Vec<&Story> = stories.iter().copied().filter(|story| is_whole(story)).collect();
+        let events: BTreeSet<u32> = stories.iter().flat_map(|story| &story.events).copied().collect();
+        let endless = events.iter().filter_map(|&event| Some((event, endless_buckets(stories, event)?))).collect();
+        let mut habits = Self { endless, ..Self::default() };
+        habits.loose = habits.endless.keys().copied().collect();
+        habits.endings = habits.kinds(&whole);
+        habits.loose.extend(habits.additional(&events, whole.len()));
+        habits.endings = habits.kinds(&whole);
+        let begun: Vec<&Story> = stories.iter().copied().filter(|story| !story.joined_midway).collect();
+        let core = core(&begun);
+        habits.closing = habits.closing(&whole, events.into_iter().filter(|event| !core.contains(event)).collect());
+        habits
+    }
+
+    /// Whether an event says nothing of how far a story has come.
+    pub fn is_loose(&self, event: u32) -> bool {
+        self.loose.contains(&event)
+    }
+
+    /// The kind of a story with these events.
+    pub fn kind(&self, events: &[u32]) -> Kind {
+        let mut counts: BTreeMap<u32, u16> = BTreeMap::new();
+        for event in events.iter().filter(|event| !self.loose.contains(event)) {
+            let count = counts.entry(*event).or_default();
+            *count = count.saturating_add(1);
+        }
+        counts.into_iter().collect()
+    }
+
+    /// Kinds of whole stories, with how many are of each.
+    pub fn endings(&self) -> &BTreeMap<Kind, u64> {
+        &self.endings
+    }
+
+    /// Lengths of heads of a story that are of a kind that whole stories are of, the story itself not among them. Blocks may rest there.
+    pub fn stops(&self, events: &[u32]) -> Vec<usize> {
+        let mut counts: BTreeMap<u32, u16> = BTreeMap::new();
+        let mut stops = Vec::new();
+        for (length, event) in (1..events.len()).zip(events) {
+            if !self.loose.contains(event) {
+                *counts.entry(*event).or_default() += 1;
+            }
+            if self.endings.contains_key(&counts.iter().map(|(&event, &count)| (event, count)).collect::<Kind>()) {
+                stops.push(length);
+            }
+        }
+        stops
+    }
+
+    /// Lengths of heads that end amid what closes a story, once it might have ended: amid the deletion of its replicas, say, which
+    /// takes each host its own time.
+    pub fn closing_cuts(&self, events: &[u32]) -> Vec<usize> {
+        let is_closing = |event: &u32| self.closing.contains(event) || self.loose.contains(event);
+        let earliest = events.len() - events.iter().rev().take_while(|event| is_closing(event)).count();
+        let opened = self.stops(events).into_iter().find(|&stop| stop >= earliest);
+        let Some(opened) = opened else {
+            return Vec::new();
+        };
+        (opened + 1..events.len()).filter(|&length| !self.loose.contains(&events[length - 1])).collect()
+    }
+
+    fn kinds(&self, whole: &[&Story]) -> BTreeMap<Kind, u64> {
+        let mut kinds = BTreeMap::new();
+        for story in whole {
+            *kinds.entry(self.kind(&story.events)).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// Events that come in addition: nearly every story that has one ends as others do that have none of it.
+    fn additional(&self, events: &BTreeSet<u32>, whole: usize) -> Vec<u32> {
+        let least = (ADDITIONAL_SHARE_MIN * whole as f64).max(ADDITIONAL_STORIES_MIN as f64);
+        let is_additional = |&event: &u32| {
+            let having = || self.endings.iter().filter(|(kind, _)| kind.iter().any(|&(other, _)| other == event));
+            let without = |kind: &Kind| kind.iter().copied().filter(|&(other, _)| other != event).collect::<Kind>();
+            let stories: u64 = having().map(|(_, &stories)| stories).sum();
+            let is_ending = |kind: &Kind| self.endings.contains_key(&without(kind));
+            let alike: u64 = having().filter(|(kind, _)| is_ending(kind)).map(|(_, &stories)| stories).sum();
+            stories as f64 >= least && alike as f64 >= ADDITIONAL_ALIKE_SHARE * stories as f64
+        };
+        events.iter().copied().filter(is_additional).collect()
+    }
+
+    /// The largest set of the events `closing` after which, in nearly every story that has one, nothing but events of the set comes.
+    fn closing(&self, whole: &[&Story], mut closing: BTreeSet<u32>) -> BTreeSet<u32> {
+        closing.retain(|event| !self.loose.contains(event));
+        loop {
+            let mut seen: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+            for story in whole {
+                let last_other = story.events.iter().rposition(|event| !closing.contains(event) && !self.loose.contains(event));
+                for event in story.events.iter().copied().collect::<BTreeSet<_>>().intersection(&closing) {
+                    let first = story.events.iter().position(|other| other == event);
+                    let (stories, reopened) = seen.entry(*event).or_default();
+                    *stories += 1;
+                    *reopened += u64::from(first < last_other);
+                }
+            }
+            let before = closing.len();
+            closing.retain(|event| {
+                seen.get(event).is_some_and(|&(all, reopened)| reopened as f64 <= REOPENED_SHARE_MAX * all as f64)
+            });
+            if closing.len() == before {
+                return closing;
+            }
+        }
+    }
+}
+
+/// Events that nearly all of these stories have. Stories that go on after the logs have ended count: what comes late in a long life is no
+/// part of what every story must have.
+pub fn core(begun: &[&Story]) -> BTreeSet<u32> {
+    let enough = CORE_SHARE * begun.len() as f64;
+    having(begun).into_iter().filter(|&(_, stories)| stories as f64 >= enough).map(|(event, _)| event).collect()
+}
+
+/// How many of these stories have each event.
+pub fn having(stories: &[&Story]) -> BTreeMap<u32, u64> {
+    let mut having = BTreeMap::new();
+    for story in stories {
+        for event in story.events.iter().collect::<BTreeSet<_>>() {
+            *having.entry(*event).or_default() += 1;
+        }
+    }
+    having
+}
+
+/// Kinds that no story is of, in which a phase comes more often than in any: a block that is appended to once, twice and three times
+/// may well be appended to a fourth time. A phase is what one kind has more than another; that it repeats is known when a third kind
+/// has it a multiple of times.
+pub fn repeated(kinds: &BTreeMap<Kind, u64>) -> BTreeSet<Kind> {
+    let mut commonest: Vec<(&Kind, &u64)> = kinds.iter().collect();
+    commonest.sort_by_key(|&(kind, times)| (std::cmp::Reverse(times), kind));
+    commonest.truncate(PHASE_KINDS_MAX);
+    let mut found = BTreeSet::new();
+    for (base, _) in &commonest {
+        for phase in commonest.iter().filter_map(|(other, _)| more(base, other)) {
+            let most = (2..=PHASE_REPEATS_MAX).rev().find(|&times| kinds.contains_key(&plus(base, &phase, times)));
+            let times = most.map_or(2..=1, |most| 2..=most.saturating_mul(2).min(PHASE_REPEATS_MAX));
+            found.extend(times.map(|times| plus(base, &phase, times)));
+        }
+    }
+    found.retain(|kind| !kinds.contains_key(kind));
+    found
+}
+
+/// Whether `kind` is one of `trusted` with a phase repeated that another of them has once.
+pub fn repeats_a_phase(kind: &Kind, trusted: &BTreeSet<&Kind>) -> bool {
+    let phases = |base: &&&Kind| trusted.iter().filter_map(|other| more(base, other)).collect::<Vec<_>>();
+    let is_multiple = |base: &Kind, phase: &Kind| (2..=PHASE_REPEATS_MAX).any(|times| plus(base, phase, times) == *kind);
+    trusted.iter().any(|base| more(base, kind).is_some() && phases(&base).iter().any(|phase| is_multiple(base, phase)))
+}
+
+/// What `larger` has more than `smaller`; `None` when it has less of something, or nothing more.
+fn more(smaller: &Kind, larger: &Kind) -> Option<Kind> {
+    let of = |kind: &Kind, event: u32| kind.iter().find(|&&(other, _)| other == event).map_or(0, |&(_, count)| count);
+    if smaller == larger || smaller.iter().any(|&(event, count)| of(larger, event) < count) {
+        return None;
+    }
+    let surplus = larger.iter().map(|&(event, count)| (event, count - of(smaller, event)));
+    Some(surplus.filter(|&(_, count)| count > 0).collect())
+}
+
+fn plus(base: &Kind, phase: &Kind, times: u16) -> Kind {
+    let mut sum: BTreeMap<u32, u16> = base.iter().copied().collect();
+    for &(event, count) in phase {
+        let total = sum.entry(event).or_default();
+        *total = total.saturating_add(count.saturating_mul(times));
+    }
+    sum.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_come_at_any_time_is_no_part_of_a_kind() {
+        let habits = habits(&[(50, &[0, 1]), (30, &[0, 2, 1]), (20, &[0, 3])]);
+        assert_eq!(habits.kind(&[0, 2, 2, 1]), [(0, 1), (1, 1)]);
+        assert_eq!(habits.kind(&[0, 3]), [(0, 1), (3, 1)], "no story ends with 0 alone");
+    }
+
+    #[test]
+    fn an_event_that_few_stories_have_is_part_of_their_kind() {
+        for (stories, additional) in [(19, false), (20, true)] {
+            let habits = habits(&[(100, &[0, 1]), (stories, &[0, 2, 1])]);
+            assert_eq!(habits.is_loose(2), additional, "{stories} stories");
+        }
+    }
+
+    #[test]
+    fn blocks_rest_where_whole_stories_end() {
+        let habits = habits(&[(10, &[0]), (50, &[0, 1])]);
+        assert_eq!(habits.stops(&[0, 1]), [1]);
+        assert_eq!(habits.stops(&[0]), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn a_story_may_be_cut_amid_its_closing_and_not_amid_its_opening() {
+        let habits = habits(&[(30, &[0, 0, 1, 1]), (50, &[0, 0, 1, 1, 2, 2, 3, 3])]);
+        check_cuts(&habits, &[0, 0, 1, 1, 2, 2, 3, 3], &[5, 6, 7]);
+        check_cuts(&habits, &[0, 0, 1, 1], &[]);
+        check_cuts(&habits, &[0, 0, 1, 2, 3, 3], &[]);
+        check_cuts(&habits, &[0, 0, 1, 1, 2, 0], &[]);
+    }
+
+    #[test]
+    fn what_is_often_followed_by_something_else_closes_nothing() {
+        let habits = habits(&[(30, &[0]), (50, &[0, 2, 2]), (2, &[0, 2, 0])]);
+        check_cuts(&habits, &[0, 2, 2], &[]);
+    }
+
+    #[test]
+    fn a_phase_seen_twice_may_come_four_times() {
+        let (base, once, twice) = (kind(&[(0, 3)]), kind(&[(0, 4), (1, 2)]), kind(&[(0, 5), (1, 4)]));
+        let expected = [kind(&[(0, 6), (1, 6)]), kind(&[(0, 7), (1, 8)])];
+        check_repeated(&[&base, &once, &twice], &expected);
+        check_repeated(&[&base, &once], &[]);
+        check_repeated(&[&base, &kind(&[(0, 2), (1, 2)]), &twice], &[]);
+    }
+
+    #[test]
+    fn a_rare_kind_that_repeats_a_phase_of_trusted_ones_is_told() {
+        let (base, once) = (kind(&[(0, 3)]), kind(&[(0, 4), (1, 2)]));
+        let trusted = BTreeSet::from([&base, &once]);
+        for (rare, expected) in [(&[(0, 6), (1, 6)][..], true), (&[(0, 6), (1, 5)], false), (&[(0, 4), (1, 2), (2, 1)], false)] {
+            assert_eq!(repeats_a_phase(&kind(rare), &trusted), expected, "{rare:?}");
+        }
+    }
+
+    fn check_cuts(habits: &Habits, events: &[u32], expected: &[usize]) {
+        assert_eq!(habits.closing_cuts(events), expected, "{events:?}");
+    }
+
+    fn check_repeated(kinds: &[&Kind], expected: &[Kind]) {
+        let kinds = kinds.iter().map(|&kind| (kind.clone(), 5)).collect();
+        assert_eq!(repeated(&kinds), expected.iter().cloned().collect());
+    }
+
+    fn kind(counts: &[(u32, u16)]) -> Kind {
+        counts.to_vec()
+    }
+
+    /// The habits of so many stories of each.
+    fn habits(kinds: &[(usize, &[u32])]) -> Habits {
+        let story = |events: &[u32]| Story { events: events.to_vec(), ..Story::default() };
+        let stories: Vec<Story> = kinds.iter().flat_map(|&(times, events)| vec![story(events); times]).collect();
+        Habits::of(&stories.iter().collect::<Vec<_>>())
+    }
+}
