@@ -67,9 +67,11 @@ impl Baselines {
             distance_max: 0.0,
             sessions: corpus.stories.len() as u64,
         };
+        let mut patterns = BTreeMap::new();
         for counts in baselines.counts(corpus) {
-            *baselines.patterns.entry(counts).or_default() += 1;
+            *patterns.entry(counts).or_default() += 1;
         }
+        baselines.patterns = patterns;
         baselines.weights = baselines.idf();
         baselines.distance_max = baselines.quantile_to_another();
         baselines
