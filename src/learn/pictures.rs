@@ -2,13 +2,14 @@
 
 use super::evaluate::{Judged, Judgement, precision_recall};
 use super::plot::{Axis, Colour, Plot, Scale, svg};
+use crate::sink::document::grouped;
 
 /// How the scores of both kinds of sessions are distributed, with the threshold.
 #[must_use]
 pub fn scores(judgement: &Judgement) -> String {
     let score = |judged: &Judged| f64::from(judged.score).max(SCORE_MIN);
     let all = || judgement.normal.iter().chain(&judgement.anomalous).map(score);
-    let (from, to) = (all().fold(SCORE_MIN * 10.0, f64::min), all().fold(SCORE_MIN * 100.0, f64::max));
+    let (from, to) = (all().fold(1.0, f64::min), all().fold(2.0, f64::max));
     let threshold = f64::from(judgement.report.threshold).max(SCORE_MIN);
     let x = Axis {
         title: "score of a session, nats (the worst event; logarithmic)".to_owned(),
@@ -20,15 +21,10 @@ pub fn scores(judgement: &Judgement) -> String {
         Axis { title: "sessions, % of their kind (logarithmic)".to_owned(), from: 0.01, to: 100.0, scale: Scale::Logarithmic };
     let (normal, anomalous) = (judgement.normal.iter().map(score), judgement.anomalous.iter().map(score));
     let (normal, anomalous) = (steps(&x, normal), steps(&x, anomalous));
-    let count = |sessions: &[Judged]| sessions.len();
     let plot = Plot::new(&format!("{}: scores", judgement.report.model), x, y)
-        .area(Colour::Blue, &format!("{} normal sessions", count(&judgement.normal)), normal)
-        .area(Colour::Red, &format!("{} anomalous sessions", count(&judgement.anomalous)), anomalous)
-        .vertical(
-            Colour::Ink,
-            &format!("threshold {threshold:.2} nats; right of it a session alarms if its counts are also unseen"),
-            threshold,
-        );
+        .area(Colour::Blue, &format!("{} normal sessions", grouped(judgement.normal.len() as u64)), normal)
+        .area(Colour::Red, &format!("{} anomalous sessions", grouped(judgement.anomalous.len() as u64)), anomalous)
+        .vertical(Colour::Ink, &format!("threshold {threshold:.2} nats; above it unseen counts alarm"), threshold);
     svg(&[plot])
 }
 
@@ -44,7 +40,9 @@ pub fn curves(judgement: &Judgement) -> String {
     let chosen = (judgement.report.both.recall, judgement.report.both.precision);
     let model = &judgement.report.model;
     let plot = |title: &str, from: f64| {
-        let axis = |title: &str| Axis { title: title.to_owned(), from, to: 1.0, scale: Scale::Linear };
+        // A little past 1, so that what lies there is seen.
+        let to = 1.0 + 0.03 * (1.0 - from);
+        let axis = |title: &str| Axis { title: title.to_owned(), from, to, scale: Scale::Linear };
         Plot::new(title, axis("recall (share of the anomalous sessions found)"), axis("precision (share of right alarms)"))
             .line(Colour::Blue, "the score alone", score.clone())
             .line(Colour::Green, "the distance of the counts alone", distance.clone())

@@ -187,7 +187,10 @@ mod tests {
         assert_eq!((untimed.log_millis, untimed.blocks_per_day(), untimed.days_missing(1)), (None, None, None));
     }
 
-    fn check(stories: Vec<Story>, expected: &[(f64, &[(&str, u64, Option<u64>)])]) {
+    /// Text, and how often at least and at most.
+    type Told<'a> = (&'a str, u64, Option<u64>);
+
+    fn check(stories: Vec<Story>, expected: &[(f64, &[Told<'_>])]) {
         let corpus = corpus(stories);
         let options = Options { epochs: 1, screen: false, ..Options::default() };
         let learned = learn(&corpus, &options, &mut |_| ()).expect("learns");
