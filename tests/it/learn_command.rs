@@ -40,7 +40,7 @@ fn what_was_learnt_is_told_in_words() {
         "3 times  Receiving block … src: … dest: …",
         "a day at the",
         "time: reading",
-        "set aside",
+        "like 1., but",
     ] {
         assert!(out.contains(text), "{text} is missing in {out}");
     }
