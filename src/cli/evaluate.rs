@@ -28,11 +28,10 @@ use crate::sink::document::grouped;
 ///
 /// For example, with the pictures in figures/:
 ///
-///   hdfs-vigil evaluate --train train.csv --normal normal.csv --anomalous anomalous.csv --seeds 5 --draw figures
+/// hdfs-vigil evaluate --train train.csv --normal normal.csv --anomalous anomalous.csv --seeds 5 --draw figures
 ///
 /// Ctrl-C ends it after the current epoch, with the seeds that are done.
 #[derive(Clone, Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// Model to judge, instead of training some
     #[arg(long, value_name = "FILE", required_unless_present = "train")]

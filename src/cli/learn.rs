@@ -30,16 +30,15 @@ mod summary;
 ///
 /// For example, the logs of several hosts, copied into one folder each:
 ///
-///   hdfs-vigil learn logs/nn1 logs/dn1 logs/dn2 -o model.onnx
+/// hdfs-vigil learn logs/nn1 logs/dn1 logs/dn2 -o model.onnx
 ///
-/// then `hdfs-vigil model check model.onnx` says whether it works here, `hdfs-vigil replay --help` how to try it on logs, and the key
+/// Then `hdfs-vigil model check model.onnx` says whether it works here, `hdfs-vigil replay --help` how to try it on logs, and the key
 /// model.path of the configuration puts it to use.
 ///
 /// Ctrl-C ends the training after the current epoch and keeps what was learnt; while logs are still being read it ends all. The same
 /// inputs and seed give the same file, byte by byte. Session files (`BlockId,Label,EventSequence`, as LogHub publishes HDFS_v1) are
 /// taken too; their labels are not looked at.
 #[derive(Clone, Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// Logs (plain, rotated, gzipped), folders of logs, or session files
     #[arg(value_name = "INPUT", required = true)]
