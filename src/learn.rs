@@ -17,6 +17,7 @@ use crate::pipeline::profile::{CountPattern, FIRST_EVENT};
 
 pub use self::corpus::{Corpus, CorpusError, Story};
 
+pub mod baseline;
 mod calibrate;
 pub mod corpus;
 pub mod curve;
@@ -26,7 +27,10 @@ mod habits;
 pub mod logs;
 mod lstm;
 mod network;
+pub mod pictures;
+pub mod plot;
 mod screen;
+pub mod telling;
 mod train;
 mod windows;
 

@@ -1,26 +1,46 @@
 //! `hdfs-vigil learn`: trains a model on the logs of a cluster, or on sessions that were gathered before.
 
-use std::fs;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::bail;
 
-use crate::learn::evaluate::first_threshold;
-use crate::learn::{Corpus, CorpusError, Learned, Options, Progress, curve, learn, logs};
+use self::destination::Destination;
+use self::progress::Bar;
+use self::summary::{Seconds, Summary};
+use crate::learn::logs::Reading;
+use crate::learn::telling::Supply;
+use crate::learn::{Corpus, CorpusError, LearnError, Learned, Options, Progress, curve, learn, logs};
+use crate::limits::TRAINING_STORIES_MIN;
 use crate::model::onnx;
-use crate::pipeline::profile::{CountPattern, DrainSettings, FIRST_EVENT, Profile};
+use crate::pipeline::profile::DrainSettings;
+
+mod destination;
+pub mod progress;
+mod summary;
 
 /// Trains a model on the logs of a cluster as they are when all is well.
 ///
-/// Takes raw logs, or session files (`BlockId,Label,EventSequence`). Runs on the CPU, some minutes at most. The same inputs and seed
-/// give the same model. Ctrl-C ends the training after the current epoch and keeps what was learnt.
+/// Takes the logs of all NameNodes and DataNodes: files with their rotated ones, plain or gzipped, or folders of them. No labels are
+/// needed: stories of blocks that look like failures are set aside. A few hours of logs are a beginning, some days are good. It runs
+/// on the CPU, for some minutes at most, and writes one file, which replaces what was there in one step.
+///
+/// For example, the logs of several hosts, copied into one folder each:
+///
+/// hdfs-vigil learn logs/nn1 logs/dn1 logs/dn2 -o model.onnx
+///
+/// Then `hdfs-vigil model check model.onnx` says whether it works here, `hdfs-vigil replay --help` how to try it on logs, and the key
+/// model.path of the configuration puts it to use.
+///
+/// Ctrl-C ends the training after the current epoch and keeps what was learnt; while logs are still being read it ends all. The same
+/// inputs and seed give the same file, byte by byte. Session files (`BlockId,Label,EventSequence`, as LogHub publishes HDFS_v1) are
+/// taken too; their labels are not looked at.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Logs (plain or rotated), or session files
+    /// Logs (plain, rotated, gzipped), folders of logs, or session files
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Model file to write
@@ -50,46 +70,86 @@ pub struct Args {
     /// Write the golden windows beside the model as well, one JSON object a line
     #[arg(long, value_name = "JSONL")]
     pub golden: Option<PathBuf>,
+    /// Print what was learnt as JSON
+    #[arg(long)]
+    pub json: bool,
 }
-
-/// Commonest stories told at the end.
-const STORIES_SHOWN: usize = 5;
 
 /// Runs the command. What it learnt goes to `out`, progress to standard error.
 ///
 /// # Errors
-/// When the inputs cannot be read, are too few, or a file cannot be written.
+/// When the inputs cannot be read, are too few, a file cannot be written, or it is stopped before the training.
 pub fn run(args: &Args, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let corpus = corpus(args)?;
-    let quiet_millis = i64::try_from(args.session_quiet_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let destinations = Destinations::new(args)?;
+    let mut seconds = Seconds::default();
+    let begun = Instant::now();
+    let corpus = corpus(args, stop)?;
+    if stop.load(Ordering::Relaxed) {
+        bail!(CorpusError::Stopped);
+    }
+    seconds.reading = begun.elapsed().as_secs_f64();
     let options = Options {
         name: name(args),
         seed: args.seed,
         epochs: args.epochs,
-        quiet_millis,
+        quiet_millis: quiet_millis(args),
         screen: !args.trust_all,
         stop: Arc::clone(stop),
     };
-    let learned = learn_visibly(&corpus, &options)?;
-    let bytes = onnx::write(&learned.contract, &learned.weights)?;
-    write(&args.output, &bytes)?;
-    if let Some(path) = &args.curve {
-        write(path, curve::svg(&options.name, &learned.contract.training.loss).as_bytes())?;
-    }
-    if let Some(path) = &args.golden {
-        write(path, golden(&learned)?.as_bytes())?;
-    }
-    Ok(tell(out, &learned, &args.output)?)
+    let learned = learn_visibly(&corpus, &options, &mut seconds)?;
+    let begun = Instant::now();
+    destinations.write(&options.name, &learned)?;
+    seconds.writing = begun.elapsed().as_secs_f64();
+    let summary = Summary::new(&learned, &corpus, args, seconds);
+    if args.json { summary.json(out) } else { Ok(summary.tell(out)?) }
 }
 
-fn corpus(args: &Args) -> anyhow::Result<Corpus> {
-    let is_session_file = |path: &PathBuf| Ok(path.is_file() && Corpus::is_session_file(path)?);
+/// The files to be written.
+struct Destinations {
+    model: Destination,
+    curve: Option<Destination>,
+    golden: Option<Destination>,
+}
+
+impl Destinations {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        let optional = |path: &Option<PathBuf>| path.as_ref().map(|path| Destination::new(path, &args.inputs)).transpose();
+        Ok(Self {
+            model: Destination::new(&args.output, &args.inputs)?,
+            curve: optional(&args.curve)?,
+            golden: optional(&args.golden)?,
+        })
+    }
+
+    fn write(self, name: &str, learned: &Learned) -> anyhow::Result<()> {
+        self.model.write(&onnx::write(&learned.contract, &learned.weights)?)?;
+        if let Some(file) = self.curve {
+            file.write(curve::svg(name, &learned.contract.training.loss).as_bytes())?;
+        }
+        if let Some(file) = self.golden {
+            file.write(golden(learned)?.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn corpus(args: &Args, stop: &AtomicBool) -> anyhow::Result<Corpus> {
+    let is_session_file = |path: &PathBuf| Corpus::is_session_file(path);
     let sessions = args.inputs.iter().map(is_session_file).collect::<Result<Vec<bool>, CorpusError>>()?;
     match (sessions.contains(&true), sessions.contains(&false)) {
         (true, true) => bail!("inputs are session files and logs, must be one kind; learn two models"),
         (true, false) => Ok(Corpus::from_session_files(&args.inputs, args.templates.as_deref())?),
-        (false, _) => Ok(logs::gather(&args.inputs, quiet_millis(args), &DrainSettings::hdfs())?),
+        (false, _) => gather_visibly(args, stop),
     }
+}
+
+fn gather_visibly(args: &Args, stop: &AtomicBool) -> anyhow::Result<Corpus> {
+    let bar = Bar::bytes(0);
+    let mut watch = |Reading { bytes_read, bytes }: Reading| {
+        bar.set_of(bytes_read, bytes);
+        !stop.load(Ordering::Relaxed)
+    };
+    Ok(logs::gather_watched(&args.inputs, quiet_millis(args), &DrainSettings::hdfs(), &mut watch)?)
 }
 
 fn quiet_millis(args: &Args) -> i64 {
@@ -101,27 +161,35 @@ fn name(args: &Args) -> String {
     args.name.clone().or_else(stem).unwrap_or_else(|| Options::default().name)
 }
 
-fn learn_visibly(corpus: &Corpus, options: &Options) -> anyhow::Result<Learned> {
-    if !std::io::stderr().is_terminal() {
-        let line = |Progress { epoch, epochs, loss }| eprintln!("epoch {epoch} of {epochs}: loss {loss:.4} nats per token");
-        return Ok(learn(corpus, options, &mut { line })?);
-    }
-    let style =
-        ProgressStyle::with_template("{bar:30} epoch {pos} of {len}  {msg}  {eta} left").expect("the template is well-formed");
-    let bar = ProgressBar::new(options.epochs.into()).with_style(style);
-    let learned = learn(corpus, options, &mut |progress| {
-        bar.set_message(format!("loss {:.4} nats per token", progress.loss));
-        bar.set_position(progress.epoch.into());
+fn learn_visibly(corpus: &Corpus, options: &Options, seconds: &mut Seconds) -> anyhow::Result<Learned> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let bar = Bar::epochs(options.epochs.into());
+    let begun = Instant::now();
+    let learned = learn(corpus, options, &mut |Progress { epoch, epochs, loss }| {
+        seconds.training = begun.elapsed().as_secs_f64();
+        bar.set(epoch.into(), format!("epoch {epoch} of {epochs}, loss {loss:.4} nats per token"));
+        if !is_terminal {
+            eprintln!("epoch {epoch} of {epochs}: loss {loss:.4} nats per token");
+        }
     });
-    bar.finish_and_clear();
-    Ok(learned?)
+    seconds.calibrating = begun.elapsed().as_secs_f64() - seconds.training;
+    match learned {
+        Err(LearnError::TooFewStories { stories }) => bail!(too_few(&Supply::new(corpus), stories)),
+        learned => Ok(learned?),
+    }
 }
 
-/// Written beside and renamed, so that whoever watches the file never reads half a model.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| format!("write {}", path.display()))
+/// What is there, what is needed, and how much more log time gives it.
+fn too_few(supply: &Supply, stories: u64) -> String {
+    let Supply { blocks, joined_midway, cut_short, .. } = supply;
+    let there = format!("{stories} whole stories of blocks, at least {TRAINING_STORIES_MIN} are needed");
+    let why =
+        format!("of {blocks} blocks {joined_midway} are older than the inputs and {cut_short} had not come to rest at their end");
+    let remedy = supply.days_missing(stories).map_or_else(
+        || "give more of them, of a longer time".to_owned(),
+        |days| format!("at this rate about {} more of log time are enough", summary::days(days)),
+    );
+    format!("{there}; {why}; {remedy}")
 }
 
 fn golden(learned: &Learned) -> anyhow::Result<String> {
@@ -129,41 +197,20 @@ fn golden(learned: &Learned) -> anyhow::Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
-fn tell(out: &mut dyn Write, learned: &Learned, output: &Path) -> std::io::Result<()> {
-    let Profile { name, vocabulary, calibration, .. } = &learned.contract.profile;
-    let training = &learned.contract.training;
-    let (sessions, epochs, templates) = (training.sessions, training.loss.len(), vocabulary.len());
-    writeln!(out, "learnt {name} from {sessions} whole stories in {epochs} epochs: {templates} templates")?;
-    if learned.suspects > 0 {
-        writeln!(out, "set aside: {} stories that look like failures; --trust-all takes them for normal", learned.suspects)?;
-    }
-    writeln!(out, "commonest stories:")?;
-    for pattern in learned.stories.iter().take(STORIES_SHOWN) {
-        writeln!(out, "  {:5.1} %", 100.0 * pattern.sessions as f64 / sessions as f64)?;
-        tell_pattern(out, &learned.contract.profile, pattern)?;
-    }
-    for entry in vocabulary.iter().filter(|entry| entry.endless_buckets_max.is_some()) {
-        writeln!(out, "repeats without end: {}", entry.text)?;
-    }
-    let (threshold, patterns) = (first_threshold(calibration), calibration.patterns.len());
-    writeln!(out, "threshold: {threshold:.3} nats, beyond {patterns} count patterns")?;
-    writeln!(out, "false alarms expected: {:.0} per 100,000 blocks", 100_000.0 * learned.false_alarms_expected)?;
-    tell_left_out(out, learned)?;
-    writeln!(out, "written to {}", output.display())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn tell_pattern(out: &mut dyn Write, profile: &Profile, pattern: &CountPattern) -> std::io::Result<()> {
-    for (token, count) in &pattern.counts {
-        let entry = &profile.vocabulary[usize::from(token.0 - FIRST_EVENT)];
-        writeln!(out, "    {count} x {}", entry.text)?;
+    #[test]
+    fn too_little_is_told_with_how_much_more_is_needed() {
+        let hour = Supply { blocks: 50, joined_midway: 10, cut_short: 20, log_millis: Some(3_600_000) };
+        check(&hour, 20, "20 whole stories of blocks, at least 100 are needed; of 50 blocks 10 are older");
+        check(&hour, 20, "about 2.0 hours more of log time");
+        check(&Supply { log_millis: None, ..hour }, 20, "give more of them");
     }
-    Ok(())
-}
 
-fn tell_left_out(out: &mut dyn Write, learned: &Learned) -> std::io::Result<()> {
-    if learned.windows_left_out + learned.patterns_left_out > 0 {
-        let Learned { windows_left_out, patterns_left_out, .. } = learned;
-        writeln!(out, "left out, as too various: {windows_left_out} windows, {patterns_left_out} count patterns")?;
+    fn check(supply: &Supply, stories: u64, expected: &str) {
+        let text = too_few(supply, stories);
+        assert!(text.contains(expected), "{text}");
     }
-    Ok(())
 }

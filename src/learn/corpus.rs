@@ -104,6 +104,9 @@ pub enum CorpusError {
         "no line of these logs names a block; give logs of NameNodes and DataNodes (hadoop-*-namenode-*.log, hadoop-*-datanode-*.log)"
     )]
     NoBlocks,
+    /// Whoever watched said no.
+    #[error("stopped while reading logs: nothing was learnt")]
+    Stopped,
     /// No file was given.
     #[error("no session file was given")]
     NoInput,

@@ -59,11 +59,71 @@ pub struct Rates {
     pub f1: f64,
 }
 
-/// One session judged.
+/// What a model says of one session.
 #[derive(Clone, Copy, Debug)]
-struct Judged {
-    high: bool,
-    far: bool,
+pub struct Judged {
+    /// Nats.
+    pub score: f32,
+    /// To the nearest normal count pattern.
+    pub distance: f32,
+}
+
+/// A report, and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// What the daemon would decide.
+    pub report: Report,
+    /// Distances above this are far from every normal story.
+    pub distance_max: f32,
+    /// The whole that rates are scaled to, without the sessions of the training.
+    pub population: Population,
+    /// Each normal session.
+    pub normal: Vec<Judged>,
+    /// Each anomalous session.
+    pub anomalous: Vec<Judged>,
+}
+
+/// How one way of deciding does over several seeds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Summary {
+    /// Mean of F1, 0..=1.
+    pub f1_mean: f64,
+    /// Standard deviation of F1 (with n - 1); 0 for one seed.
+    pub f1_sd: f64,
+    /// F1 of the worst.
+    pub f1_min: f64,
+    /// Mean of the precision, 0..=1.
+    pub precision_mean: f64,
+    /// Mean of the recall, 0..=1.
+    pub recall_mean: f64,
+    /// Mean of the share of normal sessions flagged, times 100,000.
+    pub false_alarms_per_100k: f64,
+}
+
+impl Population {
+    /// Without so many normal sessions, which were learnt.
+    #[must_use]
+    pub fn without(self, learnt: u64) -> Self {
+        Self { normal: self.normal.saturating_sub(learnt), ..self }
+    }
+}
+
+impl Summary {
+    /// Of the rates of one or more seeds.
+    #[must_use]
+    pub fn of(rates: &[Rates]) -> Self {
+        let mean = |value: fn(&Rates) -> f64| rates.iter().map(value).sum::<f64>() / rates.len() as f64;
+        let f1_mean = mean(|rates| rates.f1);
+        let squares: f64 = rates.iter().map(|rates| (rates.f1 - f1_mean).powi(2)).sum();
+        Self {
+            f1_mean,
+            f1_sd: (squares / (rates.len() as f64 - 1.0).max(1.0)).sqrt(),
+            f1_min: rates.iter().map(|rates| rates.f1).fold(f64::INFINITY, f64::min),
+            precision_mean: mean(|rates| rates.precision),
+            recall_mean: mean(|rates| rates.recall),
+            false_alarms_per_100k: mean(|rates| rates.false_alarms_per_100k),
+        }
+    }
 }
 
 /// Where the threshold stands before it has seen anything.
@@ -82,21 +142,58 @@ pub fn evaluate<E>(
     normal: &Corpus,
     anomalous: &Corpus,
     population: Population,
-    mut score: impl FnMut(&[Window]) -> Result<Vec<Score>, E>,
+    score: impl FnMut(&[Window]) -> Result<Vec<Score>, E>,
 ) -> Result<Report, E> {
+    judge(contract, normal, anomalous, population, score).map(|judgement| judgement.report)
+}
+
+/// The same, with what the model says of each session.
+///
+/// # Errors
+/// Those of `score`.
+pub fn judge<E>(
+    contract: &Contract,
+    normal: &Corpus,
+    anomalous: &Corpus,
+    population: Population,
+    mut score: impl FnMut(&[Window]) -> Result<Vec<Score>, E>,
+) -> Result<Judgement, E> {
     let calibration = &contract.profile.calibration;
-    let mut judge_all = |corpus| Ok(judge(calibration, &score(&windows(&contract.profile, corpus))?));
-    let (normal, anomalous) = (judge_all(normal)?, judge_all(anomalous)?);
-    let unseen = population.normal.saturating_sub(contract.training.sessions);
-    let population = Population { normal: unseen, ..population };
-    let rates = |flags: fn(&Judged) -> bool| Rates::new(&normal, &anomalous, population, flags);
-    Ok(Report {
+    let (threshold, distance_max) = (first_threshold(calibration), calibration.distance_max);
+    let mut judge_all = |corpus| Ok(score(&windows(&contract.profile, corpus))?.iter().map(Judged::from).collect());
+    let (normal, anomalous): (Vec<Judged>, Vec<Judged>) = (judge_all(normal)?, judge_all(anomalous)?);
+    let population = population.without(contract.training.sessions);
+    let rates = |is_flagged: &dyn Fn(&Judged) -> bool| Rates::new(&normal, &anomalous, population, is_flagged);
+    let report = Report {
         model: contract.profile.name.clone(),
-        threshold: first_threshold(calibration),
-        both: rates(|judged| judged.high && judged.far),
-        counts_alone: rates(|judged| judged.far),
-        score_alone: rates(|judged| judged.high),
-    })
+        threshold,
+        both: rates(&|judged| judged.score > threshold && judged.distance > distance_max),
+        counts_alone: rates(&|judged| judged.distance > distance_max),
+        score_alone: rates(&|judged| judged.score > threshold),
+    };
+    Ok(Judgement { report, distance_max, population, normal, anomalous })
+}
+
+/// Recall and precision at every threshold of `value`, from the highest on. Sessions whose value is not finite are never flagged.
+#[must_use]
+pub fn precision_recall(judgement: &Judgement, value: impl Fn(&Judged) -> f32) -> Vec<(f64, f64)> {
+    let of =
+        |judged: &[Judged], is_anomalous: bool| judged.iter().map(|judged| (value(judged), is_anomalous)).collect::<Vec<_>>();
+    let mut values = of(&judgement.normal, false);
+    values.extend(of(&judgement.anomalous, true));
+    values.retain(|(value, _)| value.is_finite());
+    values.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (normal, anomalous) = (judgement.normal.len() as u64, judgement.anomalous.len() as u64);
+    let (mut false_alarms, mut found) = (0, 0);
+    let equal = values.chunk_by(|a, b| a.0 == b.0);
+    let point = |equal: &[(f32, bool)]| {
+        let right = equal.iter().filter(|(_, is_anomalous)| *is_anomalous).count() as u64;
+        found += right;
+        false_alarms += equal.len() as u64 - right;
+        let rates = Rates::scaled(false_alarms, normal, found, anomalous, judgement.population);
+        (rates.recall, rates.precision)
+    };
+    equal.map(point).collect()
 }
 
 /// Windows of whole sessions, for the model of `profile`. Templates are found by their text; others are unknown.
@@ -116,25 +213,29 @@ pub fn tokens(profile: &Profile, corpus: &Corpus) -> Vec<Token> {
     corpus.texts.iter().map(|text| known.get(text.as_str()).copied().unwrap_or(UNKNOWN)).collect()
 }
 
-fn judge(calibration: &Calibration, scores: &[Score]) -> Vec<Judged> {
-    let threshold = first_threshold(calibration);
-    let judge = |score: &Score| Judged { high: score.score > threshold, far: score.distance > calibration.distance_max };
-    scores.iter().map(judge).collect()
+impl From<&Score> for Judged {
+    fn from(score: &Score) -> Self {
+        Self { score: score.score, distance: score.distance }
+    }
 }
 
 impl Rates {
-    fn new(normal: &[Judged], anomalous: &[Judged], population: Population, flags: fn(&Judged) -> bool) -> Self {
-        let count = |judged: &[Judged]| judged.iter().filter(|&judged| flags(judged)).count() as u64;
-        let share = |part: u64, whole: usize| part as f64 / whole.max(1) as f64;
-        let (false_alarms, found) = (count(normal), count(anomalous));
-        let (false_alarm_rate, recall) = (share(false_alarms, normal.len()), share(found, anomalous.len()));
+    /// Of sessions of both kinds, by what is flagged.
+    pub fn new<T>(normal: &[T], anomalous: &[T], population: Population, is_flagged: impl Fn(&T) -> bool) -> Self {
+        let count = |sessions: &[T]| sessions.iter().filter(|session| is_flagged(session)).count() as u64;
+        Self::scaled(count(normal), normal.len() as u64, count(anomalous), anomalous.len() as u64, population)
+    }
+
+    fn scaled(false_alarms: u64, normal: u64, found: u64, anomalous: u64, population: Population) -> Self {
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let (false_alarm_rate, recall) = (share(false_alarms, normal), share(found, anomalous));
         let right = recall * population.anomalous as f64;
         let wrong = false_alarm_rate * population.normal as f64;
         Self {
             false_alarms,
-            normal: normal.len() as u64,
+            normal,
             found,
-            anomalous: anomalous.len() as u64,
+            anomalous,
             false_alarms_per_100k: false_alarm_rate * 100_000.0,
             recall,
             precision: ratio(right, right + wrong),
@@ -161,11 +262,45 @@ mod tests {
         check((0, 0), (0, 0), (0.0, 0.0, 0.0));
     }
 
+    #[test]
+    fn a_summary_tells_mean_deviation_and_worst() {
+        let rates = |found| Rates::scaled(0, 10, found, 10, Population { normal: 100, anomalous: 10 });
+        check_summary(&[rates(10), rates(5)], (5.0 / 6.0, (1.0_f64 / 18.0).sqrt(), 2.0 / 3.0));
+        check_summary(&[rates(5)], (2.0 / 3.0, 0.0, 2.0 / 3.0));
+    }
+
+    #[test]
+    fn a_curve_has_a_point_for_every_value_that_can_be_flagged() {
+        check_curve(&[1.0, 2.0], &[3.0, 4.0], &[(0.5, 1.0), (1.0, 1.0), (1.0, 2.0 / 3.0), (1.0, 0.5)]);
+        check_curve(&[1.0], &[1.0], &[(1.0, 0.5)]);
+        check_curve(&[f32::NEG_INFINITY, 5.0], &[f32::NEG_INFINITY, 1.0], &[(0.0, 0.0), (0.5, 0.5)]);
+        check_curve(&[], &[], &[]);
+    }
+
+    fn check_summary(rates: &[Rates], expected: (f64, f64, f64)) {
+        let summary = Summary::of(rates);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        let is_right =
+            close(summary.f1_mean, expected.0) && close(summary.f1_sd, expected.1) && close(summary.f1_min, expected.2);
+        assert!(is_right, "{summary:?}, not {expected:?}");
+    }
+
+    /// Scores of a population that is as large as the sample, against (recall, precision).
+    fn check_curve(normal: &[f32], anomalous: &[f32], expected: &[(f64, f64)]) {
+        let judged = |scores: &[f32]| scores.iter().map(|&score| Judged { score, distance: 0.0 }).collect::<Vec<_>>();
+        let population = Population { normal: normal.len() as u64, anomalous: anomalous.len() as u64 };
+        let rates = Rates::scaled(0, 0, 0, 0, population);
+        let report = Report { model: String::new(), threshold: 0.0, both: rates, counts_alone: rates, score_alone: rates };
+        let (normal, anomalous) = (judged(normal), judged(anomalous));
+        let judgement = Judgement { report, distance_max: 0.0, population, normal, anomalous };
+        assert_eq!(precision_recall(&judgement, |judged| judged.score), expected);
+    }
+
     /// Of 100 normal and 10 anomalous ones; (judged, flagged) of each kind against (precision, recall, F1).
     fn check(normal: (usize, usize), anomalous: (usize, usize), expected: (f64, f64, f64)) {
-        let judged = |(judged, flagged)| (0..judged).map(|index| Judged { high: index < flagged, far: true }).collect::<Vec<_>>();
+        let flags = |(judged, flagged)| (0..judged).map(|index| index < flagged).collect::<Vec<bool>>();
         let population = Population { normal: 100, anomalous: 10 };
-        let rates = Rates::new(&judged(normal), &judged(anomalous), population, |judged| judged.high && judged.far);
+        let rates = Rates::new(&flags(normal), &flags(anomalous), population, |flag| *flag);
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
         let is_right = close(rates.precision, expected.0) && close(rates.recall, expected.1) && close(rates.f1, expected.2);
         assert!(is_right, "{rates:?}, not {expected:?}");

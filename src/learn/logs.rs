@@ -23,9 +23,31 @@ use crate::pipeline::profile::{DrainSettings, Profile, Scope};
 /// # Errors
 /// When a path cannot be read, or no line names a block.
 pub fn gather(paths: &[PathBuf], quiet_millis: i64, drain: &DrainSettings) -> Result<Corpus, CorpusError> {
+    gather_watched(paths, quiet_millis, drain, &mut |_| true)
+}
+
+/// The same, and tells `watch` every now and then how far it is, which answers whether to go on.
+///
+/// # Errors
+/// Those of [`gather`], and when `watch` says no.
+pub fn gather_watched(
+    paths: &[PathBuf],
+    quiet_millis: i64,
+    drain: &DrainSettings,
+    watch: &mut dyn FnMut(Reading) -> bool,
+) -> Result<Corpus, CorpusError> {
     let mut gatherer = Gatherer::new(paths, drain)?;
-    gatherer.read_all()?;
+    gatherer.read_all(watch)?;
     gatherer.into_corpus(quiet_millis)
+}
+
+/// How far reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Bytes of files that were read; those of a compressed file when all of it was.
+    pub bytes_read: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
 }
 
 struct Gatherer {
@@ -63,7 +85,8 @@ impl Gatherer {
         })
     }
 
-    fn read_all(&mut self) -> Result<(), CorpusError> {
+    fn read_all(&mut self, watch: &mut dyn FnMut(Reading) -> bool) -> Result<(), CorpusError> {
+        let mut bytes = 0;
         loop {
             let notices = self.follower.scan(clock::now());
             if let Some(trouble) = notices.iter().find(|notice| matches!(notice, Notice::Failed { .. })) {
@@ -75,8 +98,13 @@ impl Gatherer {
             }
             self.follower.share_read_ahead(MERGE_BYTES_DEFAULT / 2);
             self.open_streams();
-            self.read_unread();
+            bytes = bytes.max(self.bytes_unread());
+            self.read_unread(bytes, watch)?;
         }
+    }
+
+    fn bytes_unread(&self) -> u64 {
+        self.follower.streams().map(|status| status.lag_bytes).sum()
     }
 
     fn open_streams(&mut self) {
@@ -89,9 +117,16 @@ impl Gatherer {
         }
     }
 
-    fn read_unread(&mut self) {
+    fn read_unread(&mut self, bytes: u64, watch: &mut dyn FnMut(Reading) -> bool) -> Result<(), CorpusError> {
         let mut buffer = Vec::new();
+        let mut chunks = 0_u64;
         while let Some(stream) = self.unread.iter().min_by_key(|stream| (self.front.stream_time(**stream), **stream)).copied() {
+            if chunks.is_multiple_of(WATCH_CHUNKS)
+                && !watch(Reading { bytes_read: bytes.saturating_sub(self.bytes_unread()), bytes })
+            {
+                return Err(CorpusError::Stopped);
+            }
+            chunks += 1;
             let Self { follower, front, blocks, stories, events, hashes, .. } = self;
             let mut emit = |output: Output<'_>| {
                 if let Output::Event { event, joined } = output {
@@ -111,6 +146,7 @@ impl Gatherer {
                 front.close_stream(stream, &mut emit);
             }
         }
+        Ok(())
     }
 
     fn into_corpus(mut self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
@@ -209,6 +245,8 @@ fn hex(bytes: &[u8]) -> String {
 /// Log time from the start of the logs in which no story is taken to be seen from its start. It is short because a story must begin with
 /// what opens stories as well, and every minute of it is a minute of logs less to learn from.
 const JOIN_GRACE_MILLIS: i64 = 30_000;
+/// Chunks between two looks at how far reading is: some ten a second.
+const WATCH_CHUNKS: u64 = 32;
 /// Events of one story that are kept: a block that is read all day needs no more to be known as such.
 const STORY_EVENTS_MAX: usize = 4096;
 /// An event opens stories when it is among the first so many events of most stories it is part of. In HDFS_v1 a story opens with the
