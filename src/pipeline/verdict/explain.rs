@@ -56,7 +56,7 @@ fn surplus(
     profile: &Profile,
 ) -> Vec<Deviation> {
     let over = counts.iter().filter_map(|(token, count)| Some((*token, count.checked_sub(pattern_count(nearest, *token))?)));
-    let named = over.filter(|(token, over)| *over > 0 && token.0 >= FIRST_EVENT);
+    let named = over.filter(|(token, over)| *over > 0 && token.0 >= FIRST_EVENT && counts_for_something(profile, *token));
     named
         .map(|(token, over)| Deviation {
             kind: DeviationKind::Excess,
@@ -146,6 +146,11 @@ fn worst_error(case: &Case, score: &Score, token: Token) -> f32 {
 
 fn last_position(events: &[SessionEvent], token: Token) -> Option<Position> {
     events.iter().rev().find(|event| event.token == token).map(|event| event.position)
+}
+
+/// Whether how often the event comes tells anything; of others, such as reads, normal stories have any number.
+fn counts_for_something(profile: &Profile, token: Token) -> bool {
+    profile.calibration.weights.get(usize::from(token.0)).is_none_or(|&weight| weight > 0.0)
 }
 
 fn token_text(profile: &Profile, token: Token) -> String {
