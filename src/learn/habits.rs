@@ -179,8 +179,8 @@ pub fn repeated(kinds: &BTreeMap<Kind, u64>) -> BTreeSet<Kind> {
     for (base, _) in &commonest {
         for phase in commonest.iter().filter_map(|(other, _)| more(base, other)) {
             let most = (2..=PHASE_REPEATS_MAX).rev().find(|&times| kinds.contains_key(&plus(base, &phase, times)));
-            let times = most.map_or(2..=1, |most| 2..=most.saturating_mul(2).min(PHASE_REPEATS_MAX));
-            found.extend(times.map(|times| plus(base, &phase, times)));
+            let Some(most) = most else { continue };
+            found.extend((2..=most.saturating_mul(2).min(PHASE_REPEATS_MAX)).map(|times| plus(base, &phase, times)));
         }
     }
     found.retain(|kind| !kinds.contains_key(kind));

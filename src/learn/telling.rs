@@ -11,7 +11,7 @@ use crate::limits::TRAINING_STORIES_MIN;
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile, VocabularyEntry};
 
-/// One story that many blocks have.
+/// One story that many blocks have, without what may come at any time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CommonStory {
     /// Share of the whole stories, 0..=1.
@@ -27,10 +27,8 @@ pub struct CommonStory {
 pub struct CommonEvent {
     /// Template text, with `<*>` for what varies.
     pub text: String,
-    /// How often it happens, at least.
-    pub count_min: u64,
-    /// How often at most; `None` when it may go on without end.
-    pub count_max: Option<u64>,
+    /// How often it happens.
+    pub count: u64,
 }
 
 /// What there was to learn from.
@@ -59,6 +57,13 @@ pub fn common_stories(learned: &Learned, corpus: &Corpus, stories_max: usize) ->
         events: places.in_order(index, pattern).into_iter().map(|(token, count)| event(profile, token, count)).collect(),
     };
     patterns.iter().enumerate().map(story).collect()
+}
+
+/// Templates of events that may come at any time in any number.
+#[must_use]
+pub fn loose_events(profile: &Profile) -> Vec<String> {
+    let tokens = (FIRST_EVENT..).map(Token).take(profile.vocabulary.len());
+    tokens.filter(|&token| is_loose(profile, token)).map(|token| entry(profile, token).text.clone()).collect()
 }
 
 impl Supply {
@@ -100,7 +105,8 @@ impl Places {
         let mut places = vec![BTreeMap::new(); patterns.len()];
         let windows = windows(profile, corpus);
         for window in windows.iter().zip(&corpus.stories).filter(|(_, story)| !story.joined_midway).map(|(window, _)| window) {
-            let Some(&index) = indices.get(counts(&window.tokens).as_slice()) else { continue };
+            let kind: Vec<_> = counts(&window.tokens).into_iter().filter(|&(token, _)| !is_loose(profile, token)).collect();
+            let Some(&index) = indices.get(kind.as_slice()) else { continue };
             let mut first: BTreeMap<Token, u64> = BTreeMap::new();
             for (place, &token) in (0..).zip(&window.tokens[1..]) {
                 first.entry(token).or_insert(place);
@@ -123,19 +129,16 @@ impl Places {
 }
 
 fn event(profile: &Profile, token: Token, count: u16) -> CommonEvent {
-    let VocabularyEntry { text, endless_buckets_max, .. } = &profile.vocabulary[usize::from(token.0 - FIRST_EVENT)];
-    let count = u64::from(count);
-    let (count_min, count_max) = match endless_buckets_max {
-        None => (count, Some(count)),
-        Some(buckets) if count >= u64::from(*buckets) => (at_bucket(count), None),
-        Some(_) => (at_bucket(count), Some(at_bucket(count + 1) - 1)),
-    };
-    CommonEvent { text: text.clone(), count_min, count_max }
+    CommonEvent { text: entry(profile, token).text.clone(), count: count.into() }
 }
 
-/// The occurrence that is counted as the `bucket`th: 1, 2, 4, 8, …
-fn at_bucket(bucket: u64) -> u64 {
-    1 << bucket.saturating_sub(1).min(62)
+fn entry(profile: &Profile, token: Token) -> &VocabularyEntry {
+    &profile.vocabulary[usize::from(token.0 - FIRST_EVENT)]
+}
+
+/// Whether an event may come at any time in any number, so that no story is told by it.
+fn is_loose(profile: &Profile, token: Token) -> bool {
+    profile.calibration.weights[usize::from(token.0)] == 0.0
 }
 
 const DAY_MILLIS: f64 = 86_400_000.0;
@@ -150,24 +153,13 @@ mod tests {
     #[test]
     fn events_come_in_the_order_in_which_they_begin() {
         let stories = [vec![story(&[1, 0, 1, 2]); 60], vec![story(&[1, 0, 2, 1]); 60], vec![story(&[1, 0]); 80]].concat();
-        check(
-            stories,
-            &[(0.6, &[("b", 2, Some(2)), ("a", 1, Some(1)), ("c", 1, Some(1))]), (0.4, &[("b", 1, Some(1)), ("a", 1, Some(1))])],
-        );
+        check(stories, &[(0.6, &[("b", 2), ("a", 1), ("c", 1)]), (0.4, &[("b", 1), ("a", 1)])], &[]);
     }
 
     #[test]
-    fn endless_events_are_told_as_ranges() {
+    fn how_often_a_block_is_read_makes_no_other_story() {
         let read = |times: usize| story(&[vec![0], vec![1; times]].concat());
-        let stories = [vec![read(1); 110], vec![read(3); 50], vec![read(9); 40]].concat();
-        check(
-            stories,
-            &[
-                (0.55, &[("a", 1, Some(1)), ("b", 1, Some(1))]),
-                (0.25, &[("a", 1, Some(1)), ("b", 2, Some(3))]),
-                (0.2, &[("a", 1, Some(1)), ("b", 8, None)]),
-            ],
-        );
+        check([vec![read(1); 110], vec![read(3); 50], vec![read(9); 40]].concat(), &[(1.0, &[("a", 1)])], &["b"]);
     }
 
     #[test]
@@ -187,19 +179,17 @@ mod tests {
         assert_eq!((untimed.log_millis, untimed.blocks_per_day(), untimed.days_missing(1)), (None, None, None));
     }
 
-    /// Text, and how often at least and at most.
-    type Told<'a> = (&'a str, u64, Option<u64>);
-
-    fn check(stories: Vec<Story>, expected: &[(f64, &[Told<'_>])]) {
+    /// Texts and how often, for each story with its share; and what may come at any time.
+    fn check(stories: Vec<Story>, expected: &[(f64, &[(&str, u64)])], loose: &[&str]) {
         let corpus = corpus(stories);
         let options = Options { epochs: 1, screen: false, ..Options::default() };
         let learned = learn(&corpus, &options, &mut |_| ()).expect("learns");
         let told = common_stories(&learned, &corpus, 10);
-        let of = |event: &CommonEvent| (event.text.clone(), event.count_min, event.count_max);
+        let of = |event: &CommonEvent| (event.text.clone(), event.count);
         let told: Vec<(f64, Vec<_>)> = told.iter().map(|story| (story.share, story.events.iter().map(of).collect())).collect();
-        let owned =
-            |events: &[(&str, u64, Option<u64>)]| events.iter().map(|&(text, min, max)| (text.to_owned(), min, max)).collect();
+        let owned = |events: &[(&str, u64)]| events.iter().map(|&(text, count)| (text.to_owned(), count)).collect();
         assert_eq!(told, expected.iter().map(|&(share, events)| (share, owned(events))).collect::<Vec<_>>());
+        assert_eq!(loose_events(&learned.contract.profile), loose);
     }
 
     fn story(events: &[u32]) -> Story {

@@ -1,4 +1,4 @@
-//! Tells what was learnt: stories in words, what repeats without end, how many alarms to expect, where the time went.
+//! Tells what was learnt: stories in words, what may come at any time, how many alarms to expect, where the time went.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Args;
 use crate::learn::evaluate::first_threshold;
-use crate::learn::telling::{CommonEvent, CommonStory, Supply, common_stories};
+use crate::learn::telling::{CommonEvent, CommonStory, Supply, common_stories, loose_events};
 use crate::learn::{Corpus, Learned};
 use crate::sink::document::{grouped, readable};
 
@@ -26,8 +26,8 @@ pub struct Summary {
     templates: usize,
     supply: Supply,
     stories: Vec<CommonStory>,
-    /// Templates of events that repeat without end.
-    endless: Vec<String>,
+    /// Templates of events that may come at any time in any number.
+    loose: Vec<String>,
     threshold: f32,
     count_patterns: usize,
     false_alarms_per_100k: f64,
@@ -57,7 +57,6 @@ impl Summary {
         let (profile, training) = (&learned.contract.profile, &learned.contract.training);
         let supply = Supply::new(corpus);
         let false_alarms = false_alarms_expected(learned);
-        let is_endless = profile.vocabulary.iter().filter(|entry| entry.endless_buckets_max.is_some());
         Self {
             model: profile.name.clone(),
             output: args.output.clone(),
@@ -68,7 +67,7 @@ impl Summary {
             loss: training.loss.last().copied(),
             templates: profile.vocabulary.len(),
             stories: common_stories(learned, corpus, STORIES_SHOWN),
-            endless: is_endless.map(|entry| entry.text.clone()).collect(),
+            loose: loose_events(profile),
             threshold: first_threshold(&profile.calibration),
             count_patterns: profile.calibration.patterns.len(),
             false_alarms_per_100k: 100_000.0 * false_alarms,
@@ -96,11 +95,11 @@ impl Summary {
     pub fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
         self.tell_training(out)?;
         self.tell_stories(out)?;
-        for text in &self.endless {
-            writeln!(out, "repeats without end: {}", readable(text))?;
+        for text in &self.loose {
+            writeln!(out, "may come at any time: {}", readable(text))?;
         }
         let (threshold, patterns) = (self.threshold, grouped(self.count_patterns as u64));
-        writeln!(out, "a block alarms above {threshold:.2} nats when its counts of events are none of {patterns} normal ones")?;
+        writeln!(out, "a block alarms above {threshold:.2} nats when its story is of none of {patterns} normal kinds")?;
         self.tell_alarms(out)?;
         if self.windows_left_out + self.patterns_left_out > 0 {
             let (windows, patterns) = (grouped(self.windows_left_out), grouped(self.patterns_left_out));
@@ -195,17 +194,15 @@ fn differences(earlier: &CommonStory, story: &CommonStory) -> Vec<CommonEvent> {
     let changed = story.events.iter().filter(|event| !earlier.events.contains(event)).cloned();
     let is_lacking = |event: &&CommonEvent| !story.events.iter().any(|other| other.text == event.text);
     let lacking = earlier.events.iter().filter(is_lacking);
-    let none = |event: &CommonEvent| CommonEvent { count_min: 0, count_max: Some(0), ..event.clone() };
+    let none = |event: &CommonEvent| CommonEvent { count: 0, ..event.clone() };
     changed.chain(lacking.map(none)).collect()
 }
 
 fn tell_event(out: &mut dyn Write, event: &CommonEvent) -> io::Result<()> {
-    let count = match (event.count_min, event.count_max) {
-        (0, Some(0)) => "never".to_owned(),
-        (1, Some(1)) => "once".to_owned(),
-        (min, Some(max)) if min == max => format!("{min} times"),
-        (min, Some(max)) => format!("{min} to {max} times"),
-        (min, None) => format!("{min} times or more"),
+    let count = match event.count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
     };
     writeln!(out, "     {count:>15}  {}", readable(&event.text))
 }
@@ -244,8 +241,7 @@ mod tests {
     }
 
     fn common(events: &[(&str, u64)]) -> CommonStory {
-        let event =
-            |&(text, count): &(&str, u64)| CommonEvent { text: text.to_owned(), count_min: count, count_max: Some(count) };
+        let event = |&(text, count): &(&str, u64)| CommonEvent { text: text.to_owned(), count };
         CommonStory { share: 1.0, blocks: 1, events: events.iter().map(event).collect() }
     }
 }
