@@ -24,7 +24,15 @@ const REOPENED_SHARE_MAX: f64 = 0.02;
 /// Kinds among which repeated phases are looked for, the commonest; the work grows with their square.
 const PHASE_KINDS_MAX: usize = 256;
 /// A phase that is seen so often repeated may come twice as often, but never more often than this.
-const PHASE_REPEATS_MAX: u16 = 16;
+const PHASE_REPEATS_MAX: usize = 16;
+/// Sums of as many phases of one family that are told apart.
+const PHASE_SUMS_MAX: usize = 64;
+/// A phase may come on top of any kind of story when it came on top of so many.
+const ADDITION_BASES_MIN: usize = 2;
+/// So many such phases may come together.
+const ADDITIONS_TOGETHER: usize = 2;
+/// Blocks rest before their closing when at least this share of those that close would be whole without it.
+const CLOSED_WHOLE_SHARE: f64 = 0.9;
 
 /// What recurs in the stories of a corpus.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +45,8 @@ pub struct Habits {
     endings: BTreeMap<Kind, u64>,
     /// Events after which nothing but their like comes, such as the deletion of replicas one by one.
     closing: BTreeSet<u32>,
+    /// Whether what comes before the closing is a whole story, nearly always; so where it is not known as one, it is one too.
+    closes_whole_stories: bool,
 }
 
 impl Habits {
@@ -53,6 +63,7 @@ impl Habits {
         let begun: Vec<&Story> = stories.iter().copied().filter(|story| !story.joined_midway).collect();
         let core = core(&begun);
         habits.closing = habits.closing(&whole, events.into_iter().filter(|event| !core.contains(event)).collect());
+        habits.closes_whole_stories = habits.closes_whole_stories(&whole);
         habits
     }
 
@@ -80,11 +91,14 @@ impl Habits {
     pub fn stops(&self, events: &[u32]) -> Vec<usize> {
         let mut counts: BTreeMap<u32, u16> = BTreeMap::new();
         let mut stops = Vec::new();
+        let opened = self.closes_whole_stories.then(|| self.opened(events));
         for (length, event) in (1..events.len()).zip(events) {
             if !self.loose.contains(event) {
                 *counts.entry(*event).or_default() += 1;
             }
-            if self.endings.contains_key(&counts.iter().map(|(&event, &count)| (event, count)).collect::<Kind>()) {
+            if opened == Some(length)
+                || self.endings.contains_key(&counts.iter().map(|(&event, &count)| (event, count)).collect::<Kind>())
+            {
                 stops.push(length);
             }
         }
@@ -92,15 +106,33 @@ impl Habits {
     }
 
     /// Lengths of heads that end amid what closes a story, once it might have ended: amid the deletion of its replicas, say, which
-    /// takes each host its own time.
-    pub fn closing_cuts(&self, events: &[u32]) -> Vec<usize> {
-        let is_closing = |event: &u32| self.closing.contains(event) || self.loose.contains(event);
-        let earliest = events.len() - events.iter().rev().take_while(|event| is_closing(event)).count();
+    /// takes each host its own time. All of the story is one when the logs end amid its closing.
+    pub fn closing_cuts(&self, story: &Story) -> Vec<usize> {
+        let events = &story.events;
+        let last = events.len().saturating_sub(usize::from(!story.cut_short));
+        let earliest = self.opened(events);
         let opened = self.stops(events).into_iter().find(|&stop| stop >= earliest);
         let Some(opened) = opened else {
             return Vec::new();
         };
-        (opened + 1..events.len()).filter(|&length| !self.loose.contains(&events[length - 1])).collect()
+        (opened + 1..=last).filter(|&length| !self.loose.contains(&events[length - 1])).collect()
+    }
+
+    /// Length of the head of a story before its closing; that of the whole story when it does not close.
+    fn opened(&self, events: &[u32]) -> usize {
+        let is_closing = |event: &u32| self.closing.contains(event) || self.loose.contains(event);
+        events.len() - events.iter().rev().take_while(|event| is_closing(event)).count()
+    }
+
+    fn closes_whole_stories(&self, whole: &[&Story]) -> bool {
+        let heads = whole.iter().map(|story| story.events.split_at(self.opened(&story.events)));
+        let heads = heads.filter(|(_, closing)| closing.iter().any(|event| self.closing.contains(event)));
+        let (mut all, mut known) = (0_u64, 0_u64);
+        for (head, _) in heads {
+            all += 1;
+            known += u64::from(self.endings.contains_key(&self.kind(head)));
+        }
+        all > 0 && known as f64 >= CLOSED_WHOLE_SHARE * all as f64
     }
 
     fn kinds(&self, whole: &[&Story]) -> BTreeMap<Kind, u64> {
@@ -168,29 +200,73 @@ pub fn having(stories: &[&Story]) -> BTreeMap<u32, u64> {
     having
 }
 
-/// Kinds that no story is of, in which a phase comes more often than in any: a block that is appended to once, twice and three times
-/// may well be appended to a fourth time. A phase is what one kind has more than another; that it repeats is known when a third kind
-/// has it a multiple of times.
-pub fn repeated(kinds: &BTreeMap<Kind, u64>) -> BTreeSet<Kind> {
+/// Kinds that no story is of and that follow from those of these stories: what repeats may repeat once more, and what came on top of
+/// some kinds of stories may come on top of others, and of what stories that are not over are at rest as (`rested`).
+pub fn concluded(kinds: &BTreeMap<Kind, u64>, rested: &BTreeSet<Kind>) -> BTreeSet<Kind> {
     let mut commonest: Vec<(&Kind, &u64)> = kinds.iter().collect();
     commonest.sort_by_key(|&(kind, times)| (std::cmp::Reverse(times), kind));
-    commonest.truncate(PHASE_KINDS_MAX);
-    let mut found = BTreeSet::new();
-    for (base, _) in &commonest {
-        for phase in commonest.iter().filter_map(|(other, _)| more(base, other)) {
-            let most = (2..=PHASE_REPEATS_MAX).rev().find(|&times| kinds.contains_key(&plus(base, &phase, times)));
-            let Some(most) = most else { continue };
-            found.extend((2..=most.saturating_mul(2).min(PHASE_REPEATS_MAX)).map(|times| plus(base, &phase, times)));
-        }
+    let commonest: Vec<&Kind> = commonest.into_iter().map(|(kind, _)| kind).take(PHASE_KINDS_MAX).collect();
+    let mut found: BTreeSet<Kind> = commonest.iter().flat_map(|base| repeated(base, &commonest)).collect();
+    let additions = additions(&commonest);
+    for _ in 0..ADDITIONS_TOGETHER {
+        let bases = commonest.iter().copied().chain(rested).chain(&found);
+        let added = bases.flat_map(|base| additions.iter().filter_map(|addition| added(base, addition))).collect::<Vec<_>>();
+        found.extend(added);
     }
     found.retain(|kind| !kinds.contains_key(kind));
     found
 }
 
+/// `base` with phases repeated: a block that is appended to once, twice and three times may well be appended to a fourth time. A phase is
+/// what one kind has more than another; it may run in several ways, which have the same events in other numbers, and then it may run now
+/// in the one and now in the other. That it repeats is known when a third kind has it several times.
+fn repeated(base: &Kind, kinds: &[&Kind]) -> BTreeSet<Kind> {
+    let mut families: BTreeMap<Vec<u32>, BTreeSet<Kind>> = BTreeMap::new();
+    for phase in kinds.iter().filter_map(|kind| more(base, kind)) {
+        families.entry(phase.iter().map(|&(event, _)| event).collect()).or_default().insert(phase);
+    }
+    families.values().flat_map(sums).map(|sum| plus(base, &sum)).collect()
+}
+
+/// Sums of the phases of a family, of up to twice as many as occurred together; none when each occurred alone.
+fn sums(family: &BTreeSet<Kind>) -> BTreeSet<Kind> {
+    let is_sum = |phase: &Kind| family.iter().any(|part| more(part, phase).is_some_and(|rest| family.contains(&rest)));
+    let single: BTreeSet<Kind> = family.iter().filter(|phase| !is_sum(phase)).cloned().collect();
+    let one_more = |sums: &BTreeSet<Kind>| {
+        let sums: BTreeSet<Kind> = sums.iter().flat_map(|sum| single.iter().map(|phase| plus(sum, phase))).collect();
+        Some(sums.into_iter().take(PHASE_SUMS_MAX).collect())
+    };
+    let by_number: Vec<BTreeSet<Kind>> = std::iter::successors(Some(single.clone()), one_more).take(PHASE_REPEATS_MAX).collect();
+    match by_number.iter().rposition(|sums| !sums.is_disjoint(family)) {
+        None | Some(0) => BTreeSet::new(),
+        Some(last) => by_number.into_iter().take(2 * (last + 1)).skip(1).flatten().collect(),
+    }
+}
+
+/// Phases all of whose events are new to the kinds of stories that they came on top of, of which there are several.
+fn additions(kinds: &[&Kind]) -> BTreeSet<Kind> {
+    let mut bases: BTreeMap<Kind, usize> = BTreeMap::new();
+    for (base, kind) in kinds.iter().flat_map(|base| kinds.iter().map(move |kind| (base, kind))) {
+        if let Some(phase) = more(base, kind).filter(|phase| added(base, phase).is_some()) {
+            *bases.entry(phase).or_default() += 1;
+        }
+    }
+    bases.into_iter().filter(|&(_, bases)| bases >= ADDITION_BASES_MIN).map(|(phase, _)| phase).collect()
+}
+
+/// `base` with `phase` on top; `None` when it has some of its events already.
+fn added(base: &Kind, phase: &Kind) -> Option<Kind> {
+    let is_new = |event: u32| base.iter().all(|&(other, _)| other != event);
+    phase.iter().all(|&(event, _)| is_new(event)).then(|| plus(base, phase))
+}
+
 /// Whether `kind` is one of `trusted` with a phase repeated that another of them has once.
 pub fn repeats_a_phase(kind: &Kind, trusted: &BTreeSet<&Kind>) -> bool {
     let phases = |base: &&&Kind| trusted.iter().filter_map(|other| more(base, other)).collect::<Vec<_>>();
-    let is_multiple = |base: &Kind, phase: &Kind| (2..=PHASE_REPEATS_MAX).any(|times| plus(base, phase, times) == *kind);
+    let is_multiple = |base: &Kind, phase: &Kind| {
+        let mut repeated = std::iter::successors(Some(plus(base, phase)), |kind| Some(plus(kind, phase)));
+        repeated.by_ref().take(PHASE_REPEATS_MAX).skip(1).any(|repeated| repeated == *kind)
+    };
     trusted.iter().any(|base| more(base, kind).is_some() && phases(&base).iter().any(|phase| is_multiple(base, phase)))
 }
 
@@ -204,11 +280,11 @@ fn more(smaller: &Kind, larger: &Kind) -> Option<Kind> {
     Some(surplus.filter(|&(_, count)| count > 0).collect())
 }
 
-fn plus(base: &Kind, phase: &Kind, times: u16) -> Kind {
+fn plus(base: &Kind, phase: &Kind) -> Kind {
     let mut sum: BTreeMap<u32, u16> = base.iter().copied().collect();
     for &(event, count) in phase {
         let total = sum.entry(event).or_default();
-        *total = total.saturating_add(count.saturating_mul(times));
+        *total = total.saturating_add(count);
     }
     sum.into_iter().collect()
 }
@@ -244,8 +320,26 @@ mod tests {
         let habits = habits(&[(30, &[0, 0, 1, 1]), (50, &[0, 0, 1, 1, 2, 2, 3, 3])]);
         check_cuts(&habits, &[0, 0, 1, 1, 2, 2, 3, 3], &[5, 6, 7]);
         check_cuts(&habits, &[0, 0, 1, 1], &[]);
-        check_cuts(&habits, &[0, 0, 1, 2, 3, 3], &[]);
         check_cuts(&habits, &[0, 0, 1, 1, 2, 0], &[]);
+    }
+
+    #[test]
+    fn what_closes_whole_stories_nearly_always_does_so_in_others() {
+        let odd: &[u32] = &[0, 0, 0, 1, 2, 3];
+        for (whole, expected) in [(30, &[5][..]), (5, &[])] {
+            let habits = habits(&[(30, &[0, 1]), (whole, &[0, 1, 2, 3]), (1, odd)]);
+            check_cuts(&habits, odd, expected);
+            assert_eq!(habits.stops(odd).contains(&4), !expected.is_empty(), "{whole} whole ones");
+        }
+    }
+
+    #[test]
+    fn logs_may_end_amid_a_closing() {
+        let habits = habits(&[(30, &[0, 1]), (30, &[0, 1, 2, 3, 3])]);
+        let story = |cut_short| Story { events: vec![0, 1, 2, 3], cut_short, ..Story::default() };
+        assert_eq!(habits.closing_cuts(&story(true)), [3, 4]);
+        assert_eq!(habits.closing_cuts(&story(false)), [3]);
+        assert_eq!(habits.closing_cuts(&Story::default()), [] as [usize; 0]);
     }
 
     #[test]
@@ -258,9 +352,31 @@ mod tests {
     fn a_phase_seen_twice_may_come_four_times() {
         let (base, once, twice) = (kind(&[(0, 3)]), kind(&[(0, 4), (1, 2)]), kind(&[(0, 5), (1, 4)]));
         let expected = [kind(&[(0, 6), (1, 6)]), kind(&[(0, 7), (1, 8)])];
-        check_repeated(&[&base, &once, &twice], &expected);
-        check_repeated(&[&base, &once], &[]);
-        check_repeated(&[&base, &kind(&[(0, 2), (1, 2)]), &twice], &[]);
+        check_concluded(&[&base, &once, &twice], &expected);
+        check_concluded(&[&base, &once], &[]);
+        check_concluded(&[&base, &kind(&[(0, 2), (1, 2)]), &twice], &[]);
+    }
+
+    #[test]
+    fn a_phase_that_runs_in_two_ways_repeats_in_both() {
+        let (base, well, badly) = (kind(&[(0, 3)]), kind(&[(0, 6), (1, 1)]), kind(&[(0, 5), (1, 1)]));
+        let well_twice = kind(&[(0, 9), (1, 2)]);
+        let twice = [(0, 7), (0, 8)].map(|counted| kind(&[counted, (1, 2)]));
+        let thrice = (9..=12).map(|count| kind(&[(0, count), (1, 3)]));
+        let four_times = (11..=15).map(|count| kind(&[(0, count), (1, 4)]));
+        let expected: Vec<Kind> = twice.into_iter().chain(thrice).chain(four_times).collect();
+        check_concluded(&[&base, &well, &badly, &well_twice], &expected);
+        check_concluded(&[&base, &well, &badly], &[]);
+    }
+
+    #[test]
+    fn what_came_on_top_of_two_kinds_may_come_on_top_of_a_third() {
+        let (base, more, third) = (kind(&[(0, 3)]), kind(&[(0, 4), (1, 1)]), kind(&[(0, 2), (2, 1)]));
+        let closed = |kind: &Kind| plus(kind, &vec![(5, 3)]);
+        check_concluded(&[&base, &more, &third, &closed(&base), &closed(&more)], &[closed(&third)]);
+        check_concluded(&[&base, &more, &third, &closed(&base)], &[]);
+        let kinds = [&base, &more, &closed(&base), &closed(&more)].map(|kind| (kind.clone(), 5)).into();
+        assert_eq!(concluded(&kinds, &[third.clone()].into()), [closed(&third)].into(), "on top of what is at rest as well");
     }
 
     #[test]
@@ -273,12 +389,13 @@ mod tests {
     }
 
     fn check_cuts(habits: &Habits, events: &[u32], expected: &[usize]) {
-        assert_eq!(habits.closing_cuts(events), expected, "{events:?}");
+        let story = Story { events: events.to_vec(), ..Story::default() };
+        assert_eq!(habits.closing_cuts(&story), expected, "{events:?}");
     }
 
-    fn check_repeated(kinds: &[&Kind], expected: &[Kind]) {
+    fn check_concluded(kinds: &[&Kind], expected: &[Kind]) {
         let kinds = kinds.iter().map(|&kind| (kind.clone(), 5)).collect();
-        assert_eq!(repeated(&kinds), expected.iter().cloned().collect());
+        assert_eq!(concluded(&kinds, &BTreeSet::new()), expected.iter().cloned().collect());
     }
 
     fn kind(counts: &[(u32, u16)]) -> Kind {

@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Corpus, Story};
-use super::habits::{Habits, Kind, repeated};
+use super::habits::{Habits, Kind, concluded};
 use crate::limits::{TRAINING_WINDOWS_MAX, VOCABULARY_MAX};
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, START, VocabularyEntry};
@@ -65,10 +65,10 @@ impl Windows {
             left_out: 0,
             suspects: suspects.len() as u64,
         };
-        for (index, story) in stories.into_iter().enumerate() {
+        for (index, story) in stories.iter().enumerate() {
             windows.add(&reader, index, story, random);
         }
-        for kind in repeated(reader.habits.endings()) {
+        for kind in concluded(reader.habits.endings(), &reader.rested(&stories)) {
             windows.resting.entry(reader.kind_of(&kind)).or_default();
         }
         windows.keep_commonest();
@@ -103,7 +103,7 @@ impl Windows {
                 self.train(reader.window(Begin::Resumed, tail), share);
             }
         }
-        for cut in reader.habits.closing_cuts(&story.events) {
+        for cut in reader.habits.closing_cuts(story) {
             self.rest(reader, begin, &story.events[..cut]);
         }
         if story.events.is_empty() || (story.cut_short && !reader.ends(story)) {
@@ -213,6 +213,12 @@ impl Reader {
     /// Whether a story whose end the logs do not show ends where whole ones end.
     fn ends(&self, story: &Story) -> bool {
         self.habits.endings().contains_key(&self.habits.kind(&story.events))
+    }
+
+    /// Kinds of stories that are at rest and not over, where they are told from their beginning.
+    fn rested(&self, stories: &[&Story]) -> BTreeSet<Kind> {
+        let begun = stories.iter().filter(|story| !story.joined_midway);
+        begun.flat_map(|story| self.rests(story).into_iter().map(|rest| self.habits.kind(&story.events[..rest]))).collect()
     }
 
     /// Lengths of those heads of a story after which the block may rest for a while, the whole story not among them: where whole stories
