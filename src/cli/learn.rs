@@ -11,7 +11,7 @@ use anyhow::bail;
 use self::destination::Destination;
 use self::progress::Bar;
 use self::summary::{Seconds, Summary};
-use crate::learn::logs::Reading;
+use crate::learn::logs::{How, Reading};
 use crate::learn::telling::Supply;
 use crate::learn::{Corpus, CorpusError, LearnError, Learned, Options, Progress, curve, learn, logs};
 use crate::limits::TRAINING_STORIES_MIN;
@@ -61,6 +61,9 @@ pub struct Args {
     /// Seconds of log time after which a block rests; as in the daemon's configuration
     #[arg(long, value_name = "SECONDS", default_value_t = Options::default().quiet_millis as u64 / 1000)]
     pub session_quiet_seconds: u64,
+    /// Take the logs of each host by themselves, for a daemon that follows those of one host alone
+    #[arg(long)]
+    pub each_host: bool,
     /// Take everything in the inputs for normal, also stories that stop early or speak of failures
     #[arg(long)]
     pub trust_all: bool,
@@ -149,7 +152,8 @@ fn gather_visibly(args: &Args, stop: &AtomicBool) -> anyhow::Result<Corpus> {
         bar.set_of(bytes_read, bytes);
         !stop.load(Ordering::Relaxed)
     };
-    Ok(logs::gather_watched(&args.inputs, quiet_millis(args), &DrainSettings::hdfs(), &mut watch)?)
+    let how = How { quiet_millis: quiet_millis(args), drain: DrainSettings::hdfs(), each_host: args.each_host };
+    Ok(logs::gather(&args.inputs, &how, &mut watch)?)
 }
 
 fn quiet_millis(args: &Args) -> i64 {

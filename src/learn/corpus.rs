@@ -21,6 +21,8 @@ pub struct Story {
     pub joined_midway: bool,
     /// Whether the logs ended before the block had been quiet.
     pub cut_short: bool,
+    /// The host that tells it, by number; 0 where all hosts tell it together.
+    pub host: usize,
 }
 
 /// Stories of one cluster, with what is needed to recognize their events again.

@@ -21,11 +21,11 @@ const ADDITIONAL_SHARE_MIN: f64 = 0.01;
 const ADDITIONAL_ALIKE_SHARE: f64 = 0.95;
 /// After a closing event nothing but closing events comes, in all but this share of the stories that have it.
 const REOPENED_SHARE_MAX: f64 = 0.02;
-/// Kinds among which repeated phases are looked for, the commonest; the work grows with their square.
-const PHASE_KINDS_MAX: usize = 256;
+/// Kinds among which repeated phases are looked for, the commonest; the work grows with their cube.
+const PHASE_KINDS_MAX: usize = 128;
 /// A phase that is seen so often repeated may come twice as often, but never more often than this.
 const PHASE_REPEATS_MAX: usize = 16;
-/// Sums of as many phases of one family that are told apart.
+/// Sums of equally many phases of one family that are kept.
 const PHASE_SUMS_MAX: usize = 64;
 /// A phase may come on top of any kind of story when it came on top of so many.
 const ADDITION_BASES_MIN: usize = 2;
@@ -124,6 +124,19 @@ impl Habits {
         events.len() - events.iter().rev().take_while(|event| is_closing(event)).count()
     }
 
+    /// Kinds that no story is of and that follow from those that were seen: what repeats may repeat once more, what came on top of some
+    /// kinds may come on top of others and of what stories that are not over are at rest as (`rested`), and what closes may be to come.
+    pub fn concluded(&self, rested: &BTreeSet<Kind>) -> BTreeSet<Kind> {
+        let mut found = concluded(&self.endings, rested);
+        if self.closes_whole_stories {
+            let unclosed =
+                |kind: &Kind| kind.iter().copied().filter(|(event, _)| !self.closing.contains(event)).collect::<Kind>();
+            let open: Vec<Kind> = found.iter().map(unclosed).filter(|kind| !self.endings.contains_key(kind)).collect();
+            found.extend(open);
+        }
+        found
+    }
+
     fn closes_whole_stories(&self, whole: &[&Story]) -> bool {
         let heads = whole.iter().map(|story| story.events.split_at(self.opened(&story.events)));
         let heads = heads.filter(|(_, closing)| closing.iter().any(|event| self.closing.contains(event)));
@@ -200,9 +213,8 @@ pub fn having(stories: &[&Story]) -> BTreeMap<u32, u64> {
     having
 }
 
-/// Kinds that no story is of and that follow from those of these stories: what repeats may repeat once more, and what came on top of
-/// some kinds of stories may come on top of others, and of what stories that are not over are at rest as (`rested`).
-pub fn concluded(kinds: &BTreeMap<Kind, u64>, rested: &BTreeSet<Kind>) -> BTreeSet<Kind> {
+/// What follows of repetitions and additions.
+fn concluded(kinds: &BTreeMap<Kind, u64>, rested: &BTreeSet<Kind>) -> BTreeSet<Kind> {
     let mut commonest: Vec<(&Kind, &u64)> = kinds.iter().collect();
     commonest.sort_by_key(|&(kind, times)| (std::cmp::Reverse(times), kind));
     let commonest: Vec<&Kind> = commonest.into_iter().map(|(kind, _)| kind).take(PHASE_KINDS_MAX).collect();
@@ -218,26 +230,44 @@ pub fn concluded(kinds: &BTreeMap<Kind, u64>, rested: &BTreeSet<Kind>) -> BTreeS
 }
 
 /// `base` with phases repeated: a block that is appended to once, twice and three times may well be appended to a fourth time. A phase is
-/// what one kind has more than another; it may run in several ways, which have the same events in other numbers, and then it may run now
-/// in the one and now in the other. That it repeats is known when a third kind has it several times.
+/// what one kind has more than another; it may run in several ways, and then it may run now in the one and now in the other. That it
+/// repeats is known when a third kind has it several times.
 fn repeated(base: &Kind, kinds: &[&Kind]) -> BTreeSet<Kind> {
-    let mut families: BTreeMap<Vec<u32>, BTreeSet<Kind>> = BTreeMap::new();
-    for phase in kinds.iter().filter_map(|kind| more(base, kind)) {
-        families.entry(phase.iter().map(|&(event, _)| event).collect()).or_default().insert(phase);
-    }
-    families.values().flat_map(sums).map(|sum| plus(base, &sum)).collect()
+    let phases: BTreeSet<Kind> = kinds.iter().filter_map(|kind| more(base, kind)).collect();
+    let is_sum = |phase: &Kind| phases.iter().any(|part| more(part, phase).is_some_and(|rest| phases.contains(&rest)));
+    let single = phases.iter().filter(|phase| !is_sum(phase));
+    families(base, single).iter().flat_map(|family| sums(family, &phases)).map(|sum| plus(base, &sum)).collect()
 }
 
-/// Sums of the phases of a family, of up to twice as many as occurred together; none when each occurred alone.
-fn sums(family: &BTreeSet<Kind>) -> BTreeSet<Kind> {
-    let is_sum = |phase: &Kind| family.iter().any(|part| more(part, phase).is_some_and(|rest| family.contains(&rest)));
-    let single: BTreeSet<Kind> = family.iter().filter(|phase| !is_sum(phase)).cloned().collect();
+/// Phases by what they are ways of: those that share an event which is new to `base`.
+fn families<'a>(base: &Kind, phases: impl Iterator<Item = &'a Kind>) -> Vec<Vec<&'a Kind>> {
+    let is_new = |event: u32| base.iter().all(|&(other, _)| other != event);
+    let mut families: Vec<(BTreeSet<u32>, Vec<&Kind>)> = Vec::new();
+    for phase in phases {
+        let mut events: BTreeSet<u32> = phase.iter().map(|&(event, _)| event).filter(|&event| is_new(event)).collect();
+        let mut together = vec![phase];
+        families.retain_mut(|(others, ways)| {
+            let is_apart = others.is_disjoint(&events);
+            if !is_apart {
+                events.append(others);
+                together.append(ways);
+            }
+            is_apart
+        });
+        families.push((events, together));
+    }
+    families.into_iter().map(|(_, ways)| ways).collect()
+}
+
+/// Sums of the phases of a family, of up to twice as many as occurred together in one of `phases`; none when each occurred alone.
+fn sums(family: &[&Kind], phases: &BTreeSet<Kind>) -> BTreeSet<Kind> {
     let one_more = |sums: &BTreeSet<Kind>| {
-        let sums: BTreeSet<Kind> = sums.iter().flat_map(|sum| single.iter().map(|phase| plus(sum, phase))).collect();
+        let sums: BTreeSet<Kind> = sums.iter().flat_map(|sum| family.iter().map(|phase| plus(sum, phase))).collect();
         Some(sums.into_iter().take(PHASE_SUMS_MAX).collect())
     };
-    let by_number: Vec<BTreeSet<Kind>> = std::iter::successors(Some(single.clone()), one_more).take(PHASE_REPEATS_MAX).collect();
-    match by_number.iter().rposition(|sums| !sums.is_disjoint(family)) {
+    let single: BTreeSet<Kind> = family.iter().copied().cloned().collect();
+    let by_number: Vec<BTreeSet<Kind>> = std::iter::successors(Some(single), one_more).take(PHASE_REPEATS_MAX).collect();
+    match by_number.iter().rposition(|sums| !sums.is_disjoint(phases)) {
         None | Some(0) => BTreeSet::new(),
         Some(last) => by_number.into_iter().take(2 * (last + 1)).skip(1).flatten().collect(),
     }

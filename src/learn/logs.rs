@@ -10,35 +10,35 @@ use crate::daemon::clock;
 use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
 use crate::learn::corpus::{Corpus, CorpusError, Story};
 use crate::limits::{CORPUS_EVENTS_MAX, MERGE_BYTES_DEFAULT};
+use crate::pipeline::event::origin::{Origin, Role};
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, SourceId, StreamId, TemplateId};
 use crate::pipeline::front::{self, Front, Output};
 use crate::pipeline::profile::{DrainSettings, Profile, Scope};
 
-/// Stories of all blocks in these logs: files with their rotated ones, plain or gzipped, or directories of them.
+/// How to gather.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// A story whose last event is younger than this when the logs end may go on, milliseconds of log time.
+    pub quiet_millis: i64,
+    /// How lines become templates.
+    pub drain: DrainSettings,
+    /// Whether what each host says of a block is a story of its own, as a daemon that follows the logs of that host alone sees it.
+    pub each_host: bool,
+}
+
+/// Stories of all blocks in these logs: files with their rotated ones, plain or gzipped, or directories of them. `watch` is told every
+/// now and then how far it is, and answers whether to go on.
 ///
 /// Blocks that come up after [`CORPUS_EVENTS_MAX`] events are passed over. A story is taken to be seen from its start when it begins
 /// with an event that stands at the start of most stories it is part of: the logs of a running cluster are full of blocks that are
 /// older than the logs.
 ///
 /// # Errors
-/// When a path cannot be read, or no line names a block.
-pub fn gather(paths: &[PathBuf], quiet_millis: i64, drain: &DrainSettings) -> Result<Corpus, CorpusError> {
-    gather_watched(paths, quiet_millis, drain, &mut |_| true)
-}
-
-/// The same, and tells `watch` every now and then how far it is, which answers whether to go on.
-///
-/// # Errors
-/// Those of [`gather`], and when `watch` says no.
-pub fn gather_watched(
-    paths: &[PathBuf],
-    quiet_millis: i64,
-    drain: &DrainSettings,
-    watch: &mut dyn FnMut(Reading) -> bool,
-) -> Result<Corpus, CorpusError> {
-    let mut gatherer = Gatherer::new(paths, drain)?;
+/// When a path cannot be read, no line names a block, or `watch` says no.
+pub fn gather(paths: &[PathBuf], how: &How, watch: &mut dyn FnMut(Reading) -> bool) -> Result<Corpus, CorpusError> {
+    let mut gatherer = Gatherer::new(paths, how)?;
     gatherer.read_all(watch)?;
-    gatherer.into_corpus(quiet_millis)
+    gatherer.into_corpus()
 }
 
 /// How far reading is.
@@ -53,31 +53,38 @@ pub struct Reading {
 struct Gatherer {
     follower: Follower,
     front: Front,
-    drain: DrainSettings,
+    how: How,
     unread: BTreeSet<StreamId>,
+    /// Names of all logs.
+    names: BTreeMap<StreamId, String>,
+    /// The host that each source is of, by the order of their names; all are of the first where hosts are not told apart.
+    hosts: HashMap<SourceId, usize>,
     hashes: BTreeMap<SourceId, Sha256>,
-    blocks: HashMap<BlockId, usize>,
+    blocks: HashMap<(usize, BlockId), usize>,
     stories: Vec<Gathered>,
     events: usize,
 }
 
 #[derive(Default)]
 struct Gathered {
+    host: usize,
     events: Vec<TemplateId>,
     times: Vec<LogTime>,
     joined_midway: bool,
 }
 
 impl Gatherer {
-    fn new(paths: &[PathBuf], drain: &DrainSettings) -> Result<Self, CorpusError> {
-        let profile = Profile::without_vocabulary(drain.clone());
+    fn new(paths: &[PathBuf], how: &How) -> Result<Self, CorpusError> {
+        let profile = Profile::without_vocabulary(how.drain.clone());
         let front = Front::new(front_settings(), &profile).map_err(|mask| CorpusError::Mask { mask })?;
         let follower = Follower::new(&settings(paths), Saved::default(), Box::new(|_| None)); // They are read from their beginning.
         Ok(Self {
             follower: follower.map_err(|error| CorpusError::Pattern { error })?,
             front,
-            drain: drain.clone(),
+            how: how.clone(),
             unread: BTreeSet::new(),
+            names: BTreeMap::new(),
+            hosts: HashMap::new(),
             hashes: BTreeMap::new(),
             blocks: HashMap::new(),
             stories: Vec::new(),
@@ -111,6 +118,7 @@ impl Gatherer {
         let streams = self.follower.streams().map(|status| (status.id, status.name.display().to_string()));
         for (stream, name) in streams.collect::<Vec<_>>() {
             self.front.open_stream(stream, &name, true);
+            self.names.insert(stream, name);
         }
         for status in self.follower.streams().filter(|status| !self.unread.contains(&status.id)) {
             self.front.close_stream(status.id, &mut |_| {});
@@ -127,29 +135,46 @@ impl Gatherer {
                 return Err(CorpusError::Stopped);
             }
             chunks += 1;
-            let Self { follower, front, blocks, stories, events, hashes, .. } = self;
-            let mut emit = |output: Output<'_>| {
-                if let Output::Event { event, joined } = output {
-                    add(blocks, stories, events, &event, joined);
-                }
-            };
-            if let Some(read) = follower.read(stream, &mut buffer) {
-                let bytes = &buffer[..read.bytes];
-                hashes.entry(read.source).or_default().update(bytes);
-                front.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, clock::now(), &mut emit);
-                if read.end_of_source {
-                    front.handle_end_of_source(stream, &mut emit);
-                }
-            }
-            if !follower.is_ready(stream) {
-                self.unread.remove(&stream);
-                front.close_stream(stream, &mut emit);
-            }
+            self.read_chunk(stream, &mut buffer);
         }
         Ok(())
     }
 
-    fn into_corpus(mut self, quiet_millis: i64) -> Result<Corpus, CorpusError> {
+    fn read_chunk(&mut self, stream: StreamId, buffer: &mut Vec<u8>) {
+        let read = self.follower.read(stream, buffer);
+        if let Some(read) = read.as_ref().filter(|read| !self.hosts.contains_key(&read.source)) {
+            self.hosts.insert(read.source, self.host(stream));
+        }
+        let Self { follower, front, blocks, stories, events, hashes, hosts, .. } = self;
+        let mut emit = |output: Output<'_>| {
+            if let Output::Event { event, joined } = output {
+                let host = hosts.get(&event.position.source).copied().unwrap_or_default();
+                add(blocks, stories, events, host, &event, joined);
+            }
+        };
+        if let Some(read) = read {
+            let bytes = &buffer[..read.bytes];
+            hashes.entry(read.source).or_default().update(bytes);
+            front.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, clock::now(), &mut emit);
+            if read.end_of_source {
+                front.handle_end_of_source(stream, &mut emit);
+            }
+        }
+        if !follower.is_ready(stream) {
+            self.unread.remove(&stream);
+            front.close_stream(stream, &mut emit);
+        }
+    }
+
+    /// Which host a log is of.
+    fn host(&self, stream: StreamId) -> usize {
+        let host_of = |name: &String| Origin::of_log(name).host.unwrap_or_else(|| name.clone());
+        let own = self.names.get(&stream).filter(|_| self.how.each_host).map(host_of);
+        let hosts: BTreeSet<String> = self.names.values().map(host_of).collect();
+        own.and_then(|own| hosts.iter().position(|host| *host == own)).unwrap_or_default()
+    }
+
+    fn into_corpus(mut self) -> Result<Corpus, CorpusError> {
         let end = self.front.newest().ok_or(CorpusError::NoBlocks)?;
         let mut indices = BTreeMap::new();
         for template in self.stories.iter_mut().flat_map(|story| &mut story.events) {
@@ -165,25 +190,47 @@ impl Gatherer {
             texts[*index as usize] = self.front.template_text(*template).unwrap_or_else(|| format!("(dropped template {index})"));
         }
         let openers = openers(&self.stories);
+        let scope = scope(self.names.values(), self.how.each_host);
         let inputs = self.hashes.into_iter().map(|(source, hash)| (file_name(&self.follower, source), hex(&hash.finalize())));
         let inputs = inputs.collect();
         let stories = self.stories.into_iter().map(|story| Story {
             joined_midway: story.joined_midway || !story.events.first().is_some_and(|first| openers.contains(first)),
-            cut_short: story.times.last().is_some_and(|last| last.plus_millis(quiet_millis) > end),
+            cut_short: story.times.last().is_some_and(|last| last.plus_millis(self.how.quiet_millis) > end),
             events: story.events.iter().map(|template| indices[template]).collect(),
             times: Some(story.times),
+            host: story.host,
         });
-        Ok(Corpus { texts, stories: stories.collect(), inputs, drain: self.drain, scope: Scope::Cluster })
+        Ok(Corpus { texts, stories: stories.collect(), inputs, drain: self.how.drain, scope })
     }
 }
 
-fn add(blocks: &mut HashMap<BlockId, usize>, stories: &mut Vec<Gathered>, events: &mut usize, event: &Event, joined: bool) {
-    let index = match blocks.get(&event.block) {
+/// Which logs these are, as far as their names tell: those of DataNodes, each by itself, those of NameNodes, or those of a cluster.
+/// Within, a log that was made of several looks like any of them.
+fn scope<'a>(names: impl Iterator<Item = &'a String>, each_host: bool) -> Scope {
+    let origins: Vec<Origin> = names.map(|name| Origin::of_log(name)).collect();
+    let hosts: BTreeSet<Option<&str>> = origins.iter().map(|origin| origin.host.as_deref()).collect();
+    let roles: BTreeSet<Role> = origins.iter().map(|origin| origin.role).collect();
+    match roles.into_iter().collect::<Vec<_>>()[..] {
+        [Role::DataNode] if each_host || hosts.len() == 1 => Scope::Datanode,
+        [Role::NameNode] => Scope::Namenode,
+        _ => Scope::Cluster,
+    }
+}
+
+fn add(
+    blocks: &mut HashMap<(usize, BlockId), usize>,
+    stories: &mut Vec<Gathered>,
+    events: &mut usize,
+    host: usize,
+    event: &Event,
+    joined: bool,
+) {
+    let index = match blocks.get(&(host, event.block)) {
         Some(index) => *index,
         None if *events >= CORPUS_EVENTS_MAX => return,
         None => {
-            stories.push(Gathered { joined_midway: joined, ..Gathered::default() });
-            blocks.insert(event.block, stories.len() - 1);
+            stories.push(Gathered { host, joined_midway: joined, ..Gathered::default() });
+            blocks.insert((host, event.block), stories.len() - 1);
             stories.len() - 1
         }
     };

@@ -5,13 +5,14 @@
 //! rare event whose text speaks of a failure had one. How many such stories there are tells how far to trust other rare kinds: where
 //! nothing fails, a kind that was seen once is normal; among failures, only one that is common, or that repeats what common ones do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::corpus::{Corpus, Story};
 use super::habits::{Habits, Kind, core, having, repeats_a_phase};
 use super::windows::is_whole;
 
-/// An event that less than this share of the stories has is rare. In HDFS_v1 failed reads are in one of five normal stories.
+/// An event that less than this share of the stories has, on every host where hosts are told apart, is rare. In HDFS_v1 failed reads are
+/// in one of five normal stories.
 const RARE_SHARE: f64 = 0.01;
 /// A kind is trusted when it is at least this share of the failures as frequent. The commonest failure of HDFS_v1 that neither rule
 /// knows is a twelfth of those that the rules know.
@@ -67,10 +68,8 @@ impl Shares {
     fn new(corpus: &Corpus) -> Self {
         let begun: Vec<&Story> = corpus.stories.iter().filter(|story| !story.joined_midway).collect();
         let speaks_of_failure = |event: &u32| speaks_of_failure(&corpus.texts[*event as usize]);
-        let having = having(&begun);
-        let seldom = having.iter().filter(|&(_, &stories)| (stories as f64) < RARE_SHARE * begun.len() as f64);
-        let seldom =
-            seldom.map(|(&event, _)| event).chain((0..corpus.texts.len() as u32).filter(|event| !having.contains_key(event)));
+        let often = often(&begun);
+        let seldom = (0..corpus.texts.len() as u32).filter(|event| !often.contains(event));
         Self { core: core(&begun), failures: seldom.filter(speaks_of_failure).collect() }
     }
 
@@ -82,6 +81,19 @@ impl Shares {
     fn is_rare_failure(&self, event: u32) -> bool {
         self.failures.contains(&event)
     }
+}
+
+/// Events that are not rare on some host.
+fn often(begun: &[&Story]) -> BTreeSet<u32> {
+    let mut hosts: BTreeMap<usize, Vec<&Story>> = BTreeMap::new();
+    for &story in begun {
+        hosts.entry(story.host).or_default().push(story);
+    }
+    let often = |stories: &Vec<&Story>| {
+        let enough = RARE_SHARE * stories.len() as f64;
+        having(stories).into_iter().filter(move |&(_, having)| having as f64 >= enough).map(|(event, _)| event)
+    };
+    hosts.values().flat_map(often).collect()
 }
 
 fn speaks_of_failure(text: &str) -> bool {
@@ -117,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_common_on_one_host_is_not_rare() {
+        let story = |host, events: &[u32]| Story { host, events: events.to_vec(), ..Story::default() };
+        let of_host =
+            |host, failing: usize| (0..1000).map(move |index| story(host, if index < failing { &[0, 1, 4] } else { &[0, 1] }));
+        for (failing, suspects) in [(10, 0), (9, 9)] {
+            assert_eq!(super::suspects(&corpus(of_host(0, 0).chain(of_host(1, failing)).collect())).len(), suspects);
+        }
+    }
+
+    #[test]
     fn among_failures_only_what_is_common_is_trusted() {
         check(&[(2000, &[0, 1]), (40, &[0]), (4, &[0, 1, 3]), (3, &[0, 1, 1, 3])], &[1, 3]);
     }
@@ -143,11 +165,13 @@ mod tests {
     fn check(kinds: &[(usize, &[u32])], expected: &[usize]) {
         let of_kind: Vec<usize> = (0..).zip(kinds).flat_map(|(kind, &(times, _))| vec![kind; times]).collect();
         let story = |&kind: &usize| Story { events: kinds[kind].1.to_vec(), ..Story::default() };
-        let texts = ["begins", "goes on", "is read", "is copied", "failed"].map(str::to_owned).to_vec();
-        let drain = DrainSettings { depth: 4, similarity: 0.5, children_max: 100, ..DrainSettings::reference() };
         let stories = of_kind.iter().map(story).collect();
-        let corpus = Corpus { texts, stories, inputs: Vec::new(), drain, scope: Scope::Cluster };
-        let actual: BTreeSet<usize> = suspects(&corpus).into_iter().map(|index| of_kind[index]).collect();
+        let actual: BTreeSet<usize> = suspects(&corpus(stories)).into_iter().map(|index| of_kind[index]).collect();
         assert_eq!(actual.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    fn corpus(stories: Vec<Story>) -> Corpus {
+        let texts = ["begins", "goes on", "is read", "is copied", "failed"].map(str::to_owned).to_vec();
+        Corpus { texts, stories, inputs: Vec::new(), drain: DrainSettings::reference(), scope: Scope::Cluster }
     }
 }

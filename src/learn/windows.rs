@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Corpus, Story};
-use super::habits::{Habits, Kind, concluded};
+use super::habits::{Habits, Kind};
 use crate::limits::{TRAINING_WINDOWS_MAX, VOCABULARY_MAX};
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, START, VocabularyEntry};
@@ -68,7 +68,7 @@ impl Windows {
         for (index, story) in stories.iter().enumerate() {
             windows.add(&reader, index, story, random);
         }
-        for kind in concluded(reader.habits.endings(), &reader.rested(&stories)) {
+        for kind in reader.habits.concluded(&reader.rested(&stories)) {
             windows.resting.entry(reader.kind_of(&kind)).or_default();
         }
         windows.keep_commonest();

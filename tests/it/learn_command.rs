@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use hdfs_vigil::learn::CorpusError;
-use hdfs_vigil::learn::logs::{Reading, gather_watched};
+use hdfs_vigil::learn::logs::{How, Reading, gather};
 use hdfs_vigil::pipeline::profile::DrainSettings;
 
 use crate::real_data;
@@ -103,7 +103,8 @@ fn an_interrupt_while_reading_learns_nothing() {
 fn reading_logs_says_how_far_it_is_and_ends_when_it_is_told_to() {
     let place = place_with_logs(600);
     let mut readings = Vec::new();
-    let gather = |watch: &mut dyn FnMut(Reading) -> bool| gather_watched(&[place.logs()], 300_000, &DrainSettings::hdfs(), watch);
+    let how = How { quiet_millis: 300_000, drain: DrainSettings::hdfs(), each_host: false };
+    let gather = |watch: &mut dyn FnMut(Reading) -> bool| gather(&[place.logs()], &how, watch);
     let mut note = |reading| {
         readings.push(reading);
         true

@@ -1,4 +1,4 @@
-//! Splits a message into words and replaces what varies from line to line by a wildcard: block ids, pools, addresses, numbers, paths.
+//! Splits a message into words and replaces what varies from line to line by a wildcard: block ids, pools, addresses, numbers, paths, UUIDs.
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WORDS_MAX};
 use crate::pipeline::event::block;
@@ -12,17 +12,18 @@ pub struct Masks {
     pool: bool,
     number: bool,
     path: bool,
+    uuid: bool,
 }
 
 impl Masks {
     /// Names of all masks.
-    pub const NAMES: [&'static str; 4] = ["block", "pool", "number", "path"];
+    pub const NAMES: [&'static str; 5] = ["block", "pool", "number", "path", "uuid"];
 
     /// No mask.
-    pub const NONE: Self = Self { block: false, pool: false, number: false, path: false };
+    pub const NONE: Self = Self { block: false, pool: false, number: false, path: false, uuid: false };
 
     /// All masks.
-    pub const ALL: Self = Self { block: true, pool: true, number: true, path: true };
+    pub const ALL: Self = Self { block: true, pool: true, number: true, path: true, uuid: true };
 
     /// The masks of these names; the first unknown name is the error.
     ///
@@ -36,6 +37,7 @@ impl Masks {
                 "pool" => masks.pool = true,
                 "number" => masks.number = true,
                 "path" => masks.path = true,
+                "uuid" => masks.uuid = true,
                 _ => return Err(name.to_owned()),
             }
         }
@@ -196,17 +198,32 @@ impl Scan<'_> {
         self.line.get(at).map(|byte| self.kinds[usize::from(*byte)])
     }
 
-    /// Bytes here that vary, 0 when they do not. What begins with a byte of no mask has not come so far.
+    /// Bytes here that vary, 0 when they do not.
     fn masked_length(&self) -> usize {
-        let text = &self.line[self.at..];
+        let (text, masks) = (&self.line[self.at..], self.masks);
+        if masks.uuid && is_uuid(text) {
+            return UUID_BYTES;
+        }
         match text[0] {
-            b'b' => block::block_number(text).map_or(0, |(_, length)| length),
-            b'B' if text.starts_with(b"BP-") => run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')),
-            b'/' => path_length(&text[..run(text, |byte| self.kinds[usize::from(byte)] & BLANK == 0)]),
-            b'0'..=b'9' | b'-' | b'+' => number_length(text),
+            b'b' if masks.block => block::block_number(text).map_or(0, |(_, length)| length),
+            b'B' if masks.pool && text.starts_with(b"BP-") => {
+                run(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+            }
+            b'/' if masks.path => path_length(&text[..run(text, |byte| self.kinds[usize::from(byte)] & BLANK == 0)]),
+            b'0'..=b'9' | b'-' | b'+' if masks.number => number_length(text),
             _ => 0,
         }
     }
+}
+
+/// Whether a UUID stands here, as DataNodes have one each: 8-4-4-4-12 hexadecimal digits (RFC 9562), and nothing alphanumeric behind.
+fn is_uuid(text: &[u8]) -> bool {
+    let dashed = |text: &[u8]| UUID_DASHES.iter().all(|&at| text[at] == b'-');
+    let hexadecimal = |(at, byte): (usize, &u8)| byte.is_ascii_hexdigit() || UUID_DASHES.contains(&at);
+    let Some(uuid) = text.get(..UUID_BYTES).filter(|text| dashed(text)) else {
+        return false;
+    };
+    uuid.iter().enumerate().all(hexadecimal) && text.get(UUID_BYTES).is_none_or(|byte| !byte.is_ascii_alphanumeric())
 }
 
 /// A path or `/host:port`: everything but the punctuation that ends it. A lone `/` is none.
@@ -235,13 +252,14 @@ fn run(text: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
 
 /// What each byte is: whether it parts words, is alphanumeric, and whether something that is masked begins with it.
 fn kinds(masks: Masks) -> [u8; 256] {
-    let Masks { block, pool, number, path } = masks;
+    let Masks { block, pool, number, path, uuid } = masks;
     let begins = |byte: u8| match byte {
-        b'b' => block,
-        b'B' => pool,
+        b'b' => block || uuid,
+        b'B' => pool || uuid,
         b'/' => path,
-        b'0'..=b'9' | b'-' | b'+' => number,
-        _ => false,
+        b'0'..=b'9' => number || uuid,
+        b'-' | b'+' => number,
+        _ => uuid && byte.is_ascii_hexdigit(),
     };
     let kind = |(byte, kind): (u8, &mut u8)| {
         *kind |= if matches!(byte, b' ' | b'\t' | b'\r') { BLANK } else { 0 };
@@ -255,6 +273,9 @@ fn kinds(masks: Masks) -> [u8; 256] {
 
 /// What stands for what is masked.
 const MASKED: [u8; 3] = *b"<*>";
+
+const UUID_BYTES: usize = 36;
+const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
 
 const BLANK: u8 = 1;
 const ALPHANUMERIC: u8 = 2;
@@ -286,6 +307,12 @@ mod tests {
         );
         check("downstreams=2:[127.0.0.1:2903, 127.0.0.1:29] terminating", "downstreams=<*>:[<*>, <*>] terminating");
         check("Deleted BP-1 blk_9_1 URI file:/data/hdfs/blk_9", "Deleted <*> <*> URI file:<*>");
+        check("srvID: d74967a1-6042-4aa7-88b7-00f98d0a1075, blockid: BP-1:blk_2_3", "srvID: <*>, blockid: <*>:<*>");
+        check("[DISK]DS-03DCF5C2-5170-47eb-8694-bd485235b77c:NORMAL", "[DISK]DS-<*>:NORMAL");
+        check(
+            "d74967a1-6042-4aa7-88b7-00f98d0a1075a d74967a1 bad-cafe",
+            "d74967a1-<*>-4aa7-88b7-00f98d0a1075a d74967a1 bad-cafe",
+        );
     }
 
     #[test]
