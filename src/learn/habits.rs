@@ -236,27 +236,26 @@ fn repeated(base: &Kind, kinds: &[&Kind]) -> BTreeSet<Kind> {
     let phases: BTreeSet<Kind> = kinds.iter().filter_map(|kind| more(base, kind)).collect();
     let is_sum = |phase: &Kind| phases.iter().any(|part| more(part, phase).is_some_and(|rest| phases.contains(&rest)));
     let single = phases.iter().filter(|phase| !is_sum(phase));
-    families(base, single).iter().flat_map(|family| sums(family, &phases)).map(|sum| plus(base, &sum)).collect()
+    families(single).iter().flat_map(|family| sums(family, &phases)).map(|sum| plus(base, &sum)).collect()
 }
 
-/// Phases by what they are ways of: those that share an event which is new to `base`.
-fn families<'a>(base: &Kind, phases: impl Iterator<Item = &'a Kind>) -> Vec<Vec<&'a Kind>> {
-    let is_new = |event: u32| base.iter().all(|&(other, _)| other != event);
-    let mut families: Vec<(BTreeSet<u32>, Vec<&Kind>)> = Vec::new();
+/// Phases by what they are ways of: two ways of one have more than half of their events in common. What a block is copied and what it is
+/// deleted by have one of eight in HDFS_v1, appends in pipelines of two shapes three of five in Hadoop 3.
+fn families<'a>(phases: impl Iterator<Item = &'a Kind>) -> Vec<Vec<&'a Kind>> {
+    let mut families: Vec<Vec<&Kind>> = Vec::new();
     for phase in phases {
-        let mut events: BTreeSet<u32> = phase.iter().map(|&(event, _)| event).filter(|&event| is_new(event)).collect();
-        let mut together = vec![phase];
-        families.retain_mut(|(others, ways)| {
-            let is_apart = others.is_disjoint(&events);
-            if !is_apart {
-                events.append(others);
-                together.append(ways);
-            }
-            is_apart
-        });
-        families.push((events, together));
+        let (alike, apart): (Vec<_>, Vec<_>) =
+            families.into_iter().partition(|family| family.iter().any(|other| are_alike(phase, other)));
+        families = apart;
+        families.push(std::iter::once(phase).chain(alike.into_iter().flatten()).collect());
     }
-    families.into_iter().map(|(_, ways)| ways).collect()
+    families
+}
+
+fn are_alike(phase: &Kind, other: &Kind) -> bool {
+    let events = |kind: &Kind| kind.iter().map(|&(event, _)| event).collect::<BTreeSet<_>>();
+    let (phase, other) = (events(phase), events(other));
+    2 * phase.intersection(&other).count() > phase.union(&other).count()
 }
 
 /// Sums of the phases of a family, of up to twice as many as occurred together in one of `phases`; none when each occurred alone.
