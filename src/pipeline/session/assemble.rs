@@ -517,6 +517,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_session_without_what_is_left_out_is_as_if_it_had_not_been_said() {
+        let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+        for (time, number, token) in [(0, 1, 1), (1, 1, WRITE), (5, 1, 1), (90, 1, 1), (200, 2, 1)] {
+            assembler.handle_event(event(time, number, token), false, &mut domain, &mut cases);
+        }
+        assembler.advance(LogTime(900), false, &domain, &mut cases);
+        assert_eq!(
+            cases.iter().map(describe).collect::<Vec<_>>(),
+            ["1@101:quiet:1"],
+            "it postpones nothing, and alone is nothing"
+        );
+        assert_eq!((cases[0].begin, cases[0].first, cases[0].left_out), (Begin::Start, LogTime(1), 3));
+        assembler.advance(LogTime(5000), false, &domain, &mut cases);
+        assert!(assembler.is_empty() && assembler.bytes() == 0, "they are released all the same");
+        assert_eq!((assembler.kept.counts.sessions_started, assembler.kept.counts.sessions_joined), (1, 0));
+        assembler.handle_event(event(6000, 2, WRITE), false, &mut domain, &mut cases);
+        assert_eq!(assembler.kept.sessions[&block(2)].begin, Begin::Start, "nothing was said of it before");
+    }
+
+    #[test]
+    fn what_became_neutral_since_is_left_out_of_what_a_session_holds() {
+        let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+        assembler.handle_event(event(0, 1, WRITE), false, &mut self::domain(), &mut cases);
+        assembler.handle_event(event(1, 1, 1), false, &mut self::domain(), &mut cases);
+        assembler.handle_event(Event { grave: true, ..event(2, 1, 1) }, false, &mut domain, &mut cases);
+        assembler.advance(LogTime(500), false, &domain, &mut cases);
+        let told: Vec<_> = cases.iter().map(|case| (describe(case), case.left_out)).collect();
+        assert_eq!(told, [("1@1:unknown:2".to_owned(), 0), ("1@102:quiet:2".to_owned(), 1)], "what warns stays");
+    }
+
     fn check(events: &[(i64, i64, u16)], expected: &str) {
         let told = judge(events).iter().map(describe).collect::<Vec<_>>().join(" ");
         assert_eq!(told, expected);
@@ -565,6 +596,20 @@ mod tests {
     /// One that leaves nothing out.
     fn domain() -> Domain {
         Domain::new(crate::pipeline::verdict::domain::tests::off(), &vocabulary())
+    }
+
+    /// One to which what the model does not know here is part of normal stories.
+    fn neutral() -> Domain {
+        let mut domain = Domain::new(crate::pipeline::verdict::domain::tests::usual(), &vocabulary());
+        domain.handle_template(TemplateId(1), &[], "moved");
+        for number in 0..100 {
+            let episode = domain.begin_episode();
+            for token in [WRITE, WRITE, WRITE, 1] {
+                let event = event(0, 1000 + number, token);
+                domain.handle_event(&event, Seen { episode, is_news: token == 1, counts: true }, 0);
+            }
+        }
+        domain
     }
 
     /// Token 6 begins stories, token 7 repeats without end.

@@ -258,6 +258,32 @@ mod tests {
     }
 
     #[test]
+    fn what_rests_only_on_neutral_templates_is_retracted() {
+        use DeviationKind::{Excess, Missing, Unexpected, Unknown};
+        for (deviations, retracted) in [
+            (&[(Unknown, "x", 1)][..], true),
+            (&[(Unknown, "x", 1), (Unexpected, "a", 3)], true),
+            (&[(Unknown, "x", 3), (Missing, "a", 3)], true),
+            (&[(Unknown, "x", 3), (Missing, "a", 4)], false),
+            (&[(Unknown, "x", 1), (Excess, "a", 1)], false),
+            (&[(Unknown, "x", 1), (Unknown, "y", 1)], false),
+            (&[(Unexpected, "a", 1)], false),
+        ] {
+            let mut trigger = Trigger::default();
+            let deviation = |&(kind, template, count): &(DeviationKind, &str, u32)| {
+                let template = template.to_owned();
+                Deviation { kind, template, count, nats: 1.0, position: None }
+            };
+            let deviations: Vec<Deviation> = deviations.iter().map(deviation).collect();
+            let explanation = Explanation { deviations, ..explanation(Excess) };
+            trigger.fire(&case(1, 5), None, verdict(true), "m", explanation.clone());
+            let told: Vec<Reason> = trigger.retract(|text| text == "x", LogTime(9)).iter().map(|alert| alert.reason).collect();
+            assert_eq!((told.len() == 1, trigger.firing() == 0), (retracted, retracted), "{explanation:?}");
+            assert!(told.iter().all(|reason| *reason == Reason::Retracted));
+        }
+    }
+
+    #[test]
     fn old_incidents_expire_and_their_number_is_bounded() {
         let mut trigger = Trigger::default();
         for number in 0..=INCIDENTS_MAX as i64 {
