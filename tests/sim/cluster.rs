@@ -177,14 +177,15 @@ fn story(random: &mut ChaCha8Rng, block: i64, hosts: usize, events: &mut Vec<Sai
     }
 }
 
-/// Some clusters word one or more of their sentences anew from some time on.
+/// Some clusters word one or more of their sentences anew for some time.
 fn upgrade(random: &mut ChaCha8Rng, events: &mut [Said]) {
-    let (since, sentences) = (random.random_range(0..6000), *[0, 0, 1, 2, 3].choose(random).unwrap());
+    let since = random.random_range(0..4000);
+    let (until, sentences) = (since + random.random_range(500..3000), *[0, 0, 1, 2, 3].choose(random).unwrap());
     for (second, _, message, _) in events.iter_mut() {
         for (old, new) in
             [("was done", "is complete"), ("was opened", "is new"), ("was written", "has grown")].iter().take(sentences)
         {
-            if *second >= since && message.ends_with(old) {
+            if (since..until).contains(second) && message.ends_with(old) {
                 *message = message.replace(old, new);
             }
         }

@@ -355,7 +355,7 @@ const DOMAIN: domain::Settings = domain::Settings {
     enabled: true,
     template_share: 0.001,
     template_blocks: 3,
-    unknown_share_max: 0.2,
+    unknown_share_max: 0.35,
     far_share_max: 0.9,
     mute: Vec::new(),
 };
