@@ -125,7 +125,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
-    use crate::sink::document::tests::{example, trouble_example};
+    use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
     fn an_alert_is_one_event_with_its_fields() {
@@ -143,6 +143,15 @@ mod tests {
             (&event["kind"], &event["host"], &event["roles"]),
             (&"host.trouble".into(), &"nn1".into(), &"name_node".into())
         );
+    }
+
+    #[test]
+    fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
+        let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
+        for (document, level) in [(template_example(), "WARN"), (mismatch_example(), "WARN"), (back, "INFO")] {
+            let event = logged(&document);
+            assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));
+        }
     }
 
     #[test]

@@ -321,7 +321,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::document::tests::{example, trouble_example};
+    use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
     fn an_alert_says_what_where_why_and_what_to_do() {
@@ -331,6 +331,12 @@ mod tests {
     #[test]
     fn trouble_of_a_host_says_what_where_why_and_what_to_do() {
         insta::assert_snapshot!(render(&trouble_example(), false));
+    }
+
+    #[test]
+    fn what_the_model_does_not_know_says_what_where_why_and_what_to_do() {
+        let both = [template_example(), mismatch_example()].map(|document| render(&document, false));
+        insta::assert_snapshot!(both.join("\n"));
     }
 
     #[test]
