@@ -37,7 +37,7 @@ fn a_model_that_has_learnt_the_new_words_judges_as_the_old_one_did() {
     let (before, _) = replay(&lines_of(&lines(), half.clone()), half.clone(), None);
     let reworded = lines_of(&lines_reworded_from(BLOCKS / 2), half.clone());
     let place = Place::new("");
-    append(&place.logs().join("hdfs.log"), &reworded);
+    append(&place.logs().join("hdfs.log"), &of_well_blocks(&reworded));
     let (code, _, complaint) = place.run(&["learn", "logs", "-o", "model.onnx", "--epochs", "10"]);
     assert_eq!(code, Some(0), "{complaint}");
     let (after, alerts) = replay(&reworded, half, Some(&place.path("model.onnx").display().to_string()));
@@ -132,6 +132,13 @@ fn in_other_words(line: &str) -> String {
 fn lines_of(lines: &[String], blocks: std::ops::Range<u64>) -> Vec<String> {
     let end = if blocks.end < BLOCKS { first_line_of(lines, blocks.end) } else { lines.len() };
     lines[first_line_of(lines, blocks.start)..end].to_vec()
+}
+
+/// All faults of a kind are alike here, and what one of fifty blocks does is learnt as normal.
+fn of_well_blocks(lines: &[String]) -> Vec<String> {
+    let ill: Vec<String> = (0..BLOCKS).filter(|block| ends_early(*block) || fails(*block)).map(name).collect();
+    let is_ill = |line: &String| ill.iter().any(|name| line.split([' ', '.']).any(|word| word == name));
+    lines.iter().filter(|line| !is_ill(line)).cloned().collect()
 }
 
 /// A block is written after the one before it is.
