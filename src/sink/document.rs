@@ -34,7 +34,7 @@ pub struct Document {
     pub alert_type: AlertType,
     /// Why it was raised or taken back.
     pub reason: Reason,
-    /// Log time of the judgement, or of the first record of trouble, as an instant: RFC 3339 with the offset of the configured zone.
+    /// Log time of the judgement, or of the first record of trouble, or of the event that decided, as an instant: RFC 3339 with the offset of the configured zone.
     pub time: String,
     /// Equal for blocks, or hosts, that go wrong in the same way.
     pub signature: String,

@@ -300,6 +300,8 @@ impl Domain {
         match notice {
             Notice::Neutral { time, template, positions } => {
                 neutral_texts.push(template.template.clone());
+                let surplus = neutral_texts.len().saturating_sub(STRANGERS_MAX);
+                neutral_texts.drain(..surplus);
                 let patterns: Vec<Pattern> = neutral_texts.iter().map(|text| Pattern::new(text)).collect();
                 alerts.push_back(alert::template(template, positions, time));
                 alerts.extend(trigger.retract(|text| fits_any(&patterns, text), time));

@@ -167,8 +167,7 @@ impl Stranger {
 
     /// Notes that it has turned up in an episode for the first time.
     pub fn note(&mut self, event: &Event, episode: u64, often: Often) {
-        self.episodes += 1;
-        self.note_episode(episode, often.episodes);
+        self.episodes += u64::from(self.note_episode(episode, often.episodes));
         if self.blocks.len() < often.blocks
             && let Err(place) = self.blocks.binary_search(&event.block)
         {
@@ -199,15 +198,17 @@ impl Stranger {
         }
     }
 
-    /// Keeps the numbers sorted: an episode that began early may be the last to say it.
-    fn note_episode(&mut self, episode: u64, max: usize) {
+    /// Keeps the numbers sorted, since an episode that began early may be the last to say it. False when it is noted already.
+    fn note_episode(&mut self, episode: u64, max: usize) -> bool {
         let place = self.recent.partition_point(|known| *known < episode);
-        if self.recent.get(place) != Some(&episode) {
+        let is_new = self.recent.get(place) != Some(&episode);
+        if is_new {
             self.recent.insert(place, episode);
         }
         while self.recent.len() > max {
             self.recent.pop_front();
         }
+        is_new
     }
 
     fn take_over(&mut self, former: &Self) {
@@ -218,7 +219,9 @@ impl Stranger {
         self.events += former.events;
         self.episodes += former.episodes;
         let (episodes, blocks) = (self.recent.len().max(former.recent.len()), self.blocks.len().max(former.blocks.len()));
-        former.recent.iter().for_each(|episode| self.note_episode(*episode, episodes.max(1)));
+        for episode in &former.recent {
+            self.note_episode(*episode, episodes.max(1));
+        }
         self.blocks.extend(&former.blocks);
         self.blocks.sort_unstable();
         self.blocks.dedup();
