@@ -1,3 +1,5 @@
+//! What becomes neutral and when the model is out of its domain, sentence by sentence and verdict by verdict.
+
 use super::*;
 use crate::pipeline::event::{BlockId, PoolId, SourceId, Token};
 use crate::pipeline::profile::tests::profile;
