@@ -126,8 +126,8 @@ impl Domain {
         &self.state
     }
 
-    /// Another model takes over once `ahead` more cases are decided. What it knows is forgotten, what was neutral and is unknown to it
-    /// too stays neutral, and the traffic is measured anew.
+    /// Another model takes over once `ahead` more cases are decided; those that never will be are given up before. What it knows is
+    /// forgotten, what was neutral and is unknown to it too stays neutral, and the traffic is measured anew: a mismatch is over.
     pub fn change_model(&mut self, profile: &Profile, ahead: usize) {
         let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
         let Kept { strangers, inherited, traffic, foreign, now, .. } = &mut self.state;
@@ -199,14 +199,15 @@ impl Domain {
         let max = settings.far_share_max;
         let limit = if mismatch.far { max / 2.0 } else { max };
         let far = settings.enabled && share.is_some_and(|share| share > limit);
-        let share = share.unwrap_or_default();
-        if far && !mismatch.far {
-            let found = alert::Shares { model, share, max, templates: Vec::new() };
-            alerts.extend(mismatch.enter(Reason::FarShare, case.time, found, Vec::new()));
-        } else if !far && mismatch.far {
-            let found = alert::Shares { model, share, max, templates: Vec::new() };
-            alerts.extend(mismatch.leave(Reason::FarShare, case.time, found));
+        if far == mismatch.far {
+            return;
         }
+        let found = alert::Shares { model, share: share.unwrap_or_default(), max, templates: Vec::new() };
+        alerts.extend(if far {
+            mismatch.enter(Reason::FarShare, case.time, found, Vec::new())
+        } else {
+            mismatch.leave(Reason::FarShare, case.time, found)
+        });
     }
 
     /// Whether blocks are not told of now, as far as the verdicts have got.
