@@ -110,13 +110,18 @@ impl Domain {
         Self::restore(settings, profile, Kept::default())
     }
 
-    /// Goes on from a checkpoint of the same model. What the operator mutes may have changed since.
+    /// Goes on from a checkpoint of the same model. What the operator decides may have changed since.
     #[must_use]
     pub fn restore(settings: Settings, profile: &Profile, kept: Kept) -> Self {
         let mute = settings.mute.iter().map(|text| Pattern::new(text)).collect();
         let mut domain = Self { settings, mute, model: profile.name.clone(), state: kept };
-        let mute = &domain.mute;
-        domain.state.strangers.all_mut().for_each(|stranger| stranger.muted = fits_any(mute, &stranger.text));
+        let Self { settings: Settings { enabled, .. }, mute, state, .. } = &mut domain;
+        for stranger in state.strangers.all_mut() {
+            stranger.muted = fits_any(mute, &stranger.text);
+            stranger.neutral &= *enabled;
+        }
+        state.inherited.retain(|_| *enabled);
+        state.neutral_texts.retain(|_| *enabled);
         domain
     }
 

@@ -121,6 +121,10 @@ fn nothing_becomes_neutral_when_it_is_switched_off() {
     (0..500).for_each(|_| world.judge(true));
     assert_eq!(world.told(), "");
     assert!(world.stats().unknown_share > 0.3, "but it is measured");
+    let mut world = World::with_traffic(usual());
+    world.blocks_say(30, &["moved"]);
+    world.domain = Domain::restore(off(), &profile(&["known"]), world.domain.kept().clone());
+    assert!(!world.block_says(&["moved"]), "what was neutral speaks again");
 }
 
 #[test]
