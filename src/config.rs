@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::limits::POOLS_MAX;
+use crate::limits::{MUTED_TEMPLATES_MAX, POOLS_MAX, STRANGER_BLOCKS_MAX};
 use crate::pipeline::event::pool::StreamPool;
 
 mod layers;
@@ -34,6 +34,8 @@ pub struct Config {
     pub threshold: Threshold,
     /// What is told of hosts.
     pub trouble: Trouble,
+    /// What becomes of what the model does not know.
+    pub domain: Domain,
     /// What is told, and where besides the webhook.
     pub alerts: Alerts,
     /// Where alerts are sent; `None` = nowhere.
@@ -136,6 +138,23 @@ pub struct Trouble {
     pub burst_records: u32,
     /// How many times the usual they are.
     pub burst_factor: u32,
+}
+
+/// What becomes of what the model does not know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// Whether templates become neutral by themselves, and whether the model can be out of its domain.
+    pub enabled: bool,
+    /// Share of the last episodes above which a template is part of normal stories.
+    pub template_share: f64,
+    /// Blocks in which it has turned up by then.
+    pub template_blocks: u32,
+    /// Share of unknown events above which the model is out of its domain.
+    pub unknown_share_max: f64,
+    /// Share of stories far from every normal one above which it is too.
+    pub far_share_max: f64,
+    /// Texts of templates that are passed over.
+    pub mute: Vec<String>,
 }
 
 /// What is told, and where besides the webhook.
@@ -276,6 +295,7 @@ impl Config {
             model: Model::read(reader),
             threshold: Threshold::read(reader),
             trouble: Trouble::read(reader),
+            domain: Domain::read(reader),
             alerts: Alerts::read(reader),
             webhook: Webhook::read(reader),
             http: Http { listen: reader.take("http.listen", optional(address)) },
@@ -385,6 +405,19 @@ impl Trouble {
             quiet: reader.take("trouble.quiet", duration_in(MINUTE..=DAY)),
             burst_records: reader.take("trouble.burst_records", whole_in(2..=1_000_000)),
             burst_factor: reader.take("trouble.burst_factor", whole_in(2..=1000)),
+        }
+    }
+}
+
+impl Domain {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            enabled: reader.take("domain.enabled", boolean),
+            template_share: reader.take("domain.template_share", number_in(0.001..=0.5)),
+            template_blocks: reader.take("domain.template_blocks", whole_in(2..=STRANGER_BLOCKS_MAX as u32)),
+            unknown_share_max: reader.take("domain.unknown_share_max", number_in(0.05..=1.0)),
+            far_share_max: reader.take("domain.far_share_max", number_in(0.05..=1.0)),
+            mute: reader.take("domain.mute", muted),
         }
     }
 }
@@ -515,6 +548,15 @@ fn paths(value: &Value) -> Result<Vec<String>, String> {
 fn patterns(value: &Value) -> Result<Vec<glob::Pattern>, String> {
     let read = list(value).and_then(|items| items.iter().map(|item| glob::Pattern::new(item).ok()).collect());
     read.ok_or_else(|| "a list of file name patterns, such as [\"*audit*\"]".to_owned())
+}
+
+fn muted(value: &Value) -> Result<Vec<String>, String> {
+    let is_telling = |text: &String| text.replace("<*>", "").contains(char::is_alphanumeric);
+    let read = list(value).filter(|texts| texts.len() <= MUTED_TEMPLATES_MAX && texts.iter().all(is_telling));
+    read.ok_or_else(|| {
+        let example = "[\"BLOCK* Recount <*> replicas of <*>\"]";
+        format!("a list of at most {MUTED_TEMPLATES_MAX} texts of templates with a word each, such as {example}")
+    })
 }
 
 fn start_at(value: &Value) -> Result<StartAt, String> {

@@ -158,6 +158,25 @@ pub const TROUBLE_HOSTS_NAMED_MAX: usize = 16;
 /// Kinds of trouble attached to an alert on a block: the latest ones. Earlier ones are left out.
 pub const NEARBY_MAX: usize = 8;
 
+/// The last episodes of which the shares of what the model does not know are taken. The oldest one leaves at the bound.
+pub const DOMAIN_EPISODES_MAX: usize = 1000;
+
+/// Templates that the model does not know and that are counted, former ones included: as many as there can be. At the bound the one that
+/// was not heard for longest is forgotten (`strangers_forgotten`), and can no longer become neutral; neutral ones go last.
+pub const STRANGERS_MAX: usize = TEMPLATES_MAX;
+
+/// Records kept of such a template: its first ones.
+pub const STRANGER_POSITIONS_MAX: usize = 4;
+
+/// Unknown templates that the alert of a model out of its domain names: the commonest.
+pub const DOMAIN_SAMPLES_MAX: usize = 8;
+
+/// Blocks that are counted of an unknown template; what `domain.template_blocks` may ask for.
+pub const STRANGER_BLOCKS_MAX: usize = 1000;
+
+/// Texts in `domain.mute`.
+pub const MUTED_TEMPLATES_MAX: usize = 1000;
+
 /// Alerts that are not yet where they are to go. At the bound the oldest is dropped (`alerts_dropped`).
 pub const OUTBOX_ALERTS_MAX: usize = 10_000;
 

@@ -23,10 +23,11 @@ use crate::pipeline::profile::Profile;
 use crate::pipeline::session::assemble::{self, Assembler};
 use crate::pipeline::session::{Case, Cause, Score, Window};
 use crate::pipeline::stats::Stats;
+use crate::pipeline::verdict::domain::{self, Domain};
 use crate::pipeline::verdict::threshold::{self, Threshold};
 use crate::pipeline::verdict::trigger::Trigger;
 use crate::pipeline::verdict::trouble::{self, Watch};
-use crate::pipeline::verdict::{Alert, Verdict, explain};
+use crate::pipeline::verdict::{Alert, Verdict, explain, nearest};
 
 pub mod event;
 pub mod front;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub threshold: threshold::Settings,
     /// What is told of hosts.
     pub trouble: trouble::Settings,
+    /// What becomes of what the model does not know.
+    pub domain: domain::Settings,
     /// Log time after which an incident expires, milliseconds.
     pub incident_open_millis: i64,
     /// Wall time without a record after which the wall clock moves log time on, milliseconds.
@@ -65,6 +68,7 @@ pub struct Pipeline {
     threshold: Threshold,
     trigger: Trigger,
     watch: Watch,
+    domain: Domain,
     alerts: VecDeque<Alert>,
     counts: Counts,
     /// When the last chunk came, by the wall clock.
@@ -87,6 +91,7 @@ pub struct KeptRef<'a> {
     threshold: threshold::Kept,
     trigger: &'a Trigger,
     watch: trouble::KeptRef<'a>,
+    domain: &'a domain::Kept,
     counts: &'a Counts,
 }
 
@@ -99,6 +104,7 @@ pub struct Kept {
     threshold: threshold::Kept,
     trigger: Trigger,
     watch: trouble::Kept,
+    domain: domain::Kept,
     counts: Counts,
 }
 
@@ -116,6 +122,7 @@ impl Pipeline {
             threshold: Threshold::new(settings.threshold, &profile.calibration),
             trigger: Trigger::default(),
             watch: Watch::new(settings.trouble)?,
+            domain: Domain::new(settings.domain.clone(), &profile),
             alerts: VecDeque::new(),
             counts: Counts::default(),
             heard: None,
@@ -142,13 +149,16 @@ impl Pipeline {
         let front = Front::restore(settings.front.clone(), &profile, kept.front, templates)?;
         let assembler = Assembler::restore(settings.assemble, &profile, kept.assembler);
         let watch = Watch::restore(settings.trouble, kept.watch)?;
-        let mut pipeline = Self { front, assembler, watch, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
+        let domain = Domain::restore(settings.domain.clone(), &profile, kept.domain);
+        let mut pipeline = Self { front, assembler, watch, domain, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
         if same_model {
             let Self { settings, profile, .. } = &pipeline;
             pipeline.threshold = Threshold::restore(settings.threshold, &profile.calibration, kept.threshold);
             pipeline.cases = kept.cases;
         } else {
             pipeline.assembler.release_all();
+            pipeline.domain.give_up(kept.cases.len());
+            pipeline.domain.change_model(&pipeline.profile, 0);
         }
         pipeline.trigger = kept.trigger;
         pipeline.counts = kept.counts;
@@ -177,6 +187,7 @@ impl Pipeline {
             threshold: self.threshold.kept(),
             trigger: &self.trigger,
             watch: self.watch.kept(),
+            domain: self.domain.kept(),
             counts: &self.counts,
         }
     }
@@ -223,9 +234,11 @@ impl Pipeline {
             self.in_flight -= 1;
             let case = self.cases.pop_front().expect("a window in flight has its case");
             match score.filter(Score::is_sound) {
-                Some(score) => self.judge(&case, &score, &mut judged),
+                Some(score) => self.judge(&case, score, &mut judged),
                 None => self.counts.refused_scores += 1,
             }
+            self.domain.note_judged();
+            self.domain.settle(&mut self.trigger, &mut self.alerts);
         }
     }
 
@@ -266,7 +279,7 @@ impl Pipeline {
     pub fn flush(&mut self) {
         self.with_front(|front, emit| front.release(true, emit));
         let known = self.cases.len();
-        self.assembler.flush(&mut self.cases);
+        self.assembler.flush(&self.domain, &mut self.cases);
         self.cases.range_mut(known..).for_each(|case| self.watch.attach(case));
         self.watch.flush(&mut self.alerts);
     }
@@ -343,17 +356,19 @@ impl Pipeline {
             ..Stats::default()
         };
         self.front.count_into(&mut stats);
+        self.domain.count_into(&mut stats);
         stats
     }
 
     /// Lets the first half do something, hands on what comes of it, and moves sessions and hosts on to the time that it has reached.
     fn with_front(&mut self, act: impl FnOnce(&mut Front, front::Emit<'_>)) {
-        let Self { front, assembler, watch, cases, alerts, .. } = self;
+        let Self { front, assembler, watch, domain, cases, alerts, .. } = self;
         act(front, &mut |output| {
             let known = cases.len();
             match output {
-                Output::Event { event, joined } => assembler.handle_event(event, joined, cases),
-                Output::Trouble(record) => assembler.advance(record.time, false, cases),
+                Output::Event { event, joined } => assembler.handle_event(event, joined, domain, cases),
+                Output::Template { template, replaced, text } => domain.handle_template(template, replaced, text),
+                Output::Trouble(record) => assembler.advance(record.time, false, domain, cases),
                 Output::Source { source, host } => watch.handle_source(source, host),
             }
             cases.range_mut(known..).for_each(|case| watch.attach(case));
@@ -364,25 +379,31 @@ impl Pipeline {
         if let Some(reached) = front.reached() {
             self.advance(reached, false);
         }
+        self.domain.settle(&mut self.trigger, &mut self.alerts);
     }
 
     /// Moves log time on for sessions and hosts.
     fn advance(&mut self, to: LogTime, by_silence: bool) {
         let known = self.cases.len();
-        self.assembler.advance(to, by_silence, &mut self.cases);
+        self.assembler.advance(to, by_silence, &self.domain, &mut self.cases);
         self.cases.range_mut(known..).for_each(|case| self.watch.attach(case));
         self.watch.advance(to, by_silence, &mut self.alerts);
     }
 
-    fn judge(&mut self, case: &Case, score: &Score, judged: &mut impl FnMut(&Case, &Verdict)) {
-        let verdict = self.threshold.judge(score);
-        if case.sets_threshold {
+    fn judge(&mut self, case: &Case, score: Score, judged: &mut impl FnMut(&Case, &Verdict)) {
+        let score = nearest::forgive(case, score, &self.profile);
+        let verdict = self.threshold.judge(&score);
+        let is_far = verdict.distance > self.profile.calibration.distance_max;
+        self.domain.handle_verdict(case, is_far, &mut self.alerts);
+        if self.domain.is_sound(case) && case.sets_threshold {
             self.threshold.learn(&verdict);
         }
         judged(case, &verdict);
         let pool = self.front.pool_name(case.block.pool).map(str::to_owned);
-        if verdict.anomalous {
-            self.fire(case, score, verdict, pool);
+        if verdict.anomalous && self.domain.is_mismatched() {
+            self.domain.hold_back(case);
+        } else if verdict.anomalous {
+            self.fire(case, &score, verdict, pool);
         } else if case.cause == Cause::Quiet {
             self.alerts.extend(self.trigger.resolve(case, pool.as_deref(), verdict));
         }

@@ -13,6 +13,7 @@ use hdfs_vigil::pipeline::event::{Chunk, Event, LogTime, Position, SourceId, Str
 use hdfs_vigil::pipeline::front::{Front, Output};
 use hdfs_vigil::pipeline::session::Case;
 use hdfs_vigil::pipeline::session::assemble::Assembler;
+use hdfs_vigil::pipeline::verdict::domain::Domain;
 
 use crate::given;
 use crate::log::Logs;
@@ -60,9 +61,9 @@ pub fn whole(criterion: &mut Criterion) {
 pub fn cases() -> Vec<Case> {
     let logs = Logs::new(LINES_OF_STAGES, 1);
     let mut assembler = Assembler::new(given::settings().assemble, &given::profile());
-    let mut cases = VecDeque::new();
-    events(&logs.logs[0]).into_iter().for_each(|event| assembler.handle_event(event, false, &mut cases));
-    assembler.flush(&mut cases);
+    let (mut domain, mut cases) = (domain(), VecDeque::new());
+    events(&logs.logs[0]).into_iter().for_each(|event| assembler.handle_event(event, false, &mut domain, &mut cases));
+    assembler.flush(&domain, &mut cases);
     cases.into()
 }
 
@@ -94,7 +95,8 @@ fn merge(turns: &[(usize, Vec<Given>)]) -> usize {
     let mut passed = 0;
     for (stream, records) in turns {
         for record in records {
-            let at_once = merge.handle_record(*stream, record.time, record.position, Kind::Blocks, &record.content);
+            let at_once =
+                merge.handle_record(*stream, record.time, record.position, Kind::Blocks { warns: false }, &record.content);
             passed += usize::from(at_once.is_some());
         }
         while merge.poll(false, |merged| passed += usize::from(!black_box(merged).content.is_empty())) {}
@@ -105,12 +107,16 @@ fn merge(turns: &[(usize, Vec<Given>)]) -> usize {
 }
 
 fn assemble(mut assembler: Assembler, events: &[Event]) -> (Assembler, usize) {
-    let (mut cases, mut judged) = (VecDeque::new(), 0);
+    let (mut domain, mut cases, mut judged) = (domain(), VecDeque::new(), 0);
     for event in events {
-        assembler.handle_event(*event, false, &mut cases);
+        assembler.handle_event(*event, false, &mut domain, &mut cases);
         judged += cases.drain(..).count();
     }
     (assembler, judged)
+}
+
+fn domain() -> Domain {
+    Domain::new(given::settings().domain, &given::profile())
 }
 
 fn open_pipeline(hosts: usize) -> Pipeline {

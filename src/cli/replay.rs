@@ -98,6 +98,12 @@ pub struct Report {
     pub resolved: u64,
     /// Alerts on hosts.
     pub trouble: u64,
+    /// Templates that the model does not know and that became part of normal stories.
+    pub new_templates: u64,
+    /// Times that the model was out of its domain.
+    pub mismatches: u64,
+    /// Episodes that were anomalous and not told, as it was.
+    pub held_back_episodes: u64,
     /// Records that name no block and tell of trouble.
     pub trouble_records: u64,
     /// Most memory that the process ever held, bytes.
@@ -156,6 +162,8 @@ struct Told {
     alerts: u64,
     resolved: u64,
     trouble: u64,
+    new_templates: u64,
+    mismatches: u64,
 }
 
 impl Observer for Told {
@@ -251,17 +259,20 @@ impl<'a> Replay<'a> {
 
     fn count(&mut self, alert: &Alert) {
         self.told.alerts += 1;
-        let Finding::Block(finding) = &alert.finding else {
-            self.told.trouble += 1;
-            return;
+        let finding = match &alert.finding {
+            Finding::Block(finding) => finding,
+            Finding::Host(_) => return self.told.trouble += 1,
+            Finding::Template(_) => return self.told.new_templates += 1,
+            Finding::Domain(_) => return self.told.mismatches += u64::from(alert.alert_type == AlertType::Mismatch),
         };
         let firing = self.firing.entry(finding.block.to_string()).or_default();
         match alert.alert_type {
-            AlertType::Firing | AlertType::Trouble => *firing += 1,
+            AlertType::Firing => *firing += 1,
             AlertType::Resolved => {
                 *firing = firing.saturating_sub(1);
                 self.told.resolved += 1;
             }
+            AlertType::Trouble | AlertType::Template | AlertType::Mismatch | AlertType::MismatchResolved => {}
         }
     }
 
@@ -297,6 +308,9 @@ impl<'a> Replay<'a> {
             firing: self.firing.values().filter(|count| **count > 0).count() as u64,
             resolved: self.told.resolved,
             trouble: self.told.trouble,
+            new_templates: self.told.new_templates,
+            mismatches: self.told.mismatches,
+            held_back_episodes: stats.held_back_episodes,
             trouble_records: stats.trouble_records,
             rss_peak_bytes: rss_peak_bytes(),
             accuracy: None,
@@ -391,6 +405,13 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     let Report { unparsed_lines, late_records, alerts, firing, resolved, trouble, rss_peak_bytes, .. } = report;
     writeln!(out, "{unparsed_lines} lines without a header, {late_records} records too late to be put in order")?;
     writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back, {trouble} on hosts")?;
+    let Report { new_templates, mismatches, held_back_episodes, .. } = report;
+    if new_templates + mismatches > 0 {
+        writeln!(
+            out,
+            "{new_templates} templates new to the model and left out, {mismatches} times out of its domain, {held_back_episodes} blocks not told of meanwhile"
+        )?;
+    }
     writeln!(out, "peak memory {:.0} MB", *rss_peak_bytes as f64 / 1e6)?;
     let Some(accuracy) = report.accuracy else { return Ok(()) };
     let Accuracy { true_positives, false_positives, false_negatives, true_negatives, precision, recall, f1 } = accuracy;

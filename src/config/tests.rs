@@ -64,6 +64,13 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
     check("[pipeline]\nmerge_delay = \"61s\"", "pipeline.merge_delay is \"61s\", must be a duration of 0s..=1m, such as \"1m\"");
     check("[trouble]\nburst_factor = 1", "trouble.burst_factor is 1, must be a whole number of 2..=1000");
     check("[trouble]\nquiet = \"5s\"", "trouble.quiet is \"5s\", must be a duration of 1m..=1d, such as \"1d\"");
+    check("[domain]\ntemplate_share = 1", "domain.template_share is 1, must be a number of 0.001..=0.5");
+    check("[domain]\ntemplate_blocks = 1", "domain.template_blocks is 1, must be a whole number of 2..=1000");
+    check("[domain]\nunknown_share_max = 2", "domain.unknown_share_max is 2, must be a number of 0.05..=1");
+    check(
+        "[domain]\nmute = [\"<*> <*>\"]",
+        "domain.mute is [\"<*> <*>\"], must be a list of at most 1000 texts of templates with a word each, such as [\"BLOCK* Recount <*> replicas of <*>\"]",
+    );
     check("[pipeline]\nsession_quiet = 5", "pipeline.session_quiet is 5, must be a duration of 1s..=1d, such as \"1d\"");
     check(
         "[pipeline]\nsession_bytes_max = \"1kB\"",

@@ -11,7 +11,7 @@ use crate::model::scorer::library::{self, LibraryError};
 use crate::pipeline::event::layout::Header;
 use crate::pipeline::event::{LogTime, Position, WallTime};
 use crate::pipeline::session::assemble;
-use crate::pipeline::verdict::{threshold, trouble};
+use crate::pipeline::verdict::{domain, threshold, trouble};
 use crate::pipeline::{self, front};
 use crate::sink::document::{Line, LineSource};
 
@@ -43,6 +43,7 @@ pub fn pipeline_settings(config: &Config) -> pipeline::Settings {
         },
         threshold: threshold_settings(&config.threshold),
         trouble: trouble_settings(&config.trouble),
+        domain: domain_settings(&config.domain),
         incident_open_millis: millis(config.pipeline.incident_open_max),
         silence_millis: millis(config.pipeline.silence),
     }
@@ -93,6 +94,17 @@ fn trouble_settings(trouble: &config::Trouble) -> trouble::Settings {
         quiet_millis: millis(trouble.quiet),
         burst_records: trouble.burst_records,
         burst_factor: trouble.burst_factor,
+    }
+}
+
+fn domain_settings(domain: &config::Domain) -> domain::Settings {
+    domain::Settings {
+        enabled: domain.enabled,
+        template_share: domain.template_share,
+        template_blocks: domain.template_blocks,
+        unknown_share_max: domain.unknown_share_max,
+        far_share_max: domain.far_share_max,
+        mute: domain.mute.clone(),
     }
 }
 

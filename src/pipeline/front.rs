@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{RECORD_BLOCKS_MAX, RECORD_WAIT_MILLIS};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::frame::{self, Framer, LogLine};
-use crate::pipeline::event::layout::Layout;
+use crate::pipeline::event::layout::{Layout, Level};
 use crate::pipeline::event::merge::{Kind, Merge, Merged, Reading};
 use crate::pipeline::event::origin::{self, Origin, Role};
 use crate::pipeline::event::parse::Record;
 use crate::pipeline::event::pool::{self, Pools, StreamPool};
 use crate::pipeline::event::template::Templates;
 use crate::pipeline::event::template::changes::Changes;
+use crate::pipeline::event::template::drain::Learned;
 use crate::pipeline::event::trouble::{self, Trouble, TroubleRecord};
 use crate::pipeline::event::zone::Zone;
 use crate::pipeline::event::{BlockId, Chunk, Event, LogTime, PoolId, SourceId, StreamId, TemplateId, WallTime, block};
@@ -46,6 +47,15 @@ pub enum Output<'a> {
         event: Event,
         /// Whether its stream was joined so lately that earlier events of the block may have been missed.
         joined: bool,
+    },
+    /// A template begins that the model does not know, or takes the place of others. It comes before its first event.
+    Template {
+        /// Its id.
+        template: TemplateId,
+        /// The templates that it has taken the place of.
+        replaced: &'a [TemplateId],
+        /// Its text.
+        text: &'a str,
     },
     /// A record that names no block tells of trouble.
     Trouble(TroubleRecord<'a>),
@@ -443,7 +453,7 @@ impl Front {
         if block::names_block(record.content) {
             let audit = origin::is_audit_logger(record.logger);
             self.counts.audit_records += u64::from(audit);
-            return (!audit).then_some(Kind::Blocks);
+            return (!audit).then_some(Kind::Blocks { warns: record.level >= Level::Warn });
         }
         self.counts.blockless.count(record.logger, record.level);
         let (level, statement) = trouble::matters(record)?;
@@ -468,7 +478,7 @@ impl Front {
 /// Hands on a record whose turn has come.
 fn pass(merged: &Merged<'_>, stream: &Stream, settings: &Settings, extract: &mut Extract, emit: Emit<'_>) {
     match merged.kind {
-        Kind::Blocks => extract.handle(merged, stream.is_joined(merged.time, settings), emit),
+        Kind::Blocks { warns } => extract.handle(merged, warns, stream.is_joined(merged.time, settings), emit),
         Kind::Trouble(trouble) => emit(Output::Trouble(TroubleRecord {
             time: merged.time,
             host: stream.host(),
@@ -518,18 +528,31 @@ impl Extract {
         Self { pools, templates, counts: ExtractCounts::default(), blocks: Vec::new() }
     }
 
-    fn handle(&mut self, merged: &Merged<'_>, joined: bool, emit: Emit<'_>) {
+    fn handle(&mut self, merged: &Merged<'_>, warns: bool, joined: bool, emit: Emit<'_>) {
         self.find_blocks(merged.stream, merged.content);
         if self.blocks.is_empty() {
             return;
         }
         let (template, token) = self.templates.find(merged.content);
+        let unknown = token == UNKNOWN;
+        let grave = unknown && (warns || self.templates.carries_exception());
+        if unknown {
+            self.introduce(emit);
+        }
         let events = self.blocks.len() as u64;
         self.counts.events += events;
-        self.counts.unknown_events += if token == UNKNOWN { events } else { 0 };
+        self.counts.unknown_events += if unknown { events } else { 0 };
         for block in self.blocks.drain(..) {
-            let event = Event { block, template, token, time: merged.time, position: merged.position };
+            let event = Event { block, template, token, time: merged.time, position: merged.position, grave };
             emit(Output::Event { event, joined });
+        }
+    }
+
+    /// Announces the template of the message at hand when it is not the one that it was.
+    fn introduce(&mut self, emit: Emit<'_>) {
+        if let Some(Learned { id, replaced, .. }) = self.templates.take_news() {
+            let text = self.templates.text(id).unwrap_or_default();
+            emit(Output::Template { template: id, replaced: &replaced, text: &text });
         }
     }
 

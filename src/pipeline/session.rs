@@ -59,6 +59,8 @@ pub struct SessionEvent {
     pub template: TemplateId,
     /// The same in the model's vocabulary.
     pub token: Token,
+    /// As that of the event.
+    pub grave: bool,
 }
 
 /// Why an episode is judged now.
@@ -93,6 +95,8 @@ pub struct Case {
     pub events: Vec<SessionEvent>,
     /// All events of the episode, also those not kept.
     pub events_seen: u32,
+    /// Unknown events left out of it, since their templates are part of normal stories.
+    pub left_out: u32,
     /// Trouble on the hosts of its events around the last one, as far as was known at the judgement.
     pub nearby: Vec<Nearby>,
 }

@@ -85,6 +85,19 @@ pub struct Stats {
     pub trouble_kinds: u64,
     /// Kinds of trouble forgotten because there were [`crate::limits::TROUBLE_KINDS_MAX`].
     pub trouble_forgotten: u64,
+    /// Share of the events of the last [`crate::limits::DOMAIN_EPISODES_MAX`] episodes that the model does not know, without what warns or
+    /// speaks of failure, and without endless ones (gauge).
+    pub unknown_share: f64,
+    /// Share of the last as many episodes judged that are far from every normal story (gauge).
+    pub far_share: f64,
+    /// 1 while the model is out of its domain and no blocks are told of (gauge).
+    pub domain_mismatch: u64,
+    /// Templates that are left out of stories since they are part of normal ones (gauge).
+    pub neutral_templates: u64,
+    /// Episodes that were anomalous and not told, as the model was out of its domain.
+    pub held_back_episodes: u64,
+    /// Unknown templates no longer counted because there were [`crate::limits::STRANGERS_MAX`].
+    pub strangers_forgotten: u64,
     /// Log time reached, milliseconds since the epoch of the log's own clock (gauge).
     pub log_time_millis: i64,
 }

@@ -9,7 +9,9 @@ use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, LogTime, Position};
 
+pub mod domain;
 pub mod explain;
+pub mod nearest;
 pub mod threshold;
 pub mod trigger;
 pub mod trouble;
@@ -59,6 +61,15 @@ pub enum AlertType {
     /// Something is wrong with a host. It is not resolved: no log says that trouble is over, and silence is no recovery.
     #[serde(rename = "host.trouble")]
     Trouble,
+    /// A template that the model does not know is part of normal stories. It is not resolved.
+    #[serde(rename = "template.new")]
+    Template,
+    /// The model does not fit what the logs say; no blocks are told of meanwhile.
+    #[serde(rename = "model.domain_mismatch")]
+    Mismatch,
+    /// It fits again.
+    #[serde(rename = "model.domain_resolved")]
+    MismatchResolved,
 }
 
 impl AlertType {
@@ -69,6 +80,9 @@ impl AlertType {
             Self::Firing => "anomaly.firing",
             Self::Resolved => "anomaly.resolved",
             Self::Trouble => "host.trouble",
+            Self::Template => "template.new",
+            Self::Mismatch => "model.domain_mismatch",
+            Self::MismatchResolved => "model.domain_resolved",
         }
     }
 }
@@ -81,9 +95,9 @@ pub enum Reason {
     UnknownEvent,
     /// The story as a whole, once the block had gone quiet.
     UnlikelyStory,
-    /// What was missing came after all.
+    /// What was missing came after all; or the model fits what the logs say again.
     Recovered,
-    /// What was unlikely at first turned out to be part of a normal story.
+    /// What was unlikely at first turned out to be part of a normal story, or an unknown event part of many.
     Retracted,
     /// Open for too long to be still of use, or pushed out by newer incidents.
     Expired,
@@ -93,6 +107,12 @@ pub enum Reason {
     New,
     /// A host says something far more often than it ever did.
     Burst,
+    /// What the model does not know turns up in many blocks.
+    Frequent,
+    /// Too large a share of the events is unknown to the model.
+    UnknownShare,
+    /// Too large a share of the stories is far from every normal one.
+    FarShare,
 }
 
 impl Reason {
@@ -108,6 +128,9 @@ impl Reason {
             Self::KnownFault => "known_fault",
             Self::New => "new",
             Self::Burst => "burst",
+            Self::Frequent => "frequent",
+            Self::UnknownShare => "unknown_share",
+            Self::FarShare => "far_share",
         }
     }
 }
@@ -180,7 +203,7 @@ impl Alert {
     pub fn quoted(&self) -> impl Iterator<Item = Position> {
         let nearby = match &self.finding {
             Finding::Block(finding) => finding.nearby.as_slice(),
-            Finding::Host(_) => &[],
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => &[],
         };
         self.positions.iter().copied().chain(nearby.iter().map(|nearby| nearby.position))
     }
@@ -193,6 +216,10 @@ pub enum Finding {
     Block(Box<BlockFinding>),
     /// The messages of a host.
     Host(Box<HostFinding>),
+    /// A template that the model does not know.
+    Template(Box<TemplateFinding>),
+    /// Whether the model fits what the logs say.
+    Domain(Box<DomainFinding>),
 }
 
 /// What was found of a block.
@@ -227,6 +254,38 @@ pub struct HostFinding {
     pub complaints_left_out: u32,
     /// Other hosts that said the same in the same time, sorted, at most [`crate::limits::TROUBLE_HOSTS_NAMED_MAX`].
     pub also_on: Vec<String>,
+}
+
+/// What was found of a template that the model does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemplateFinding {
+    /// Name of the model.
+    pub model: String,
+    /// Its text.
+    pub template: String,
+    /// Its events so far, >= 1, from `first` to `last`.
+    pub events: u64,
+    /// Episodes in which it has turned up so far.
+    pub episodes: u64,
+    /// Log time of the first.
+    pub first: LogTime,
+    /// Log time of the last.
+    pub last: LogTime,
+}
+
+/// What was found of the model's domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainFinding {
+    /// Name of the model.
+    pub model: String,
+    /// The share that was held against its limit, 0..=1: of unknown events, or of stories far from every normal one.
+    pub share: f64,
+    /// The limit above which the model is out of its domain.
+    pub share_max: f64,
+    /// The commonest templates that it does not know, at most [`crate::limits::DOMAIN_SAMPLES_MAX`].
+    pub templates: Vec<TemplateFinding>,
+    /// Episodes that were anomalous and not told meanwhile.
+    pub held_back: u64,
 }
 
 /// One kind of message that is trouble.

@@ -15,9 +15,11 @@ use crate::pipeline::event::{LogTime, Position};
 use crate::pipeline::verdict::{Alert, AlertType, Finding, Reason};
 
 mod block;
+mod domain;
 mod host;
 
 pub use block::{BlockDocument, DeviationDocument, ExplanationDocument, NearbyDocument};
+pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
 
 /// An alert with everything that people need to act on it. As JSON it has at most [`DOCUMENT_BYTES_MAX`] bytes.
@@ -27,12 +29,12 @@ pub struct Document {
     pub id: String,
     /// `inc_…`; shared by what fires and what resolves it, and by all alerts of one episode of a host.
     pub incident: String,
-    /// `anomaly.firing`, `anomaly.resolved` or `host.trouble`.
+    /// `anomaly.firing`, `anomaly.resolved`, `host.trouble`, `template.new`, `model.domain_mismatch` or `model.domain_resolved`.
     #[serde(rename = "type")]
     pub alert_type: AlertType,
     /// Why it was raised or taken back.
     pub reason: Reason,
-    /// Log time of the judgement, or of the first record of trouble, as an instant: RFC 3339 with the offset of the configured zone.
+    /// Log time of the judgement, or of the first record of trouble, or of the event that decided, as an instant: RFC 3339 with the offset of the configured zone.
     pub time: String,
     /// Equal for blocks, or hosts, that go wrong in the same way.
     pub signature: String,
@@ -57,6 +59,10 @@ pub enum About {
     Block(Box<BlockDocument>),
     /// The messages of a host.
     Host(Box<HostDocument>),
+    /// A template that the model does not know.
+    Template(Box<NewTemplateDocument>),
+    /// Whether the model fits what the logs say.
+    Domain(Box<DomainDocument>),
 }
 
 /// A record where it stands.
@@ -105,6 +111,14 @@ impl Document {
                 (About::Block(Box::new(about)), lines.iter().map(|line| line.role).collect())
             }
             Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, zone))), finding.roles.clone()),
+            Finding::Template(finding) => {
+                let about = NewTemplateDocument::new(finding, zone);
+                (About::Template(Box::new(about)), lines.iter().map(|line| line.role).collect())
+            }
+            Finding::Domain(finding) => {
+                let about = DomainDocument::new(finding, alert.reason);
+                (About::Domain(Box::new(about)), lines.iter().map(|line| line.role).collect())
+            }
         };
         let mut document = Self {
             id: alert.id.to_string(),
@@ -129,24 +143,28 @@ impl Document {
         match &self.about {
             About::Block(block) => &block.explanation.summary,
             About::Host(host) => &host.summary,
+            About::Template(template) => &template.summary,
+            About::Domain(domain) => &domain.summary,
         }
     }
 
-    /// The name of the block or host that it is of.
+    /// The name of the block, host or model that it is of, or the template.
     #[must_use]
     pub fn subject(&self) -> &str {
         match &self.about {
             About::Block(block) => &block.block,
             About::Host(host) => &host.host,
+            About::Template(template) => &template.template,
+            About::Domain(domain) => &domain.model,
         }
     }
 
-    /// The block that it is of; `None` when it is of a host.
+    /// The block that it is of; `None` when it is of something else.
     #[must_use]
     pub fn block(&self) -> Option<&BlockDocument> {
         match &self.about {
             About::Block(block) => Some(block),
-            About::Host(_) => None,
+            About::Host(_) | About::Template(_) | About::Domain(_) => None,
         }
     }
 
@@ -176,6 +194,8 @@ impl About {
         match self {
             Self::Block(block) => block.nearby.pop().is_some() || block.explanation.deviations.pop().is_some(),
             Self::Host(host) => host.leave_out(),
+            Self::Template(_) => false,
+            Self::Domain(domain) => domain.leave_out(),
         }
     }
 }

@@ -40,6 +40,7 @@ pub fn set_up(config: &Log) -> Result<(), LogError> {
 pub fn alert(document: &Document) {
     match &document.about {
         About::Host(host) => trouble(document, host),
+        About::Template(_) | About::Domain(_) => domain(document),
         About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
@@ -80,6 +81,16 @@ fn trouble(document: &Document, host: &HostDocument) {
     );
 }
 
+fn domain(document: &Document) {
+    let Document { id, incident, alert_type, reason, signature, .. } = document;
+    let (kind, reason) = (alert_type.name(), reason.name());
+    if *alert_type == AlertType::MismatchResolved {
+        info!(alert = id, incident, kind, reason, signature, "{}", document.summary());
+    } else {
+        warn!(alert = id, incident, kind, reason, signature, of = document.subject(), "{}", document.summary());
+    }
+}
+
 fn output(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     let stream = env::var_os("JOURNAL_STREAM");
     if is_journal(stream.as_deref(), stderr_identity())
@@ -114,7 +125,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
-    use crate::sink::document::tests::{example, trouble_example};
+    use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
     fn an_alert_is_one_event_with_its_fields() {
@@ -132,6 +143,15 @@ mod tests {
             (&event["kind"], &event["host"], &event["roles"]),
             (&"host.trouble".into(), &"nn1".into(), &"name_node".into())
         );
+    }
+
+    #[test]
+    fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
+        let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
+        for (document, level) in [(template_example(), "WARN"), (mismatch_example(), "WARN"), (back, "INFO")] {
+            let event = logged(&document);
+            assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));
+        }
     }
 
     #[test]

@@ -83,6 +83,10 @@ impl Metrics {
         for reason in [Reason::KnownFault, Reason::New, Reason::Burst] {
             alerts.with_label_values(&[AlertType::Trouble.name(), reason.name()]);
         }
+        alerts.with_label_values(&[AlertType::Template.name(), Reason::Frequent.name()]);
+        for reason in [Reason::UnknownShare, Reason::FarShare] {
+            alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
+        }
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
@@ -360,6 +364,10 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("threshold_updates_total", "Episodes that set the threshold.", |s| s.threshold_updates),
     ("trouble_records_total", "Records that name no block and tell of trouble.", |s| s.trouble_records),
     ("trouble_forgotten_total", "Kinds of trouble forgotten because there were too many.", |s| s.trouble_forgotten),
+    ("held_back_episodes_total", "Episodes anomalous and not told, as the model was out of its domain.", |s| {
+        s.held_back_episodes
+    }),
+    ("strangers_forgotten_total", "Unknown templates no longer counted because there were too many.", |s| s.strangers_forgotten),
     ("refused_scores_total", "Scores that were not finite and were refused.", |s| s.refused_scores),
 ];
 
@@ -373,6 +381,12 @@ const GAUGES: &[(&str, &str, Read<f64>)] = &[
     ("threshold_log_mean", "Mean of ln score behind the threshold.", |s| s.threshold_log_mean),
     ("threshold_log_sd", "Standard deviation of ln score behind the threshold.", |s| s.threshold_log_sd),
     ("trouble_kinds", "Kinds of trouble counted now, a host and a template each.", |s| s.trouble_kinds as f64),
+    ("unknown_share", "Share of the last episodes' events that the model does not know, without what warns.", |s| {
+        s.unknown_share
+    }),
+    ("far_share", "Share of the last episodes that are far from every normal story.", |s| s.far_share),
+    ("domain_mismatch", "1 while the model is out of its domain and no blocks are told of.", |s| s.domain_mismatch as f64),
+    ("neutral_templates", "Unknown templates that are part of normal stories and left out.", |s| s.neutral_templates as f64),
     ("incidents_firing", "Incidents firing now.", |s| s.incidents_firing as f64),
     ("log_time_seconds", "Log time reached, since the epoch of the logs' own clock.", |s| s.log_time_millis as f64 / 1000.0),
 ];

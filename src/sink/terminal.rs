@@ -7,7 +7,10 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::config::Terminal;
 use crate::pipeline::verdict::{AlertType, DeviationKind, Reason};
-use crate::sink::document::{About, BlockDocument, Document, HostDocument, LineDocument, TemplateDocument, grouped, readable};
+use crate::sink::document::{
+    About, BlockDocument, Document, DomainDocument, HostDocument, LineDocument, NewTemplateDocument, TemplateDocument, grouped,
+    readable,
+};
 
 /// Writes alerts as text, if they are wanted where it is written to.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ pub fn wants_colours() -> bool {
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     write_head(text, document, paint)?;
     match (document.alert_type, &document.about) {
-        (AlertType::Resolved, _) => Ok(()),
+        (AlertType::Resolved | AlertType::MismatchResolved, _) => Ok(()),
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
             write_deviations(text, block, paint)?;
@@ -90,6 +93,22 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
             write_lines(text, document, paint)?;
             write_host_advice(text, host)
         }
+        (_, About::Template(template)) => {
+            let NewTemplateDocument { events, episodes, first, last, advice, .. } = &**template;
+            let (events, episodes) = (grouped(*events), grouped(*episodes));
+            writeln!(text, "  {events} times in {episodes} stories of blocks, from {first} to {last}")?;
+            writeln!(text, "\n  The logs ({} of {events} events):", document.lines.len())?;
+            write_lines(text, document, paint)?;
+            write_steps(text, advice)
+        }
+        (_, About::Domain(domain)) => {
+            write_strangers(text, domain, paint)?;
+            if !document.lines.is_empty() {
+                writeln!(text, "\n  The logs (an event of each):")?;
+            }
+            write_lines(text, document, paint)?;
+            write_steps(text, &domain.advice)
+        }
     }
 }
 
@@ -98,8 +117,11 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
         AlertType::Firing => paint.alarm("ANOMALY"),
         AlertType::Resolved => paint.relief("RESOLVED"),
         AlertType::Trouble => paint.alarm("TROUBLE"),
+        AlertType::Template => paint.alarm("NEW TEMPLATE"),
+        AlertType::Mismatch => paint.alarm("OUT OF DOMAIN"),
+        AlertType::MismatchResolved => paint.relief("IN DOMAIN AGAIN"),
     };
-    writeln!(text, "{title} {} at {}", paint.strong(document.subject()), document.time)?;
+    writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
     if document.by_silence {
         writeln!(text, "  All logs were silent; this was judged by the clock of this host.")?;
@@ -182,6 +204,23 @@ fn write_host_advice(text: &mut String, host: &HostDocument) -> fmt::Result {
         writeln!(text, "\n  What to do:")?;
     }
     advice.into_iter().try_for_each(|command| writeln!(text, "    {command}"))
+}
+
+fn write_strangers(text: &mut String, domain: &DomainDocument, paint: Paint) -> fmt::Result {
+    if !domain.unknown_templates.is_empty() {
+        writeln!(text, "\n  What the model does not know, the commonest first:")?;
+    }
+    for stranger in &domain.unknown_templates {
+        writeln!(text, "  {} {}", paint.alarm("+"), indented(&readable(&stranger.text)))?;
+        let (events, episodes) = (grouped(stranger.events), grouped(stranger.episodes));
+        writeln!(text, "    {events} times in {episodes} stories of blocks")?;
+    }
+    Ok(())
+}
+
+fn write_steps(text: &mut String, steps: &[String]) -> fmt::Result {
+    writeln!(text, "\n  What to do:")?;
+    steps.iter().try_for_each(|step| writeln!(text, "    {step}"))
 }
 
 fn write_deviations(text: &mut String, block: &BlockDocument, paint: Paint) -> fmt::Result {
@@ -282,7 +321,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::document::tests::{example, trouble_example};
+    use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
     fn an_alert_says_what_where_why_and_what_to_do() {
@@ -292,6 +331,12 @@ mod tests {
     #[test]
     fn trouble_of_a_host_says_what_where_why_and_what_to_do() {
         insta::assert_snapshot!(render(&trouble_example(), false));
+    }
+
+    #[test]
+    fn what_the_model_does_not_know_says_what_where_why_and_what_to_do() {
+        let both = [template_example(), mismatch_example()].map(|document| render(&document, false));
+        insta::assert_snapshot!(both.join("\n"));
     }
 
     #[test]

@@ -114,11 +114,11 @@ fn faults() -> Option<&'static [Value]> {
     ALERTS.get_or_init(|| replay("hadoop3/faults")).as_deref()
 }
 
-/// The alerts of a replay of these logs; `None`, with a word, where the shared data is not. They are unpacked first: the model knows
-/// nothing of this HDFS, so that every block is told of, and quoting thousands of packed records takes long.
+/// The alerts of a replay of these logs; `None`, with a word, where the shared data is not. The model knows nothing of this HDFS and is
+/// not allowed to say so, so that every block is told of; quoting thousands of packed records takes long, so they are unpacked first.
 fn replay(name: &str) -> Option<Vec<Value>> {
     let logs = real_data::path(name)?;
-    let place = Place::new("");
+    let place = Place::new("[domain]\nenabled = false");
     for file in
         fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "gz"))
     {

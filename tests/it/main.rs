@@ -30,6 +30,7 @@ mod real_data;
 mod real_lines;
 mod real_logs;
 mod restart;
+mod reworded_log;
 mod rotation;
 mod scorer_thread;
 mod short_files;

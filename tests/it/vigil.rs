@@ -147,7 +147,13 @@ pub fn model() -> PathBuf {
 /// Lines of the 2008 layout: a block is written every ten seconds, every seventh is left unfinished, every eleventh meets a failure; at
 /// the end comes a line that is much later, so that everything has been quiet.
 pub fn story_lines(blocks: u64) -> Vec<String> {
-    let mut lines: Vec<(u64, String)> = (0..blocks).flat_map(|block| story(block).into_iter()).collect();
+    stories(blocks, |block| block % 7 == 3, |block| block % 11 == 5)
+}
+
+/// The same, with what goes wrong with which block as given.
+pub fn stories(blocks: u64, ends_early: impl Fn(u64) -> bool, fails: impl Fn(u64) -> bool) -> Vec<String> {
+    let stories = (0..blocks).flat_map(|block| story(block, ends_early(block), fails(block)));
+    let mut lines: Vec<(u64, String)> = stories.collect();
     lines.sort_by_key(|(second, _)| *second);
     let end = lines.last().map_or(0, |(second, _)| second + 3000);
     lines.push((end, "dfs.DataNode: BlockReport of 7 blocks got processed in 3 msecs".to_owned()));
@@ -161,7 +167,7 @@ pub fn append(path: &Path, lines: &[String]) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-fn story(block: u64) -> Vec<(u64, String)> {
+fn story(block: u64, ends_early: bool, fails: bool) -> Vec<(u64, String)> {
     let (name, begin) = (format!("blk_{}", block * 7919 + 1), block * 10);
     let receiving =
         |n: u64| format!("dfs.DataNode$DataXceiver: Receiving block {name} src: /10.0.0.{n}:4{block:04} dest: /10.0.0.{n}:50010");
@@ -177,10 +183,10 @@ fn story(block: u64) -> Vec<(u64, String)> {
         )
     };
     messages.extend((1..=3).map(stored));
-    if block % 7 == 3 {
+    if ends_early {
         messages.truncate(3);
     }
-    if block % 11 == 5 {
+    if fails {
         messages.push(format!(
             "dfs.DataNode$DataXceiver: writeBlock {name} received exception java.io.IOException: Could not read from stream"
         ));

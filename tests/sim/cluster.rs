@@ -46,6 +46,7 @@ impl Cluster {
         for block in 0..random.random_range(5..60) {
             story(&mut random, block, hosts, &mut events);
         }
+        upgrade(&mut random, &mut events);
         for _ in 0..random.random_range(0..40) {
             storm(&mut random, hosts, &mut events);
         }
@@ -162,6 +163,7 @@ fn story(random: &mut ChaCha8Rng, block: i64, hosts: usize, events: &mut Vec<Sai
         0 => words.truncate(random.random_range(1..5)),
         1 => words.insert(random.random_range(1..5), "broken"),
         2 => words.extend(["written"; 2]),
+        3 => words.insert(random.random_range(0..5), "moved"),
         _ => {}
     }
     if random.random_bool(0.3) {
@@ -172,6 +174,21 @@ fn story(random: &mut ChaCha8Rng, block: i64, hosts: usize, events: &mut Vec<Sai
         let named = if random.random_bool(0.02) { numbers.join(" ") } else { numbers[0].clone() };
         events.push((second, random.random_range(0..hosts), format!("INFO dfs.DataNode: block {named} was {word}"), None));
         second += *[0, 0, 1, 5, 40, 200].choose(random).unwrap();
+    }
+}
+
+/// Some clusters word one or more of their sentences anew for some time.
+fn upgrade(random: &mut ChaCha8Rng, events: &mut [Said]) {
+    let since = random.random_range(0..4000);
+    let (until, sentences) = (since + random.random_range(500..3000), *[0, 0, 1, 2, 3].choose(random).unwrap());
+    for (second, _, message, _) in events.iter_mut() {
+        for (old, new) in
+            [("was done", "is complete"), ("was opened", "is new"), ("was written", "has grown")].iter().take(sentences)
+        {
+            if (since..until).contains(second) && message.ends_with(old) {
+                *message = message.replace(old, new);
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use hdfs_vigil::pipeline::profile::{
 use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
-use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, Finding, HostFinding, threshold, trouble};
+use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, DomainFinding, Finding, HostFinding, domain, threshold, trouble};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -264,6 +264,8 @@ fn told(alert: &Alert) -> Told {
     let (of, why, nearby) = match &alert.finding {
         Finding::Block(finding) => (finding.block.to_string(), deviations(finding), nearby(finding)),
         Finding::Host(finding) => (finding.host.clone(), complaints(finding), String::new()),
+        Finding::Template(finding) => (finding.template.clone(), format!("x{}", finding.events), String::new()),
+        Finding::Domain(finding) => (finding.model.clone(), shares(finding), String::new()),
     };
     Told {
         id: alert.id.to_string(),
@@ -294,6 +296,11 @@ fn complaints(finding: &HostFinding) -> String {
         format!("{} {text} x{}", complaint.reason.name(), complaint.count)
     });
     format!("{} also on {}", said.collect::<Vec<_>>().join("; "), finding.also_on.join(", "))
+}
+
+fn shares(finding: &DomainFinding) -> String {
+    let unknown = finding.templates.iter().map(|template| format!("{} x{}", template.template, template.events));
+    format!("{} of {}: {}", finding.share, finding.held_back, unknown.collect::<Vec<_>>().join("; "))
 }
 
 fn profile() -> Profile {
@@ -337,10 +344,21 @@ fn settings(cluster: &Cluster) -> Settings {
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
         threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
         trouble: TROUBLE,
+        domain: DOMAIN,
         incident_open_millis: 86_400_000,
         silence_millis: 30_000,
     }
 }
+
+/// A few blocks are many here.
+const DOMAIN: domain::Settings = domain::Settings {
+    enabled: true,
+    template_share: 0.001,
+    template_blocks: 3,
+    unknown_share_max: 0.35,
+    far_share_max: 0.9,
+    mute: Vec::new(),
+};
 
 /// What is told of hosts here: in hours, what a cluster tells in days.
 pub const TROUBLE: trouble::Settings =

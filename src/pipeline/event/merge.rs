@@ -54,7 +54,10 @@ pub enum Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// It names blocks.
-    Blocks,
+    Blocks {
+        /// Whether it is of level WARN or above.
+        warns: bool,
+    },
     /// It names none, and tells of trouble.
     Trouble(Trouble),
 }
@@ -472,7 +475,8 @@ mod tests {
         let mut left = Vec::new();
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
         for (time, name) in records {
-            if let Some(record) = merge.handle_record(0, LogTime(*time), position, Kind::Blocks, name.as_bytes()) {
+            if let Some(record) = merge.handle_record(0, LogTime(*time), position, Kind::Blocks { warns: false }, name.as_bytes())
+            {
                 left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0));
             }
             while merge.poll(false, |record| left.push(format!("{}{}", String::from_utf8_lossy(record.content), record.time.0))) {
@@ -494,7 +498,7 @@ mod tests {
 
     fn give(merge: &mut Merge, stream: usize, time: i64, name: &str) -> bool {
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        merge.handle_record(stream, LogTime(time), position, Kind::Blocks, name.as_bytes()).is_some()
+        merge.handle_record(stream, LogTime(time), position, Kind::Blocks { warns: false }, name.as_bytes()).is_some()
     }
 
     fn take(merge: &mut Merge) -> String {

@@ -9,7 +9,7 @@ use crate::pipeline::event::{TemplateId, Token};
 use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
 
 use self::changes::{Changes, Form, Log, Op};
-use self::drain::{Bounds, Drain};
+use self::drain::{Bounds, Drain, Learned};
 use self::forms::Forms;
 use self::mask::{Masks, Reader};
 use self::memo::{Answer, Memo};
@@ -36,6 +36,8 @@ pub struct Templates {
     drain: Drain,
     found: u64,
     log: Log,
+    /// What the last message did to the templates mined, until it is asked for.
+    news: Option<Learned>,
 }
 
 impl Templates {
@@ -54,6 +56,7 @@ impl Templates {
             drain: Drain::new(&profile.drain, bounds),
             found: 0,
             log: Log::new(),
+            news: None,
         })
     }
 
@@ -68,6 +71,17 @@ impl Templates {
             None => self.find_anew(),
         };
         (answer.id, answer.token)
+    }
+
+    /// The template that the last message has begun or widened, if it did and was not asked for yet.
+    pub fn take_news(&mut self) -> Option<Learned> {
+        self.news.take()
+    }
+
+    /// Whether the last message carries an exception.
+    #[must_use]
+    pub fn carries_exception(&self) -> bool {
+        self.reader.has_class()
     }
 
     /// The text that an id stood for when it was given, or `None` when it was dropped.
@@ -127,7 +141,9 @@ impl Templates {
             self.memo.forget();
         }
         self.found += u64::from(learned.new);
-        Answer { id: learned.id, token: UNKNOWN, slot: self.drain.slot(learned.id) }
+        let answer = Answer { id: learned.id, token: UNKNOWN, slot: self.drain.slot(learned.id) };
+        self.news = (learned.new || !learned.replaced.is_empty()).then_some(learned);
+        answer
     }
 
     /// The vocabulary's text that fits the message and says most, and the form of it that the message has. One that carries an exception

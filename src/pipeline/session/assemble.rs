@@ -15,6 +15,7 @@ use crate::pipeline::event::{BlockId, Event, LogTime, Token};
 use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
 use crate::pipeline::session::encode::Encoder;
 use crate::pipeline::session::{Begin, Case, Cause, CloseReason, SessionEvent};
+use crate::pipeline::verdict::domain::{Domain, Seen};
 
 /// When sessions are judged and released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Counts {
 /// The episode of one block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
+    /// Its number, by [`Domain::begin_episode`].
+    episode: u64,
     begin: Begin,
     first: LogTime,
     last: LogTime,
@@ -75,7 +78,10 @@ struct Session {
     /// Whether the queue of idle sessions has an entry for it.
     idle_queued: bool,
     events: Vec<SessionEvent>,
+    /// 0 while all events were left out: how it begins is not known yet.
     events_seen: u32,
+    /// Events left out, as the model does not know them and they are part of normal stories.
+    left_out: u32,
     /// How often each endless event was seen.
     endless: Vec<(Token, u32)>,
 }
@@ -149,29 +155,34 @@ impl Assembler {
         quiet.into_iter().chain(idle).min()
     }
 
-    /// Adds an event to the session of its block. `joined` says that the log was joined so lately that earlier events of the block
-    /// may have been missed.
-    pub fn handle_event(&mut self, event: Event, joined: bool, cases: &mut VecDeque<Case>) {
-        self.advance(event.time, false, cases);
+    /// Adds an event to the session of its block, unless `domain` leaves it out. `joined` says that the log was joined so lately that
+    /// earlier events of the block may have been missed.
+    pub fn handle_event(&mut self, event: Event, joined: bool, domain: &mut Domain, cases: &mut VecDeque<Case>) {
+        self.advance(event.time, false, domain, cases);
+        if domain.is_muted(&event) {
+            return;
+        }
         let now = self.kept.now.map_or(event.time, |now| now.max(event.time));
         if !self.kept.sessions.contains_key(&event.block) {
-            self.begin(&event, now, joined);
+            let session = Session::new(domain.begin_episode(), event.time, now);
+            self.bytes += session.bytes();
+            self.kept.sessions.insert(event.block, session);
         }
-        if self.append(&event, now) {
-            self.submit(event.block, now, Cause::UnknownEvent, false, cases);
+        if self.append(&event, joined, now, domain, cases.len()) {
+            self.submit(event.block, now, Cause::UnknownEvent, false, domain, cases);
         }
         self.evict_over_budget();
     }
 
     /// Moves log time on: judges what has been quiet and releases what has been idle. Time never goes back.
-    pub fn advance(&mut self, to: LogTime, by_silence: bool, cases: &mut VecDeque<Case>) {
+    pub fn advance(&mut self, to: LogTime, by_silence: bool, domain: &Domain, cases: &mut VecDeque<Case>) {
         if self.kept.now.is_some_and(|now| to < now) {
             return;
         }
         self.kept.now = Some(to);
         while let Some(Reverse((time, block))) = self.quiet_queue.peek().copied().filter(|Reverse((time, _))| *time <= to) {
             self.quiet_queue.pop();
-            self.handle_quiet(time, block, by_silence, cases);
+            self.handle_quiet(time, block, by_silence, domain, cases);
         }
         while let Some(Reverse((time, block))) = self.idle_queue.peek().copied().filter(|Reverse((time, _))| *time <= to) {
             self.idle_queue.pop();
@@ -180,14 +191,15 @@ impl Assembler {
     }
 
     /// Judges every session that has not been judged since its last event, in order of time.
-    pub fn flush(&mut self, cases: &mut VecDeque<Case>) {
+    pub fn flush(&mut self, domain: &Domain, cases: &mut VecDeque<Case>) {
         let newest = self.kept.sessions.values().filter_map(|session| session.judge_at).max();
         if let Some(newest) = newest {
-            self.advance(newest, true, cases);
+            self.advance(newest, true, domain, cases);
         }
     }
 
-    fn begin(&mut self, event: &Event, now: LogTime, joined: bool) {
+    /// How the session of the event begins, which is heard first of it.
+    fn begin(&mut self, event: &Event, joined: bool) {
         let begin = self.begin_of(event, joined);
         let counts = &mut self.kept.counts;
         match begin {
@@ -195,9 +207,8 @@ impl Assembler {
             Begin::Mid => counts.sessions_joined += 1,
             Begin::Resumed => counts.sessions_resumed += 1,
         }
-        let session = Session::new(begin, event.time, now);
-        self.bytes += session.bytes();
-        self.kept.sessions.insert(event.block, session);
+        let session = self.kept.sessions.get_mut(&event.block).expect("the session was made if there was none");
+        (session.begin, session.first) = (begin, event.time);
     }
 
     fn begin_of(&mut self, event: &Event, joined: bool) -> Begin {
@@ -208,18 +219,29 @@ impl Assembler {
         if joined || !begins_stories { Begin::Mid } else { Begin::Start }
     }
 
-    /// Adds the event; true when it is to be judged at once.
-    fn append(&mut self, event: &Event, now: LogTime) -> bool {
-        let session = self.kept.sessions.get_mut(&event.block).expect("the session was begun if there was none");
+    /// Adds the event; true when it is to be judged at once. `ahead` cases wait for their verdict.
+    fn append(&mut self, event: &Event, joined: bool, now: LogTime, domain: &mut Domain, ahead: usize) -> bool {
+        let session = self.kept.sessions.get_mut(&event.block).expect("the session was made if there was none");
         let before = session.bytes();
-        session.events_seen = session.events_seen.saturating_add(1);
-        session.last = now;
         let endless = self.encoder.is_endless(event.token);
         let counts = !endless || self.encoder.keeps(event.token, session.count_endless(event.token));
         let fits = session.events.len() < SESSION_EVENTS_MAX;
         let news = event.token == UNKNOWN && session.events.iter().all(|known| known.template != event.template);
+        let in_traffic = counts && session.events.len() + (session.left_out as usize) < SESSION_EVENTS_MAX;
+        let seen = Seen { episode: session.episode, is_news: news, counts: in_traffic };
+        if domain.handle_event(event, seen, ahead) {
+            self.leave_out(event.block, now);
+            return false;
+        }
+        if session.events_seen == 0 {
+            self.begin(event, joined);
+        }
+        let session = self.kept.sessions.get_mut(&event.block).expect("it was there just now");
+        session.events_seen = session.events_seen.saturating_add(1);
+        session.last = now;
         if counts && fits {
-            session.events.push(SessionEvent { position: event.position, template: event.template, token: event.token });
+            let Event { position, template, token, grave, .. } = *event;
+            session.events.push(SessionEvent { position, template, token, grave });
         }
         self.kept.counts.refused_events += u64::from(counts && !fits);
         if counts && (!endless || session.judge_at.is_none()) {
@@ -232,8 +254,19 @@ impl Assembler {
         news && fits
     }
 
+    /// Counts an event that is left out. It postpones nothing, but a session that has nothing else must end as well.
+    fn leave_out(&mut self, block: BlockId, now: LogTime) {
+        let session = self.kept.sessions.get_mut(&block).expect("its event was handled just now");
+        session.left_out = session.left_out.saturating_add(1);
+        if session.judge_at.is_none() && !session.idle_queued {
+            let due = now.plus_millis(self.settings.quiet_millis);
+            session.judge_at = Some(due);
+            self.quiet_queue.push(Reverse((due, block)));
+        }
+    }
+
     /// The queue has one entry a session, made when it was first due: one that has spoken since is put back.
-    fn handle_quiet(&mut self, time: LogTime, block: BlockId, by_silence: bool, cases: &mut VecDeque<Case>) {
+    fn handle_quiet(&mut self, time: LogTime, block: BlockId, by_silence: bool, domain: &Domain, cases: &mut VecDeque<Case>) {
         let Some(session) = self.kept.sessions.get_mut(&block) else {
             return;
         };
@@ -245,7 +278,7 @@ impl Assembler {
                     let idle_at = session.last.plus_millis(self.settings.idle_millis);
                     self.idle_queue.push(Reverse((idle_at, block)));
                 }
-                self.submit(block, due, Cause::Quiet, by_silence, cases);
+                self.submit(block, due, Cause::Quiet, by_silence, domain, cases);
             }
             None => {}
         }
@@ -266,8 +299,22 @@ impl Assembler {
         }
     }
 
-    fn submit(&mut self, block: BlockId, time: LogTime, cause: Cause, by_silence: bool, cases: &mut VecDeque<Case>) {
+    /// Gives the session to be judged, unless all that was said of its block is left out by now.
+    fn submit(
+        &mut self,
+        block: BlockId,
+        time: LogTime,
+        cause: Cause,
+        by_silence: bool,
+        domain: &Domain,
+        cases: &mut VecDeque<Case>,
+    ) {
         let session = self.kept.sessions.get_mut(&block).expect("only open sessions are judged");
+        let kept = session.events.iter().filter(|event| !domain.leaves_out(event)).copied();
+        let events: Vec<SessionEvent> = kept.collect();
+        if events.is_empty() {
+            return;
+        }
         let sets_threshold = cause == Cause::Quiet && !session.judged;
         if cause == Cause::Quiet {
             session.judged = true;
@@ -275,6 +322,7 @@ impl Assembler {
             session.events.shrink_to_fit();
             self.bytes += session.bytes();
         }
+        let since_left_out = (session.events.len() - events.len()) as u32;
         cases.push_back(Case {
             block,
             begin: session.begin,
@@ -284,8 +332,9 @@ impl Assembler {
             cause,
             sets_threshold,
             by_silence,
-            events: session.events.clone(),
+            events,
             events_seen: session.events_seen,
+            left_out: session.left_out.saturating_add(since_left_out),
             nearby: Vec::new(),
         });
     }
@@ -308,7 +357,9 @@ impl Assembler {
             return;
         };
         self.bytes -= session.bytes();
-        self.kept.released.insert(block);
+        if session.events_seen > 0 {
+            self.kept.released.insert(block);
+        }
         match reason {
             CloseReason::Idle => self.kept.counts.sessions_idle += 1,
             CloseReason::Evicted => self.kept.counts.sessions_evicted += 1,
@@ -317,9 +368,10 @@ impl Assembler {
 }
 
 impl Session {
-    fn new(begin: Begin, first: LogTime, last: LogTime) -> Self {
+    fn new(episode: u64, first: LogTime, last: LogTime) -> Self {
         Self {
-            begin,
+            episode,
+            begin: Begin::Mid,
             first,
             last,
             judge_at: None,
@@ -327,6 +379,7 @@ impl Session {
             idle_queued: false,
             events: Vec::new(),
             events_seen: 0,
+            left_out: 0,
             endless: Vec::new(),
         }
     }
@@ -397,11 +450,11 @@ mod tests {
     fn how_an_episode_begins() {
         let mut assembler = assembler(usize::MAX);
         let mut cases = VecDeque::new();
-        assembler.handle_event(event(0, 1, WRITE), true, &mut cases);
-        assembler.handle_event(event(0, 2, WRITE), false, &mut cases);
-        assembler.handle_event(event(0, 3, READ), false, &mut cases);
-        assembler.handle_event(event(5000, 1, WRITE), false, &mut cases);
-        assembler.advance(LogTime(9000), false, &mut cases);
+        assembler.handle_event(event(0, 1, WRITE), true, &mut domain(), &mut cases);
+        assembler.handle_event(event(0, 2, WRITE), false, &mut domain(), &mut cases);
+        assembler.handle_event(event(0, 3, READ), false, &mut domain(), &mut cases);
+        assembler.handle_event(event(5000, 1, WRITE), false, &mut domain(), &mut cases);
+        assembler.advance(LogTime(9000), false, &domain(), &mut cases);
         let begins: Vec<_> = cases.iter().map(|case| (case.block.number, case.begin)).collect();
         assert_eq!(begins, [(1, Begin::Mid), (2, Begin::Start), (3, Begin::Mid), (1, Begin::Resumed)]);
         assert_eq!(assembler.kept.counts.sessions_idle, 4);
@@ -422,7 +475,7 @@ mod tests {
         let mut assembler = assembler(budget);
         let mut cases = VecDeque::new();
         for n in 0..500 {
-            assembler.handle_event(event(n * 3, n, WRITE), false, &mut cases);
+            assembler.handle_event(event(n * 3, n, WRITE), false, &mut domain(), &mut cases);
             assert!(assembler.bytes() <= budget);
         }
         assert!(assembler.kept.counts.sessions_evicted > 100);
@@ -438,7 +491,7 @@ mod tests {
             let mut assembler = assembler(usize::MAX);
             let mut cases = VecDeque::new();
             for _ in 0..given {
-                assembler.handle_event(event(0, 1, WRITE), false, &mut cases);
+                assembler.handle_event(event(0, 1, WRITE), false, &mut domain(), &mut cases);
             }
             assert_eq!(assembler.kept.sessions[&block(1)].events.len(), kept);
             assert_eq!(assembler.kept.counts.refused_events, refused);
@@ -451,13 +504,48 @@ mod tests {
         let expected = judge(&events);
         for cut in [1, 50, 120, 199] {
             let (mut assembler, mut cases) = (assembler(usize::MAX), VecDeque::new());
-            events[..cut].iter().for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            events[..cut]
+                .iter()
+                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut domain(), &mut cases));
             let bytes = postcard::to_stdvec(assembler.kept()).expect("sessions can be written");
             let kept = postcard::from_bytes(&bytes).expect("and read again");
             let mut assembler = Assembler::restore(settings(usize::MAX), &vocabulary(), kept);
-            events[cut..].iter().for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut cases));
+            events[cut..]
+                .iter()
+                .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut domain(), &mut cases));
             assert_eq!(cases, expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_session_without_what_is_left_out_is_as_if_it_had_not_been_said() {
+        let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+        for (time, number, token) in [(0, 1, 1), (1, 1, WRITE), (5, 1, 1), (90, 1, 1), (200, 2, 1)] {
+            assembler.handle_event(event(time, number, token), false, &mut domain, &mut cases);
+        }
+        assembler.advance(LogTime(900), false, &domain, &mut cases);
+        assert_eq!(
+            cases.iter().map(describe).collect::<Vec<_>>(),
+            ["1@101:quiet:1"],
+            "it postpones nothing, and alone is nothing"
+        );
+        assert_eq!((cases[0].begin, cases[0].first, cases[0].left_out), (Begin::Start, LogTime(1), 3));
+        assembler.advance(LogTime(5000), false, &domain, &mut cases);
+        assert!(assembler.is_empty() && assembler.bytes() == 0, "they are released all the same");
+        assert_eq!((assembler.kept.counts.sessions_started, assembler.kept.counts.sessions_joined), (1, 0));
+        assembler.handle_event(event(6000, 2, WRITE), false, &mut domain, &mut cases);
+        assert_eq!(assembler.kept.sessions[&block(2)].begin, Begin::Start, "nothing was said of it before");
+    }
+
+    #[test]
+    fn what_became_neutral_since_is_left_out_of_what_a_session_holds() {
+        let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+        assembler.handle_event(event(0, 1, WRITE), false, &mut self::domain(), &mut cases);
+        assembler.handle_event(event(1, 1, 1), false, &mut self::domain(), &mut cases);
+        assembler.handle_event(Event { grave: true, ..event(2, 1, 1) }, false, &mut domain, &mut cases);
+        assembler.advance(LogTime(500), false, &domain, &mut cases);
+        let told: Vec<_> = cases.iter().map(|case| (describe(case), case.left_out)).collect();
+        assert_eq!(told, [("1@1:unknown:2".to_owned(), 0), ("1@102:quiet:2".to_owned(), 1)], "what warns stays");
     }
 
     fn check(events: &[(i64, i64, u16)], expected: &str) {
@@ -468,7 +556,7 @@ mod tests {
     fn judge(events: &[(i64, i64, u16)]) -> VecDeque<Case> {
         let (mut assembler, mut cases) = (assembler(usize::MAX), VecDeque::new());
         for (time, number, token) in events {
-            assembler.handle_event(event(*time, *number, *token), false, &mut cases);
+            assembler.handle_event(event(*time, *number, *token), false, &mut domain(), &mut cases);
         }
         cases
     }
@@ -483,7 +571,14 @@ mod tests {
 
     fn event(time: i64, number: i64, token: u16) -> Event {
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        Event { block: block(number), template: TemplateId(u32::from(token)), token: Token(token), time: LogTime(time), position }
+        Event {
+            block: block(number),
+            template: TemplateId(u32::from(token)),
+            token: Token(token),
+            time: LogTime(time),
+            position,
+            grave: false,
+        }
     }
 
     fn block(number: i64) -> BlockId {
@@ -496,6 +591,25 @@ mod tests {
 
     fn settings(bytes_max: usize) -> Settings {
         Settings { quiet_millis: 100, idle_millis: 1000, bytes_max }
+    }
+
+    /// One that leaves nothing out.
+    fn domain() -> Domain {
+        Domain::new(crate::pipeline::verdict::domain::tests::off(), &vocabulary())
+    }
+
+    /// One to which what the model does not know here is part of normal stories.
+    fn neutral() -> Domain {
+        let mut domain = Domain::new(crate::pipeline::verdict::domain::tests::usual(), &vocabulary());
+        domain.handle_template(TemplateId(1), &[], "moved");
+        for number in 0..100 {
+            let episode = domain.begin_episode();
+            for token in [WRITE, WRITE, WRITE, 1] {
+                let event = event(0, 1000 + number, token);
+                domain.handle_event(&event, Seen { episode, is_news: token == 1, counts: true }, 0);
+            }
+        }
+        domain
     }
 
     /// Token 6 begins stories, token 7 repeats without end.

@@ -6,6 +6,7 @@ use crate::limits::DEVIATIONS_MAX;
 use crate::pipeline::event::{Position, TemplateId, Token};
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile, UNKNOWN};
 use crate::pipeline::session::{Case, Score, SessionEvent};
+use crate::pipeline::verdict::nearest::{self, Counts, pattern_count};
 use crate::pipeline::verdict::{Deviation, DeviationKind, Explanation, Verdict};
 
 /// Explains the verdict on a case. `text` gives the text of a template, where it is still kept.
@@ -18,10 +19,12 @@ pub fn explain(
     text: impl Fn(TemplateId) -> Option<String>,
 ) -> Explanation {
     let mut deviations = unknown(case, score, &text);
-    let counts = count(case);
-    if let Some(nearest) = nearest_pattern(&counts, case, profile) {
-        deviations.extend(surplus(case, score, &counts, nearest, profile));
-        deviations.extend(missing(case, &counts, nearest, profile));
+    let counts = nearest::count(case);
+    if let Some(nearest) = nearest::nearest(&counts, case, profile) {
+        deviations.extend(surplus(case, score, &counts, nearest.pattern, profile));
+        if !nearest.forgives {
+            deviations.extend(missing(&counts, nearest.pattern, profile));
+        }
     }
     deviations.extend(out_of_place(case, score, verdict, profile, &deviations));
     deviations
@@ -48,13 +51,7 @@ fn unknown(case: &Case, score: &Score, text: impl Fn(TemplateId) -> Option<Strin
     by_template.into_values().collect()
 }
 
-fn surplus(
-    case: &Case,
-    score: &Score,
-    counts: &BTreeMap<Token, u32>,
-    nearest: &CountPattern,
-    profile: &Profile,
-) -> Vec<Deviation> {
+fn surplus(case: &Case, score: &Score, counts: &Counts, nearest: &CountPattern, profile: &Profile) -> Vec<Deviation> {
     let over = counts.iter().filter_map(|(token, count)| Some((*token, count.checked_sub(pattern_count(nearest, *token))?)));
     let named = over.filter(|(token, over)| *over > 0 && token.0 >= FIRST_EVENT && counts_for_something(profile, *token));
     named
@@ -68,11 +65,8 @@ fn surplus(
         .collect()
 }
 
-/// What the nearest normal story has and this one lacks. Only a story seen from its start, and told to its end, can lack anything.
-fn missing(case: &Case, counts: &BTreeMap<Token, u32>, nearest: &CountPattern, profile: &Profile) -> Vec<Deviation> {
-    if !case.can_lack() {
-        return Vec::new();
-    }
+/// What the nearest normal story has and this one lacks.
+fn missing(counts: &Counts, nearest: &CountPattern, profile: &Profile) -> Vec<Deviation> {
     let lacking = nearest.counts.iter().filter_map(|(token, count)| {
         let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
         (lack > 0).then(|| Deviation {
@@ -102,35 +96,6 @@ fn out_of_place(case: &Case, score: &Score, verdict: &Verdict, profile: &Profile
         entry.nats = entry.nats.max(nats);
     }
     by_token.into_values().collect()
-}
-
-fn count(case: &Case) -> BTreeMap<Token, u32> {
-    let mut counts = BTreeMap::new();
-    for event in &case.events {
-        *counts.entry(event.token).or_insert(0) += 1;
-    }
-    counts
-}
-
-/// The normal story whose counts are nearest, by the distance that the graph computes; the more frequent one on a tie.
-fn nearest_pattern<'a>(counts: &BTreeMap<Token, u32>, case: &Case, profile: &'a Profile) -> Option<&'a CountPattern> {
-    let whole = case.can_lack();
-    let distance = |pattern: &CountPattern| {
-        let weight = |token: Token| profile.calibration.weights.get(usize::from(token.0)).copied().unwrap_or(1.0);
-        let over =
-            counts.iter().map(|(token, count)| weight(*token) * count.saturating_sub(pattern_count(pattern, *token)) as f32);
-        let under = pattern.counts.iter().map(|(token, count)| {
-            let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
-            if whole { weight(*token) * lack as f32 } else { 0.0 }
-        });
-        over.sum::<f32>() + under.sum::<f32>()
-    };
-    profile.calibration.patterns.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
-}
-
-fn pattern_count(pattern: &CountPattern, token: Token) -> u32 {
-    let found = pattern.counts.binary_search_by_key(&token, |(known, _)| *known);
-    found.map_or(0, |index| u32::from(pattern.counts[index].1))
 }
 
 /// How unexpected event `index` was: the error after the step before it, and step 0 is the beginning.
@@ -220,7 +185,8 @@ mod tests {
 
     fn case(tokens: &[u16], begin: Begin, cause: Cause) -> Case {
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        let event = |token: &u16| SessionEvent { position, template: TemplateId(u32::from(*token)), token: Token(*token) };
+        let event =
+            |token: &u16| SessionEvent { position, template: TemplateId(u32::from(*token)), token: Token(*token), grave: false };
         Case {
             block: BlockId { pool: PoolId(0), number: 1 },
             begin,
@@ -232,6 +198,7 @@ mod tests {
             by_silence: false,
             events: tokens.iter().map(event).collect(),
             events_seen: tokens.len() as u32,
+            left_out: 0,
             nearby: Vec::new(),
         }
     }

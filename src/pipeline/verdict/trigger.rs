@@ -8,7 +8,7 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::limits::{ALERT_POSITIONS_MAX, INCIDENTS_MAX};
+use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX, INCIDENTS_MAX};
 use crate::pipeline::event::{BlockId, LogTime, PoolId, Position};
 use crate::pipeline::session::{Case, Cause};
 use crate::pipeline::verdict::{
@@ -109,6 +109,21 @@ impl Trigger {
         Some(Alert { positions: positions(case, &[]), ..resolved(id, *fired, incident.alerts, reason, case.time) })
     }
 
+    /// Takes back, oldest first, what rests only on events of templates that are part of normal stories by now; what such a story lacks is
+    /// forgiven as far as they may stand for it. `is_neutral` is asked for texts.
+    pub fn retract(&mut self, is_neutral: impl Fn(&str) -> bool, time: LogTime) -> Vec<Alert> {
+        let Self { incidents, by_age, firing, .. } = self;
+        let rests = |fired: &mut Box<Fired>| rests_on(&fired.finding.explanation.deviations, &is_neutral);
+        let retracted = by_age.iter().filter_map(|(_, id)| {
+            let incident = incidents.get_mut(id)?;
+            let fired = incident.firing.take_if(rests)?;
+            incident.alerts += 1;
+            *firing -= 1;
+            Some(resolved(*id, *fired, incident.alerts, Reason::Retracted, time))
+        });
+        retracted.collect()
+    }
+
     /// Closes the oldest incident when it was opened before `before`, or when there are too many. Call again while `true` comes back;
     /// the alert is there when it was still firing.
     pub fn expire(&mut self, before: LogTime, now: LogTime) -> Option<Option<Alert>> {
@@ -121,6 +136,20 @@ impl Trigger {
         self.firing -= u64::from(incident.firing.is_some());
         Some(incident.firing.map(|fired| resolved(id, *fired, incident.alerts + 1, Reason::Expired, now)))
     }
+}
+
+/// Whether nothing speaks against a block but unknown events of such templates. What is only unexpected decides nothing.
+fn rests_on(deviations: &[Deviation], is_neutral: impl Fn(&str) -> bool) -> bool {
+    let of = |kind: DeviationKind| deviations.iter().filter(move |deviation| deviation.kind == kind);
+    let (unknown, missing): (u32, u32) = (
+        of(DeviationKind::Unknown).map(|deviation| deviation.count).sum(),
+        of(DeviationKind::Missing).map(|deviation| deviation.count).sum(),
+    );
+    unknown > 0
+        && missing <= unknown
+        && of(DeviationKind::Excess).next().is_none()
+        && deviations.len() < DEVIATIONS_MAX
+        && of(DeviationKind::Unknown).all(|deviation| is_neutral(&deviation.template))
 }
 
 fn resolved(incident: IncidentId, fired: Fired, number: u32, reason: Reason, time: LogTime) -> Alert {
@@ -229,6 +258,32 @@ mod tests {
     }
 
     #[test]
+    fn what_rests_only_on_neutral_templates_is_retracted() {
+        use DeviationKind::{Excess, Missing, Unexpected, Unknown};
+        for (deviations, retracted) in [
+            (&[(Unknown, "x", 1)][..], true),
+            (&[(Unknown, "x", 1), (Unexpected, "a", 3)], true),
+            (&[(Unknown, "x", 3), (Missing, "a", 3)], true),
+            (&[(Unknown, "x", 3), (Missing, "a", 4)], false),
+            (&[(Unknown, "x", 1), (Excess, "a", 1)], false),
+            (&[(Unknown, "x", 1), (Unknown, "y", 1)], false),
+            (&[(Unexpected, "a", 1)], false),
+        ] {
+            let mut trigger = Trigger::default();
+            let deviation = |&(kind, template, count): &(DeviationKind, &str, u32)| {
+                let template = template.to_owned();
+                Deviation { kind, template, count, nats: 1.0, position: None }
+            };
+            let deviations: Vec<Deviation> = deviations.iter().map(deviation).collect();
+            let explanation = Explanation { deviations, ..explanation(Excess) };
+            trigger.fire(&case(1, 5), None, verdict(true), "m", explanation.clone());
+            let told: Vec<Reason> = trigger.retract(|text| text == "x", LogTime(9)).iter().map(|alert| alert.reason).collect();
+            assert_eq!((told.len() == 1, trigger.firing() == 0), (retracted, retracted), "{explanation:?}");
+            assert!(told.iter().all(|reason| *reason == Reason::Retracted));
+        }
+    }
+
+    #[test]
     fn old_incidents_expire_and_their_number_is_bounded() {
         let mut trigger = Trigger::default();
         for number in 0..=INCIDENTS_MAX as i64 {
@@ -270,8 +325,9 @@ mod tests {
             cause: Cause::Quiet,
             sets_threshold: true,
             by_silence: false,
-            events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6) }],
+            events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6), grave: false }],
             events_seen: 1,
+            left_out: 0,
             nearby: Vec::new(),
         }
     }

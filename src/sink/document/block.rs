@@ -159,8 +159,14 @@ pub(super) fn summary(finding: &BlockFinding, reason: Reason) -> String {
             format!("The story of {block} is less likely than {below} of {sessions} normal stories{}.", worst(finding))
         }
         Reason::Recovered => format!("{block} is well again: what was missing came after all."),
-        Reason::Retracted => format!("{block} was normal after all: what seemed unlikely was part of a normal story."),
-        Reason::Expired | Reason::KnownFault | Reason::New | Reason::Burst => {
+        Reason::Retracted => format!("{block} was normal after all: what seemed unlikely is part of normal stories."),
+        Reason::Expired
+        | Reason::KnownFault
+        | Reason::New
+        | Reason::Burst
+        | Reason::Frequent
+        | Reason::UnknownShare
+        | Reason::FarShare => {
             format!("{block} is no longer followed: it has been open for too long, or newer incidents took its place.")
         }
     }

@@ -2,11 +2,12 @@
 
 use super::block::{datanodes, hdfs_path};
 use super::*;
-use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX, NEARBY_MAX, TROUBLE_COMPLAINTS_MAX};
+use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX, DOMAIN_SAMPLES_MAX, NEARBY_MAX, TROUBLE_COMPLAINTS_MAX};
 use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, PoolId, SourceId};
 use crate::pipeline::verdict::{
-    AlertId, BlockFinding, Complaint, Deviation, DeviationKind, Explanation, HostFinding, IncidentId, Nearby, Verdict,
+    AlertId, BlockFinding, Complaint, Deviation, DeviationKind, DomainFinding, Explanation, HostFinding, IncidentId, Nearby,
+    TemplateFinding, Verdict,
 };
 
 #[test]
@@ -93,6 +94,83 @@ fn trouble_of_a_host_becomes_the_documented_object() {
 }
 
 #[test]
+fn a_new_template_becomes_the_documented_object() {
+    let json: serde_json::Value = serde_json::from_str(&template_example().to_json()).unwrap();
+    let expected = serde_json::json!({
+        "id": "alert_0000000000000000000000000000002a",
+        "incident": "inc_00000000000000000000000000000007",
+        "type": "template.new",
+        "reason": "frequent",
+        "time": "2008-11-09T20:35:18.143+01:00",
+        "signature": "5f0c",
+        "roles": ["name_node"],
+        "template": "Opening a replica of <*> src: <*> dest: <*>",
+        "model": "hdfs-v1",
+        "summary": "Model hdfs-v1 does not know what 1,020 blocks say: “Opening a replica of … src: … dest: …”. From now on it is left out of their stories.",
+        "events": 3060,
+        "episodes": 1020,
+        "first": "2008-11-09T20:35:18.143+01:00",
+        "last": "2008-11-09T20:35:27.143+01:00",
+        "advice": [
+            "hdfs-vigil learn LOGS -o model.onnx, with logs of this cluster since the change; then let it judge (model.path)",
+            "or add the template to domain.mute, if it is nobody's concern",
+        ],
+        "lines": [line(0, LINES[0])],
+        "lines_left_out": 0,
+        "by_silence": false,
+    });
+    assert_eq!(json, expected);
+    assert_eq!(serde_json::from_value::<Document>(json).unwrap(), template_example());
+}
+
+#[test]
+fn a_model_out_of_its_domain_becomes_the_documented_object() {
+    let json: serde_json::Value = serde_json::from_str(&mismatch_example().to_json()).unwrap();
+    let expected = serde_json::json!({
+        "id": "alert_0000000000000000000000000000002a",
+        "incident": "inc_00000000000000000000000000000007",
+        "type": "model.domain_mismatch",
+        "reason": "unknown_share",
+        "time": "2008-11-09T20:35:18.143+01:00",
+        "signature": "5f0c",
+        "roles": ["name_node"],
+        "model": "hdfs-v1",
+        "summary": "Model hdfs-v1 does not fit these logs: it does not know 62 % of what they say of blocks. No blocks are told of until it fits again; trouble of hosts still is.",
+        "share": 0.62,
+        "share_max": 0.5,
+        "unknown_templates": [{"text": "Opening a replica of <*> src: <*> dest: <*>", "events": 3060, "episodes": 1020}],
+        "held_back": 0,
+        "advice": [
+            "hdfs-vigil learn LOGS -o model.onnx, with logs of this cluster since the change; then let it judge (model.path)",
+            "if the model is the right one: domain.unknown_share_max and domain.far_share_max are the limits",
+        ],
+        "lines": [line(0, LINES[0])],
+        "lines_left_out": 0,
+        "by_silence": false,
+    });
+    assert_eq!(json, expected);
+    assert_eq!(serde_json::from_value::<Document>(json).unwrap(), mismatch_example());
+}
+
+#[test]
+fn why_blocks_are_not_told_of_and_that_they_are_again_is_said_in_one_sentence() {
+    let check = |reason: Reason, held_back: u64, expected: &str| {
+        let mut alert = mismatch();
+        let Finding::Domain(finding) = &mut alert.finding else { panic!("it is of the model") };
+        finding.held_back = held_back;
+        let document = Document::new(&Alert { reason, ..alert }, &Example, &TimeZone::UTC);
+        assert!(document.summary().contains(expected), "{}", document.summary());
+    };
+    check(
+        Reason::FarShare,
+        0,
+        "does not fit these logs, or hardly any block is well: 62 % of the stories are like no normal one.",
+    );
+    check(Reason::Recovered, 1, "fits the logs again, and blocks are told of. One story was anomalous and not told meanwhile.");
+    check(Reason::Recovered, 1200, "1,200 stories were anomalous and not told meanwhile.");
+}
+
+#[test]
 fn what_is_worst_on_a_host_is_said_in_one_sentence() {
     let check = |change: &dyn Fn(&mut Complaint), expected: &str| {
         let mut alert = trouble();
@@ -141,11 +219,21 @@ fn the_largest_alert_fits_and_keeps_beginning_and_end() {
     (finding.model, finding.pool) = (long("m"), Some(long("p")));
     let mut trouble = Alert { positions, signature: long("s"), ..trouble() };
     let Finding::Host(finding) = &mut trouble.finding else { panic!("it is of a host") };
-    let worst =
-        Complaint { template: hostile, exception: Some(long("e")), subject: Some(long("x")), ..finding.complaints[0].clone() };
+    let worst = Complaint {
+        template: hostile.clone(),
+        exception: Some(long("e")),
+        subject: Some(long("x")),
+        ..finding.complaints[0].clone()
+    };
     finding.complaints = vec![worst; TROUBLE_COMPLAINTS_MAX];
     finding.host = long("h");
-    for alert in [alert, trouble] {
+    let mut mismatch = Alert { positions: alert.positions.clone(), signature: long("s"), ..mismatch() };
+    let Finding::Domain(finding) = &mut mismatch.finding else { panic!("it is of the model") };
+    let worst = TemplateFinding { template: hostile.clone(), ..finding.templates[0].clone() };
+    (finding.model, finding.templates) = (long("m"), vec![worst.clone(); DOMAIN_SAMPLES_MAX]);
+    let finding = Finding::Template(Box::new(TemplateFinding { model: long("m"), ..worst }));
+    let template = Alert { alert_type: AlertType::Template, finding, ..mismatch.clone() };
+    for alert in [alert, trouble, mismatch, template] {
         let document = Document::new(&alert, &Hostile, &TimeZone::UTC);
         assert!(document.to_json().len() <= DOCUMENT_BYTES_MAX, "{} bytes", document.to_json().len());
         assert_eq!(document.lines.len() + document.lines_left_out as usize, ALERT_POSITIONS_MAX);
@@ -251,6 +339,46 @@ pub(crate) fn example() -> Document {
 /// A lost DataNode and a storm, with one line.
 pub(crate) fn trouble_example() -> Document {
     Document::new(&trouble(), &Example, &TimeZone::get("Europe/Berlin").unwrap())
+}
+
+/// A sentence that was reworded, with one line.
+pub(crate) fn template_example() -> Document {
+    let finding = Finding::Template(Box::new(stranger()));
+    let alert = Alert { alert_type: AlertType::Template, reason: Reason::Frequent, finding, ..mismatch() };
+    Document::new(&alert, &Example, &TimeZone::get("Europe/Berlin").unwrap())
+}
+
+/// A model that does not know what most events are, with one line.
+pub(crate) fn mismatch_example() -> Document {
+    Document::new(&mismatch(), &Example, &TimeZone::get("Europe/Berlin").unwrap())
+}
+
+fn mismatch() -> Alert {
+    Alert {
+        alert_type: AlertType::Mismatch,
+        reason: Reason::UnknownShare,
+        positions: vec![position(0)],
+        finding: Finding::Domain(Box::new(DomainFinding {
+            model: "hdfs-v1".to_owned(),
+            share: 0.62,
+            share_max: 0.5,
+            templates: vec![stranger()],
+            held_back: 0,
+        })),
+        ..alert()
+    }
+}
+
+fn stranger() -> TemplateFinding {
+    let first = LogTime(1_226_259_318_143);
+    TemplateFinding {
+        model: "hdfs-v1".to_owned(),
+        template: "Opening a replica of <*> src: <*> dest: <*>".to_owned(),
+        events: 3060,
+        episodes: 1020,
+        first,
+        last: first.plus_millis(9000),
+    }
 }
 
 pub(crate) fn alert() -> Alert {

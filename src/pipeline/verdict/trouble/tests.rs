@@ -344,8 +344,9 @@ fn attached(watch: &Watch, second: i64) -> Vec<String> {
         cause: Cause::Quiet,
         sets_threshold: true,
         by_silence: false,
-        events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6) }],
+        events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6), grave: false }],
         events_seen: 1,
+        left_out: 0,
         nearby: Vec::new(),
     };
     watch.attach(&mut case);

@@ -1,0 +1,313 @@
+//! Templates that the model does not know: in how many episodes and blocks they turn up, and whether they speak of failure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{DOMAIN_EPISODES_MAX, STRANGER_POSITIONS_MAX, STRANGERS_MAX};
+use crate::pipeline::event::{BlockId, Event, LogTime, Position, TemplateId};
+use crate::pipeline::verdict::TemplateFinding;
+
+/// All of them, by id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Strangers {
+    by_id: BTreeMap<TemplateId, Stranger>,
+    /// Events heard; numbers them.
+    heard: u64,
+    forgotten: u64,
+}
+
+/// One template.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stranger {
+    /// Its text.
+    pub text: String,
+    /// Whether a record of it warned or carried an exception, or its text speaks of failure: it never becomes neutral by itself.
+    pub grave: bool,
+    /// Whether its events are left out of stories.
+    pub neutral: bool,
+    /// Whether the operator has muted it.
+    pub muted: bool,
+    /// Records that show it, the first ones.
+    pub positions: Vec<Position>,
+    /// Whether another template has taken its place. It is kept for the events that sessions hold.
+    replaced: bool,
+    first: LogTime,
+    last: LogTime,
+    events: u64,
+    episodes: u64,
+    /// Numbers of the last episodes in which it turned up, as many as are needed to be often there.
+    recent: VecDeque<u64>,
+    /// The first blocks in which it turned up, as many as are needed, sorted.
+    blocks: Vec<BlockId>,
+    /// Number of the last event.
+    used: u64,
+}
+
+/// When a template is part of normal stories.
+#[derive(Clone, Copy, Debug)]
+pub struct Often {
+    episodes: usize,
+    blocks: usize,
+}
+
+impl Often {
+    /// In more than `share` of the last [`DOMAIN_EPISODES_MAX`] episodes and in `blocks` blocks. The share is of that many episodes also
+    /// while fewer have been: with the usual one in a hundred the blocks decide then, which are one in fifty at least.
+    #[must_use]
+    pub fn new(share: f64, blocks: u32) -> Self {
+        Self { episodes: (share * DOMAIN_EPISODES_MAX as f64) as usize + 1, blocks: blocks as usize }
+    }
+}
+
+impl Strangers {
+    /// The template of an id, if it is known.
+    #[must_use]
+    pub fn get(&self, template: TemplateId) -> Option<&Stranger> {
+        self.by_id.get(&template)
+    }
+
+    /// All of them.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Stranger> {
+        self.by_id.values_mut()
+    }
+
+    /// A template begins. It goes on where those that it replaces have been.
+    pub fn add(&mut self, template: TemplateId, replaced: &[TemplateId], text: &str, muted: bool, neutral: bool) {
+        let mut stranger = Stranger::new(text, self.heard);
+        for former in replaced.iter().filter_map(|id| self.by_id.get(id)) {
+            stranger.take_over(former);
+        }
+        stranger.muted = muted;
+        stranger.neutral = (stranger.neutral || neutral) && !stranger.grave;
+        for id in replaced {
+            if let Some(former) = self.by_id.get_mut(id) {
+                former.replaced = true;
+            }
+            if self.by_id.get(id).is_some_and(|former| !former.neutral && !former.muted) {
+                self.by_id.remove(id);
+            }
+        }
+        self.by_id.insert(template, stranger);
+        self.forget();
+    }
+
+    /// Counts an event; `None` when its template is not known any more.
+    pub fn hear(&mut self, event: &Event) -> Option<&mut Stranger> {
+        self.heard += 1;
+        let stranger = self.by_id.get_mut(&event.template)?;
+        if stranger.events == 0 {
+            stranger.first = event.time;
+        }
+        stranger.last = event.time;
+        stranger.events += 1;
+        stranger.used = self.heard;
+        Some(stranger)
+    }
+
+    /// Those with most events, at most `max`.
+    #[must_use]
+    pub fn commonest(&self, max: usize) -> Vec<&Stranger> {
+        let mut found: Vec<&Stranger> =
+            self.by_id.values().filter(|stranger| !stranger.replaced && stranger.events > 0).collect();
+        found.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.text.cmp(&b.text)));
+        found.truncate(max);
+        found
+    }
+
+    /// Forgets all and gives the texts of those that were neutral.
+    pub fn take_neutral_texts(&mut self) -> Vec<String> {
+        let all = std::mem::take(&mut self.by_id).into_values();
+        all.filter(|stranger| stranger.neutral && !stranger.replaced).map(|stranger| stranger.text).collect()
+    }
+
+    /// How many are neutral now.
+    #[must_use]
+    pub fn neutral(&self) -> u64 {
+        self.by_id.values().filter(|stranger| stranger.neutral && !stranger.replaced).count() as u64
+    }
+
+    /// How many were forgotten at the bound.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Former ones go first, then those that speak against blocks anyway, and of these the one that was not heard for longest.
+    fn forget(&mut self) {
+        while self.by_id.len() > STRANGERS_MAX {
+            let order = |stranger: &Stranger| (!stranger.replaced, stranger.neutral, stranger.used);
+            let Some(id) = self.by_id.iter().min_by_key(|(id, stranger)| (order(stranger), **id)).map(|(id, _)| *id) else {
+                return;
+            };
+            self.by_id.remove(&id);
+            self.forgotten += 1;
+        }
+    }
+}
+
+impl Stranger {
+    fn new(text: &str, used: u64) -> Self {
+        Self {
+            text: text.to_owned(),
+            grave: speaks_of_failure(text),
+            neutral: false,
+            muted: false,
+            positions: Vec::new(),
+            replaced: false,
+            first: LogTime(0),
+            last: LogTime(0),
+            events: 0,
+            episodes: 0,
+            recent: VecDeque::new(),
+            blocks: Vec::new(),
+            used,
+        }
+    }
+
+    /// Notes that it has turned up in an episode for the first time.
+    pub fn note(&mut self, event: &Event, episode: u64, often: Often) {
+        self.episodes += u64::from(self.note_episode(episode, often.episodes));
+        if self.blocks.len() < often.blocks
+            && let Err(place) = self.blocks.binary_search(&event.block)
+        {
+            self.blocks.insert(place, event.block);
+        }
+        if self.positions.len() < STRANGER_POSITIONS_MAX && !self.positions.contains(&event.position) {
+            self.positions.push(event.position);
+        }
+    }
+
+    /// Whether it is part of normal stories, while `newest` is the newest episode.
+    #[must_use]
+    pub fn is_often(&self, often: Often, newest: u64) -> bool {
+        let since = self.recent.len().checked_sub(often.episodes).and_then(|index| self.recent.get(index));
+        self.blocks.len() >= often.blocks && since.is_some_and(|since| newest - since < DOMAIN_EPISODES_MAX as u64)
+    }
+
+    /// What is told of it.
+    #[must_use]
+    pub fn finding(&self, model: &str) -> TemplateFinding {
+        TemplateFinding {
+            template: self.text.clone(),
+            model: model.to_owned(),
+            events: self.events,
+            episodes: self.episodes,
+            first: self.first,
+            last: self.last,
+        }
+    }
+
+    /// Keeps the numbers sorted, since an episode that began early may be the last to say it. False when it is noted already.
+    fn note_episode(&mut self, episode: u64, max: usize) -> bool {
+        let place = self.recent.partition_point(|known| *known < episode);
+        let is_new = self.recent.get(place) != Some(&episode);
+        if is_new {
+            self.recent.insert(place, episode);
+        }
+        while self.recent.len() > max {
+            self.recent.pop_front();
+        }
+        is_new
+    }
+
+    fn take_over(&mut self, former: &Self) {
+        self.grave |= former.grave;
+        self.neutral |= former.neutral;
+        self.first = if self.events == 0 { former.first } else { self.first.min(former.first) };
+        self.last = self.last.max(former.last);
+        self.events += former.events;
+        self.episodes += former.episodes;
+        let (episodes, blocks) = (self.recent.len().max(former.recent.len()), self.blocks.len().max(former.blocks.len()));
+        for episode in &former.recent {
+            self.note_episode(*episode, episodes.max(1));
+        }
+        self.blocks.extend(&former.blocks);
+        self.blocks.sort_unstable();
+        self.blocks.dedup();
+        self.blocks.truncate(blocks);
+        self.positions.extend(&former.positions);
+        self.positions.truncate(STRANGER_POSITIONS_MAX);
+    }
+}
+
+/// Whether a template speaks of failure. HDFS says much of what goes wrong with a block calmly, at level INFO: `writeBlock <*> received
+/// exception`, `PacketResponder <*> Interrupted`; in HDFS_v1 these make most of what only anomalous blocks say.
+fn speaks_of_failure(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    FAILURE.iter().any(|word| text.contains(word))
+}
+
+/// Parts of words and phrases. None of them is in what the normal stories of HDFS_v1 and of HDFS 3.4.1 say, but for the hung-up reader
+/// (`Got exception while serving`), which models know.
+const FAILURE: [&str; 27] = [
+    "exception",
+    "error",
+    "fail",
+    "fault",
+    "refus",
+    "reject",
+    "denied",
+    "timed out",
+    "timeout",
+    "time out",
+    "interrupt",
+    "abort",
+    "corrupt",
+    "broken",
+    "missing",
+    "lost ",
+    "dead",
+    "unexpected",
+    "unable",
+    "cannot",
+    "could not",
+    "does not",
+    "not found",
+    "no such",
+    "illegal",
+    "unreachable",
+    "killed",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_of_failure() {
+        for (text, expected) in [
+            ("PacketResponder <*> <*> Exception java.io.EOFException", true),
+            ("PacketResponder <*> for block <*> Interrupted.", true),
+            ("writeBlock <*> received exception <*>", true),
+            ("Failed to transfer <*> to <*> got <*>", true),
+            ("<*> Connection refused", true),
+            (
+                "BLOCK* NameSystem.addStoredBlock: addStoredBlock request received for <*> But it does not belong to any file.",
+                true,
+            ),
+            ("PendingReplicationMonitor timed out block <*>", true),
+            ("BLOCK* NameSystem.addToInvalidates: <*> is added to invalidSet of <*>", false),
+            ("BLOCK* allocate <*> replicas=<*> for <*>", false),
+            ("Scheduling <*> replica FinalizedReplica", false),
+            ("Receiving block <*> src: <*> dest: <*>", false),
+        ] {
+            assert_eq!(speaks_of_failure(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn how_many_are_kept_is_bounded_and_the_neutral_stay_longest() {
+        for (count, kept, forgotten) in
+            [(STRANGERS_MAX - 1, STRANGERS_MAX - 1, 0), (STRANGERS_MAX, STRANGERS_MAX, 0), (STRANGERS_MAX + 1, STRANGERS_MAX, 1)]
+        {
+            let mut strangers = Strangers::default();
+            for id in 0..count {
+                strangers.add(TemplateId(id as u32), &[], &format!("text {id}"), false, id == 0);
+            }
+            assert_eq!((strangers.by_id.len(), strangers.forgotten()), (kept, forgotten));
+            assert!(strangers.get(TemplateId(0)).is_some_and(|stranger| stranger.neutral), "{count}");
+            assert_eq!(strangers.get(TemplateId(1)).is_some(), forgotten == 0);
+        }
+    }
+}
