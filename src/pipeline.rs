@@ -33,6 +33,7 @@ pub mod front;
 pub mod profile;
 pub mod session;
 pub mod stats;
+pub mod swap;
 pub mod verdict;
 
 /// What the operator decides of the pipeline.

@@ -47,8 +47,7 @@ impl Forms {
     /// always is for the first.
     #[must_use]
     pub fn stand_in(&self, token: Token) -> Option<TemplateId> {
-        let full = self.forms.len() >= PINNED_TEMPLATES_MAX;
-        self.firsts.get(&token).copied().filter(|_| full)
+        self.firsts.get(&token).copied().filter(|_| self.is_full())
     }
 
     /// Takes all forms out.
@@ -67,11 +66,28 @@ impl Forms {
         TemplateId(slot)
     }
 
-    /// The text of a form.
+    /// The words of a form.
     #[must_use]
-    pub fn text(&self, id: TemplateId) -> Option<String> {
-        let form = self.forms.get(id.0 as usize)?;
-        Some(String::from_utf8_lossy(form.words.text()).into_owned())
+    pub fn words(&self, id: TemplateId) -> Option<&Words> {
+        Some(&self.forms.get(id.0 as usize)?.words)
+    }
+
+    /// Whether further forms share the first of their token.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.forms.len() >= PINNED_TEMPLATES_MAX
+    }
+
+    /// The same forms under the same ids, with the tokens of another vocabulary. Those that are unknown to it keep their text and are
+    /// found no more.
+    #[must_use]
+    pub fn renamed(self, settings: &DrainSettings, mut token: impl FnMut(&Words) -> Token) -> Self {
+        let mut renamed = Self::new(settings);
+        for Form { words, token: _ } in self.forms {
+            let token = token(&words);
+            renamed.add(Form { words, token });
+        }
+        renamed
     }
 
     /// All forms; the index is the id.
