@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use hdfs_vigil::pipeline::event::template::changes::Changes;
 use hdfs_vigil::pipeline::event::zone::Zone;
-use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
+use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, Token, WallTime};
 use hdfs_vigil::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
 };
@@ -43,6 +43,8 @@ pub struct Program {
     scores_late: usize,
     /// Whether the process dies now and then and goes on from its last checkpoint.
     crashes: bool,
+    /// Whether models take over from each other now and then: they say the same, and call templates by other tokens.
+    swaps: bool,
     /// Whether the logs grow while they are followed, with the wall clock going as the logs' does.
     live: bool,
 }
@@ -50,7 +52,7 @@ pub struct Program {
 impl Program {
     /// Everything at once, nothing goes wrong.
     pub fn plain() -> Self {
-        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, live: false }
+        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, swaps: false, live: false }
     }
 
     /// Whatever may happen, but no crash.
@@ -67,6 +69,7 @@ impl Program {
             scores_late: random.random_range(0..20),
             crashes: random.random_bool(0.7),
             live: random.random_bool(0.5),
+            swaps: random.random_bool(0.5),
         }
     }
 }
@@ -95,6 +98,8 @@ struct Driver<'a> {
     /// The wall clock of a live run, seconds.
     now: i64,
     offsets: Vec<usize>,
+    /// The model that judges.
+    model: Model,
     pipeline: Pipeline,
     scores: VecDeque<Vec<Option<Score>>>,
     checkpoint: Option<Checkpoint>,
@@ -103,9 +108,19 @@ struct Driver<'a> {
     told: Vec<Told>,
 }
 
+/// Of the models, which say the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    /// Its vocabulary is in the order of a story.
+    Forward,
+    /// Its vocabulary is in the other order.
+    Backward,
+}
+
 /// What survives a crash.
 #[derive(Clone)]
 struct Checkpoint {
+    model: Model,
     kept: Vec<u8>,
     /// Entries of the journal that belong to it.
     journal_entries: usize,
@@ -124,7 +139,8 @@ impl<'a> Driver<'a> {
             written: streams.iter().map(|lines| written(lines)).collect(),
             now: 0,
             offsets: vec![0; streams.len()],
-            pipeline: Pipeline::new(settings(cluster), profile()).unwrap(),
+            model: Model::Forward,
+            pipeline: Pipeline::new(settings(cluster), profile(Model::Forward)).unwrap(),
             scores: VecDeque::new(),
             checkpoint: None,
             journal: Vec::new(),
@@ -145,6 +161,8 @@ impl<'a> Driver<'a> {
                 self.save();
             } else if self.program.crashes && self.random.random_bool(0.03) {
                 self.crash();
+            } else if self.program.swaps && self.random.random_bool(0.05) {
+                self.swap();
             }
         }
         (0..self.logs.len()).for_each(|stream| self.pipeline.close_stream(StreamId(stream as u32)));
@@ -202,7 +220,7 @@ impl<'a> Driver<'a> {
     /// Scores what there is, but hands the scores back `late` batches later.
     fn score(&mut self, late: usize) {
         while let Some(windows) = self.pipeline.poll_batch() {
-            self.scores.push_back(windows.iter().map(|window| Some(score(window))).collect());
+            self.scores.push_back(windows.iter().map(|window| Some(score(window, self.model))).collect());
         }
         while self.scores.len() > late {
             let scores = self.scores.pop_front().unwrap();
@@ -213,9 +231,21 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// As the daemon does: what was read is judged before another model takes over.
+    fn swap(&mut self) {
+        let next = if self.model == Model::Forward { Model::Backward } else { Model::Forward };
+        self.score(0);
+        assert_eq!(self.pipeline.end_foreign(&profile(next)), 0, "each knows what the other knows");
+        let open = self.pipeline.stats().sessions_open;
+        let swapped = self.pipeline.swap(profile(next)).unwrap();
+        assert_eq!((swapped.sessions_mapped, swapped.sessions_ended), (open, 0));
+        self.model = next;
+    }
+
     fn save(&mut self) {
         self.journal.push(postcard::to_stdvec(&self.pipeline.take_template_changes()).unwrap());
         self.checkpoint = Some(Checkpoint {
+            model: self.model,
             kept: postcard::to_stdvec(&self.pipeline.kept()).unwrap(),
             journal_entries: self.journal.len(),
             offsets: self.offsets.clone(),
@@ -223,11 +253,12 @@ impl<'a> Driver<'a> {
     }
 
     fn crash(&mut self) {
-        let Some(Checkpoint { kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
+        let Some(Checkpoint { model, kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
         let kept: Kept = postcard::from_bytes(&kept).unwrap();
         self.journal.truncate(journal_entries);
         let templates: Vec<Changes> = self.journal.iter().map(|entry| postcard::from_bytes(entry).unwrap()).collect();
-        self.pipeline = Pipeline::restore(settings(self.cluster), profile(), kept, &templates, true).unwrap();
+        self.pipeline = Pipeline::restore(settings(self.cluster), profile(model), kept, &templates, true).unwrap();
+        self.model = model;
         self.offsets = offsets;
         self.scores.clear();
         self.open();
@@ -249,9 +280,9 @@ fn written(lines: &[Line]) -> Vec<(i64, usize)> {
 }
 
 /// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
-fn score(window: &Window) -> Score {
-    let counts: Vec<i64> =
-        (FIRST_EVENT..FIRST_EVENT + 4).map(|token| window.tokens.iter().filter(|t| t.0 == token).count() as i64).collect();
+fn score(window: &Window, model: Model) -> Score {
+    let count = |word| window.tokens.iter().filter(|found| **found == token(model, word)).count() as i64;
+    let counts = [0, 1, 2].map(count);
     let whole = window.tokens[0] == START;
     let miss = |(found, wanted): (&i64, i64)| if whole { (found - wanted).abs() } else { (found - wanted).max(0) };
     let unknown = window.tokens.iter().filter(|token| **token == UNKNOWN).count() as i64;
@@ -296,17 +327,26 @@ fn complaints(finding: &HostFinding) -> String {
     format!("{} also on {}", said.collect::<Vec<_>>().join("; "), finding.also_on.join(", "))
 }
 
-fn profile() -> Profile {
+/// What a model calls the sentence with this of the words.
+fn token(model: Model, word: u16) -> Token {
+    let index = if model == Model::Forward { word } else { WORDS.len() as u16 - 1 - word };
+    Token(FIRST_EVENT + index)
+}
+
+fn profile(model: Model) -> Profile {
     let entry = |text: &str| VocabularyEntry {
         text: format!("block <*> was {text}"),
         begins: text == "opened",
         endless_buckets_max: (text == "read").then_some(3),
     };
-    let pattern = [(6, 1), (7, 3), (8, 1)].map(|(token, count)| (hdfs_vigil::pipeline::event::Token(token), count));
+    let mut pattern = [(0, 1), (1, 3), (2, 1)].map(|(word, count)| (token(model, word), count));
+    pattern.sort_unstable();
+    let mut words = WORDS;
+    words.sort_by_key(|word| token(model, WORDS.iter().position(|other| other == word).unwrap() as u16));
     Profile {
         name: "sim".to_owned(),
         scope: Scope::Cluster,
-        vocabulary: ["opened", "written", "done", "read"].map(entry).to_vec(),
+        vocabulary: words.map(entry).to_vec(),
         drain: DrainSettings::hdfs(),
         calibration: Calibration {
             sessions: 100,
@@ -323,6 +363,9 @@ fn profile() -> Profile {
         },
     }
 }
+
+/// What may happen to a block.
+const WORDS: [&str; 4] = ["opened", "written", "done", "read"];
 
 fn settings(cluster: &Cluster) -> Settings {
     Settings {
