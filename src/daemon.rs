@@ -228,7 +228,9 @@ impl Daemon {
             self.engine.pipeline.handle_time(self.clock.now());
         }
         self.engine.exchange(false, &mut self.observer)?;
-        if let Some(swapped) = self.engine.poll_swap() {
+        if !self.is_held_up()
+            && let Some(swapped) = self.engine.poll_swap()
+        {
             self.finish_swap(swapped);
         }
         self.take_alerts(clock::now());

@@ -11,6 +11,7 @@ use hdfs_vigil::pipeline::profile::{
 use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
+use hdfs_vigil::pipeline::swap::Swapped;
 use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, Finding, HostFinding, threshold, trouble};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
@@ -45,6 +46,8 @@ pub struct Program {
     crashes: bool,
     /// Whether models take over from each other now and then: they say the same, and call templates by other tokens.
     swaps: bool,
+    /// The second at which a model takes over that does not know a sentence which the first one knows.
+    swap_at: Option<i64>,
     /// Whether the logs grow while they are followed, with the wall clock going as the logs' does.
     live: bool,
 }
@@ -52,7 +55,7 @@ pub struct Program {
 impl Program {
     /// Everything at once, nothing goes wrong.
     pub fn plain() -> Self {
-        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, swaps: false, live: false }
+        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, swaps: false, swap_at: None, live: false }
     }
 
     /// Whatever may happen, but no crash.
@@ -70,7 +73,13 @@ impl Program {
             crashes: random.random_bool(0.7),
             live: random.random_bool(0.5),
             swaps: random.random_bool(0.5),
+            swap_at: None,
         }
+    }
+
+    /// The same, with one swap to a model that knows less, as soon as all logs were read up to this second.
+    pub fn with_swap_at(self, second: i64) -> Self {
+        Self { swaps: false, live: false, swap_at: Some(second), ..self }
     }
 }
 
@@ -108,13 +117,15 @@ struct Driver<'a> {
     told: Vec<Told>,
 }
 
-/// Of the models, which say the same.
+/// The models. The first two say the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Model {
     /// Its vocabulary is in the order of a story.
     Forward,
     /// Its vocabulary is in the other order.
     Backward,
+    /// It does not know that blocks are written.
+    Lacking,
 }
 
 /// What survives a crash.
@@ -151,7 +162,14 @@ impl<'a> Driver<'a> {
     }
 
     fn run(&mut self) {
-        while self.offsets.iter().zip(&self.logs).any(|(offset, log)| *offset < log.len()) {
+        loop {
+            if (0..self.logs.len()).all(|stream| self.offsets[stream] == self.end(stream)) {
+                if !self.is_before_swap() {
+                    break;
+                }
+                self.take_over(Model::Lacking);
+                continue;
+            }
             match self.next_stream() {
                 Some(stream) => self.read(stream),
                 None => self.wait(),
@@ -185,9 +203,23 @@ impl<'a> Driver<'a> {
 
     /// Bytes that have been written to a log by now.
     fn size(&self, stream: usize) -> usize {
+        if self.program.live { self.written_by(stream, self.now) } else { self.end(stream) }
+    }
+
+    /// Bytes of a log that are to be read before anything else happens.
+    fn end(&self, stream: usize) -> usize {
+        let swap_at = self.program.swap_at.filter(|_| self.is_before_swap());
+        swap_at.map_or(self.logs[stream].len(), |second| self.written_by(stream, second))
+    }
+
+    fn written_by(&self, stream: usize, second: i64) -> usize {
         let written = &self.written[stream];
-        let lines = if self.program.live { written.partition_point(|(second, _)| *second <= self.now) } else { written.len() };
+        let lines = written.partition_point(|(written, _)| *written <= second);
         lines.checked_sub(1).map_or(0, |last| written[last].1)
+    }
+
+    fn is_before_swap(&self) -> bool {
+        self.program.swap_at.is_some() && self.model != Model::Lacking
     }
 
     /// Time passes, and the logs grow or are silent. As the daemon does, looks at the logs before it looks at the clock.
@@ -234,12 +266,23 @@ impl<'a> Driver<'a> {
     /// As the daemon does: what was read is judged before another model takes over.
     fn swap(&mut self) {
         let next = if self.model == Model::Forward { Model::Backward } else { Model::Forward };
-        self.score(0);
-        assert_eq!(self.pipeline.end_foreign(&profile(next)), 0, "each knows what the other knows");
         let open = self.pipeline.stats().sessions_open;
+        let swapped = self.take_over(next);
+        assert_eq!((swapped.sessions_mapped, swapped.sessions_ended), (open, 0), "each knows what the other knows");
+    }
+
+    fn take_over(&mut self, next: Model) -> Swapped {
+        let mut sessions_ended = 0;
+        loop {
+            self.score(0);
+            match self.pipeline.end_foreign(&profile(next)) {
+                0 => break,
+                ended => sessions_ended += ended,
+            }
+        }
         let swapped = self.pipeline.swap(profile(next)).unwrap();
-        assert_eq!((swapped.sessions_mapped, swapped.sessions_ended), (open, 0));
         self.model = next;
+        Swapped { sessions_ended: sessions_ended + swapped.sessions_ended, ..swapped }
     }
 
     fn save(&mut self) {
@@ -281,12 +324,13 @@ fn written(lines: &[Line]) -> Vec<(i64, usize)> {
 
 /// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
 fn score(window: &Window, model: Model) -> Score {
-    let count = |word| window.tokens.iter().filter(|found| **found == token(model, word)).count() as i64;
+    let count = |word| window.tokens.iter().filter(|found| Some(**found) == token(model, word)).count() as i64;
     let counts = [0, 1, 2].map(count);
+    let wanted = [1, if model == Model::Lacking { 0 } else { 3 }, 1];
     let whole = window.tokens[0] == START;
     let miss = |(found, wanted): (&i64, i64)| if whole { (found - wanted).abs() } else { (found - wanted).max(0) };
     let unknown = window.tokens.iter().filter(|token| **token == UNKNOWN).count() as i64;
-    let distance = (counts.iter().zip([1, 3, 1]).map(miss).sum::<i64>() + unknown) as f32;
+    let distance = (counts.iter().zip(wanted).map(miss).sum::<i64>() + unknown) as f32;
     let token_error = window.tokens.iter().map(|token| if *token == UNKNOWN { 20.0 } else { 0.5 + distance }).collect();
     Score { score: 0.5 + distance * 4.0, distance, token_error }
 }
@@ -328,9 +372,18 @@ fn complaints(finding: &HostFinding) -> String {
 }
 
 /// What a model calls the sentence with this of the words.
-fn token(model: Model, word: u16) -> Token {
-    let index = if model == Model::Forward { word } else { WORDS.len() as u16 - 1 - word };
-    Token(FIRST_EVENT + index)
+fn token(model: Model, word: u16) -> Option<Token> {
+    let index = words(model).iter().position(|known| *known == WORDS[usize::from(word)])?;
+    Some(Token(FIRST_EVENT + index as u16))
+}
+
+/// The words that a model knows, in the order of its tokens.
+fn words(model: Model) -> Vec<&'static str> {
+    match model {
+        Model::Forward => WORDS.to_vec(),
+        Model::Backward => WORDS.into_iter().rev().collect(),
+        Model::Lacking => WORDS.into_iter().filter(|word| *word != "written").collect(),
+    }
 }
 
 fn profile(model: Model) -> Profile {
@@ -339,14 +392,13 @@ fn profile(model: Model) -> Profile {
         begins: text == "opened",
         endless_buckets_max: (text == "read").then_some(3),
     };
-    let mut pattern = [(0, 1), (1, 3), (2, 1)].map(|(word, count)| (token(model, word), count));
+    let counts = [(0, 1), (1, 3), (2, 1)].into_iter();
+    let mut pattern: Vec<(Token, u16)> = counts.filter_map(|(word, count)| Some((token(model, word)?, count))).collect();
     pattern.sort_unstable();
-    let mut words = WORDS;
-    words.sort_by_key(|word| token(model, WORDS.iter().position(|other| other == word).unwrap() as u16));
     Profile {
         name: "sim".to_owned(),
         scope: Scope::Cluster,
-        vocabulary: words.map(entry).to_vec(),
+        vocabulary: words(model).into_iter().map(entry).collect(),
         drain: DrainSettings::hdfs(),
         calibration: Calibration {
             sessions: 100,
@@ -357,8 +409,8 @@ fn profile(model: Model) -> Profile {
             floor: 0.6,
             ceiling: 12.0,
             epsilon: 1e-3,
-            patterns: vec![CountPattern { counts: pattern.to_vec(), sessions: 100 }],
-            weights: vec![1.0; usize::from(FIRST_EVENT) + 4],
+            patterns: vec![CountPattern { counts: pattern, sessions: 100 }],
+            weights: vec![1.0; usize::from(FIRST_EVENT) + words(model).len()],
             distance_max: 0.0,
         },
     }
