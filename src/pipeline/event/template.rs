@@ -144,7 +144,13 @@ impl Templates {
     fn find_in_vocabulary(&mut self) -> Option<(TemplateId, Token)> {
         let words = self.reader.words();
         let (token, wildcards) = fitting_words(&self.patterns, words, self.reader.has_class())?;
-        if let Some(id) = self.forms.find(words, token).or_else(|| self.forms.stand_in(token)) {
+        if let Some(id) = self.forms.find(words, token) {
+            if let Some(seen) = self.forms.see(id, words) {
+                self.log.push(Op::Seen { id, words: seen.clone() });
+            }
+            return Some((id, token));
+        }
+        if let Some(id) = self.forms.stand_in(token) {
             return Some((id, token));
         }
         let mut at = 0;
@@ -153,7 +159,7 @@ impl Templates {
             at = span.end + 1;
             wildcards.iter().any(|cover| cover.start <= span.start && span.end <= cover.end)
         };
-        let form = Form { words: words.with_wildcards(covered), token };
+        let form = Form { words: words.with_wildcards(covered), token, seen: words.clone() };
         self.log.push(Op::Pinned(form.clone()));
         self.memo.forget();
         Some((self.forms.add(form), token))
@@ -243,6 +249,7 @@ impl Templates {
                 self.forms.add(form.clone());
                 Some(())
             }
+            Op::Seen { id, words } => self.forms.set_seen(*id, words),
             Op::Added(_) | Op::Widened { .. } | Op::Merged { .. } | Op::Dropped { .. } => self.drain.apply(op),
         }
     }

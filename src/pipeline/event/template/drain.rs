@@ -336,7 +336,7 @@ impl Drain {
                 self.evicted += 1;
                 Some(())
             }
-            Op::Pinned(_) => None,
+            Op::Pinned(_) | Op::Seen { .. } => None,
         }
     }
 

@@ -72,6 +72,28 @@ impl Forms {
         Some(&self.forms.get(id.0 as usize)?.words)
     }
 
+    /// What all messages of a form had in common.
+    #[must_use]
+    pub fn seen(&self, id: TemplateId) -> Option<&Words> {
+        Some(&self.forms.get(id.0 as usize)?.seen)
+    }
+
+    /// Notes another message that fits a form word by word; what all of them have in common now, if that is less than before.
+    pub fn see(&mut self, id: TemplateId, words: &Words) -> Option<&Words> {
+        let form = &mut self.forms[id.0 as usize];
+        if form.seen.covers(words) {
+            return None;
+        }
+        form.seen = form.seen.with_wildcards(|index, own| own != words.get(index));
+        Some(&form.seen)
+    }
+
+    /// Does again what [`Forms::see`] did; `None` when there is no such form.
+    pub fn set_seen(&mut self, id: TemplateId, words: &Words) -> Option<()> {
+        self.forms.get_mut(id.0 as usize)?.seen.clone_from(words);
+        Some(())
+    }
+
     /// Whether further forms share the first of their token.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -83,9 +105,9 @@ impl Forms {
     #[must_use]
     pub fn renamed(self, settings: &DrainSettings, mut token: impl FnMut(&Words) -> Token) -> Self {
         let mut renamed = Self::new(settings);
-        for Form { words, token: _ } in self.forms {
-            let token = token(&words);
-            renamed.add(Form { words, token });
+        for Form { words, token: _, seen } in self.forms {
+            let token = token(&seen);
+            renamed.add(Form { words, token, seen });
         }
         renamed
     }
@@ -133,6 +155,6 @@ mod tests {
     }
 
     fn form(text: &str, token: u16) -> Form {
-        Form { words: text.as_bytes().into(), token: Token(token) }
+        Form { words: text.as_bytes().into(), token: Token(token), seen: text.as_bytes().into() }
     }
 }

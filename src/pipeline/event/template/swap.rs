@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
+use crate::limits::FIRST_MINED_ID;
 use crate::pipeline::event::template::mask::{Masks, Reader};
 use crate::pipeline::event::template::pattern::Pattern;
 use crate::pipeline::event::template::words::Words;
@@ -24,15 +25,20 @@ impl Names {
         Self { patterns: patterns(profile), known: HashMap::default() }
     }
 
-    /// What a template of `templates` is called; [`UNKNOWN`] when its text fits none of the vocabulary, or is not kept any more.
-    /// A wildcard of the template stands for words that are not known any more, so it fits where the vocabulary has one too.
+    /// What a template of `templates` is called; [`UNKNOWN`] when what its messages have in common fits no text of the vocabulary, or is
+    /// not kept any more. Where they differ the vocabulary must have a wildcard too.
     pub fn token(&mut self, templates: &Templates, id: TemplateId) -> Token {
         let Self { patterns, known } = self;
-        *known.entry(id).or_insert_with(|| templates.words(id).map_or(UNKNOWN, |words| token(patterns, words)))
+        *known.entry(id).or_insert_with(|| templates.in_common(id).map_or(UNKNOWN, |words| token(patterns, words)))
     }
 }
 
 impl Templates {
+    /// What all messages of a template have in common, as far as it is kept.
+    fn in_common(&self, id: TemplateId) -> Option<&Words> {
+        if id.0 < FIRST_MINED_ID { self.forms.seen(id) } else { self.drain.words(id) }
+    }
+
     /// Whether ids can keep their meaning when another vocabulary takes over. They cannot once there are
     /// [`crate::limits::PINNED_TEMPLATES_MAX`] pinned ones, many of vocabularies that are gone: then the pinned ones begin anew, and no
     /// event may refer to the old ones any more.
@@ -97,6 +103,21 @@ mod tests {
     }
 
     #[test]
+    fn wildcards_of_another_vocabulary_may_stand_elsewhere() {
+        let mut templates = Templates::new(&profile(&["open<*>", "close<*>"])).expect("its masks are known");
+        let ids =
+            ["open file 1.", "open file 2.", "close file 1", "close it"].map(|message| templates.find(message.as_bytes()).0);
+        let mut names = Names::new(&profile(&["open file <*>", "close file <*>"]));
+        assert_eq!(ids.map(|id| names.token(&templates, id).0), [6, 6, 7, 1]);
+        assert_eq!(templates.text(ids[0]).as_deref(), Some("open <*> <*>"), "its text stays what it was");
+        let mut varied = Templates::new(&profile(&["open<*>"])).expect("its masks are known");
+        let ids = ["open door soon", "open file soon"].map(|message| varied.find(message.as_bytes()).0);
+        assert_eq!(ids[0], ids[1]);
+        assert_eq!(Names::new(&profile(&["open door soon"])).token(&varied, ids[0]), UNKNOWN);
+        assert_eq!(Names::new(&profile(&["open <*> soon"])).token(&varied, ids[0]), Token(6));
+    }
+
+    #[test]
     fn the_same_vocabulary_changes_nothing() {
         let (mut templates, ids) = templates();
         let before = templates.whole();
@@ -148,7 +169,8 @@ mod tests {
         {
             let mut templates = Templates::new(&profile(&BEFORE)).expect("its masks are known");
             for number in 0..count {
-                templates.forms.add(Form { words: format!("a {number}").as_bytes().into(), token: Token(6) });
+                let words: Words = format!("a {number}").as_bytes().into();
+                templates.forms.add(Form { words: words.clone(), token: Token(6), seen: words });
             }
             assert_eq!(templates.can_keep_ids(), keeps, "{count}");
             templates.swap(&profile(&BEFORE).drain, &profile(&["z"])).expect("its masks are known");
