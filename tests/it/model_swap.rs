@@ -111,6 +111,28 @@ fn what_the_next_model_does_not_know_ends_under_the_one_that_it_was_read_with() 
 }
 
 #[test]
+fn sessions_go_on_under_a_model_that_was_learnt_of_the_same_logs() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let lines = story_lines(400);
+    append(&place.path("normal.log"), &normal(&lines));
+    let (code, _, complaint) = place.run(&["learn", "normal.log", "-o", "own.onnx", "--name", "own", "--epochs", "60"]);
+    assert_eq!(code, Some(0), "{complaint}");
+    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(2600));
+    append(&log, first);
+    let vigil = started(&place);
+    place.wait_for("some alerts", |place| place.alerts().len() > 5);
+    promote(&place, &fs::read(place.path("own.onnx")).unwrap());
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    assert!(place.said().contains("sessions_ended=0") && !place.said().contains("sessions_mapped=0"), "{}", place.said());
+    append(&log, second);
+    ends_as_if_undisturbed(&place, vigil);
+    assert!(place.alerts().iter().any(|alert| alert["model"] == "own"), "the two models agree on what goes wrong");
+}
+
+#[test]
 fn a_model_that_comes_while_the_daemon_is_down_takes_over_at_the_start() {
     if library_missing() {
         return;
@@ -199,6 +221,13 @@ fn what_is_promoted_is_checked_before_anything_is_touched() {
         complaint.contains("model.path is /usr/share/hdfs-vigil") && complaint.contains("a place of packages"),
         "{complaint}"
     );
+}
+
+/// The lines of blocks that nothing happens to, see [`story_lines`].
+fn normal(lines: &[String]) -> Vec<String> {
+    let goes_wrong = |block: &u64| block % 7 == 3 || block % 11 == 5;
+    let wrong: BTreeSet<String> = (0..400).filter(goes_wrong).map(|block| format!("blk_{}", block * 7919 + 1)).collect();
+    lines.iter().filter(|line| !line.split(' ').any(|word| wrong.contains(word))).cloned().collect()
 }
 
 /// A place whose model may be changed, with metrics.

@@ -151,6 +151,7 @@ impl Renaming<'_> {
 mod tests {
     use super::*;
     use crate::pipeline::event::{Event, LogTime, PoolId, Position, SourceId};
+    use crate::pipeline::profile::MID;
     use crate::pipeline::profile::tests::profile;
     use crate::pipeline::session::assemble::Settings;
 
@@ -262,6 +263,8 @@ mod tests {
         let mut name = |template: TemplateId| named(names, template.0 as u16);
         assert_eq!(assembler.end_foreign(next, &mut name, 9, &mut cases), u64::from(ends), "{story:?}");
         assert_eq!(assembler.swap(next, &mut name), 0);
+        let window = cases.back().filter(|_| ends).map(Case::window);
+        assert!(window.is_none_or(|window| window.tokens[0] == MID), "a story broken off lacks nothing");
     }
 
     fn named(names: &[(u16, u16)], token: u16) -> Token {
