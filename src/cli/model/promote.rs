@@ -85,7 +85,7 @@ fn own_path(config: &Config) -> Result<&Path> {
     let is_packaged = path.starts_with("/usr") && !path.starts_with("/usr/local");
     ensure!(
         !is_packaged,
-        "model.path is {}, a place of packages, which an upgrade writes anew; set model.path to a place of your own, such as {OWN_PLACE}, restart the daemon once, then promote",
+        "model.path is {}, a place of packages, which an upgrade writes anew; set model.path to a place of your own, such as {OWN_PLACE}, promote, and restart the daemon once",
         path.display()
     );
     Ok(path)
