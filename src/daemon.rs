@@ -195,7 +195,9 @@ impl Daemon {
         loop {
             self.turn(done)?;
             let engine = &self.engine;
-            let busy = engine.has_unread() && !engine.pipeline.is_full() && !engine.is_swapping() && !self.is_held_up();
+            let can_go_on =
+                if engine.is_swapping() { !engine.is_scoring() } else { engine.has_unread() && !engine.pipeline.is_full() };
+            let busy = can_go_on && !self.is_held_up();
             let wait = if busy { Duration::ZERO } else { self.wait() };
             select! {
                 recv(control) -> control => match control {
@@ -226,13 +228,12 @@ impl Daemon {
         }
         if !self.engine.is_swapping() {
             self.engine.pipeline.handle_time(self.clock.now());
-        }
-        self.engine.exchange(false, &mut self.observer)?;
-        if !self.is_held_up()
+        } else if !self.is_held_up()
             && let Some(swapped) = self.engine.poll_swap()
         {
             self.finish_swap(swapped);
         }
+        self.engine.exchange(false, &mut self.observer)?;
         self.take_alerts(clock::now());
         done.try_iter().for_each(|done| self.handle_done(done));
         if now >= self.retry_at {
