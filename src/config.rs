@@ -106,6 +106,8 @@ pub struct Pipeline {
 pub struct Model {
     /// The model file.
     pub path: PathBuf,
+    /// Whether another content of that file takes over by itself.
+    pub watch: bool,
     /// The ONNX Runtime library; `None` = as the system finds it.
     pub onnxruntime: Option<PathBuf>,
 }
@@ -375,7 +377,11 @@ impl Pipeline {
 
 impl Model {
     fn read(reader: &mut Reader<'_>) -> Self {
-        Self { path: reader.take("model.path", path), onnxruntime: reader.take("model.onnxruntime", optional(path)) }
+        Self {
+            path: reader.take("model.path", path),
+            watch: reader.take("model.watch", boolean),
+            onnxruntime: reader.take("model.onnxruntime", optional(path)),
+        }
     }
 }
 

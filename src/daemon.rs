@@ -7,42 +7,46 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
+use crate::daemon::begin::Begun;
 use crate::daemon::build::millis;
 use crate::daemon::clock::Stopwatch;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
+use crate::daemon::model_file::{Answer, Loaded, ModelFile};
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
 use crate::ingest::{Follower, Notice, Saved, Waker};
 use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
+use crate::pipeline;
 use crate::pipeline::event::WallTime;
-use crate::pipeline::event::template::changes::Changes;
-use crate::pipeline::front::RestoreError;
 use crate::pipeline::session::Case;
+use crate::pipeline::swap::Swapped;
 use crate::pipeline::verdict::{Alert, Verdict};
-use crate::pipeline::{self, Pipeline};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
 use crate::state::checkpoint::{StateDirectory, StateError};
 use crate::state::journal::{Journal, Mark};
 
+mod begin;
 pub mod build;
 pub mod clock;
 mod edge;
 pub mod engine;
+mod model_file;
 pub mod outbox;
 pub mod teller;
 
 /// What may be asked of a running daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
+    /// Look at the model file, whether it has changed or not.
+    Reload,
     /// Finish what is on its way, write a checkpoint, end.
     Stop,
 }
@@ -55,32 +59,6 @@ struct CheckpointRef<'a> {
     outbox: &'a Outbox,
     pipeline: pipeline::KeptRef<'a>,
     templates: Mark,
-}
-
-/// Everything of one instant, as it was read.
-#[derive(serde::Deserialize)]
-struct Checkpoint {
-    model_sha256: String,
-    positions: Saved,
-    outbox: Outbox,
-    pipeline: pipeline::Kept,
-    templates: Mark,
-}
-
-/// A checkpoint with what belongs to it.
-struct Restored {
-    checkpoint: Checkpoint,
-    /// Goes on behind what the checkpoint marks.
-    journal: Journal,
-    templates: Vec<Changes>,
-}
-
-/// What a daemon begins with.
-struct Begun {
-    pipeline: Pipeline,
-    positions: Saved,
-    outbox: Outbox,
-    journal: Journal,
 }
 
 /// Runs until `control` says stop or its senders are gone.
@@ -100,7 +78,7 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
     daemon.first_scan();
     readiness.drop_latch(Latch::FirstScan);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    info!(model = daemon.model, "Following the logs.");
+    info!(model = daemon.model.name, "Following the logs.");
     daemon.run(control, &done)?;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let stopped = daemon.stop(&done);
@@ -110,8 +88,11 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
 
 struct Daemon {
     engine: Engine,
-    model: String,
-    model_sha256: String,
+    /// The model that judges.
+    model: Model,
+    /// The one that is about to take over.
+    next_model: Option<Model>,
+    model_file: ModelFile,
     outbox: Outbox,
     /// What could not be done, until it is tried again.
     failed: Vec<Done>,
@@ -136,6 +117,18 @@ struct Daemon {
     first: bool,
 }
 
+/// A model by its name and the SHA-256 of its file.
+struct Model {
+    name: String,
+    sha256: String,
+}
+
+impl Model {
+    fn of(scorer: &Scorer) -> Self {
+        Self { name: scorer.contract().profile.name.clone(), sha256: scorer.sha256().to_owned() }
+    }
+}
+
 impl Daemon {
     fn new(
         config: &Config,
@@ -146,13 +139,13 @@ impl Daemon {
         done: &Sender<Done>,
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
-        let path = &config.model.path;
-        let scorer = Scorer::load(path).with_context(|| format!("load model {} (model.path)", path.display()))?;
-        let (model, model_sha256) = (scorer.contract().profile.name.clone(), scorer.sha256().to_owned());
-        metrics.set_model(&model);
+        let mut model_file = ModelFile::new(config, state.path());
+        let Begun { pipeline, positions, outbox, journal, scorer, next, refused } = Begun::new(config, &state)?;
+        let model = Model::of(&scorer);
+        model_file.set_running(&model.sha256);
+        metrics.model.set(&model.name, &model.sha256);
         metrics.set_mode(config.alerts.mode);
         readiness.drop_latch(Latch::Model);
-        let Begun { pipeline, positions, outbox, journal } = begin(config, &scorer, &state)?;
         readiness.drop_latch(Latch::Restored);
         let first = !positions.started;
         let settings = build::ingest_settings(config, clock::now());
@@ -160,10 +153,11 @@ impl Daemon {
         let follower = Follower::new(&settings, positions, build::time_reader(&config.ingest.timezone))?;
         metrics.begin_at(&pipeline.stats(), follower.counters());
         let now = Instant::now();
-        Ok(Self {
+        let mut daemon = Self {
             engine: Engine::new(follower, pipeline, scorer, mode)?,
             model,
-            model_sha256,
+            next_model: None,
+            model_file,
             outbox,
             failed: Vec::new(),
             teller: Teller::spawn(config, edge.webhook(), Arc::clone(metrics), done.clone())?,
@@ -184,7 +178,10 @@ impl Daemon {
             checkpoint_at: now + config.state.checkpoint_interval,
             retry_at: now + RETRY_INTERVAL,
             first,
-        })
+        };
+        refused.into_iter().for_each(|reason| daemon.refuse_model(&reason));
+        next.into_iter().for_each(|next| daemon.begin_swap(next));
+        Ok(daemon)
     }
 
     fn first_scan(&mut self) {
@@ -197,10 +194,17 @@ impl Daemon {
         let heartbeat = tick(HEARTBEAT_INTERVAL);
         loop {
             self.turn(done)?;
-            let busy = self.engine.has_unread() && !self.engine.pipeline.is_full() && !self.is_held_up();
+            let engine = &self.engine;
+            let can_go_on =
+                if engine.is_swapping() { !engine.is_scoring() } else { engine.has_unread() && !engine.pipeline.is_full() };
+            let busy = can_go_on && !self.is_held_up();
             let wait = if busy { Duration::ZERO } else { self.wait() };
             select! {
-                recv(control) -> _ => return Ok(()),
+                recv(control) -> control => match control {
+                    Ok(Control::Reload) => self.model_file.ask(self.engine.is_swapping()),
+                    Ok(Control::Stop) | Err(_) => return Ok(()),
+                },
+                recv(self.model_file.loaded()) -> loaded => loaded.into_iter().for_each(|loaded| self.handle_loaded(loaded)),
                 recv(self.engine.scored()) -> scored => self.engine.apply(scored.map_err(|_| ScorerEnded)?, &mut self.observer),
                 recv(self.waker.signal()) -> _ => self.scan_at = self.scan_at.min(self.scanned_at + self.scan_interval / 2),
                 recv(done) -> done => done.into_iter().for_each(|done| self.handle_done(done)),
@@ -222,7 +226,13 @@ impl Daemon {
             }
             self.engine.exchange(false, &mut self.observer)?;
         }
-        self.engine.pipeline.handle_time(self.clock.now());
+        if !self.engine.is_swapping() {
+            self.engine.pipeline.handle_time(self.clock.now());
+        } else if !self.is_held_up()
+            && let Some(swapped) = self.engine.poll_swap()
+        {
+            self.finish_swap(swapped);
+        }
         self.engine.exchange(false, &mut self.observer)?;
         self.take_alerts(clock::now());
         done.try_iter().for_each(|done| self.handle_done(done));
@@ -252,8 +262,54 @@ impl Daemon {
             tell_notice(&notice);
         }
         self.waker.watch(self.engine.follower.directories());
+        self.model_file.look(self.engine.is_swapping());
         self.scanned_at = Instant::now();
         self.scan_at = self.scanned_at + self.scan_interval;
+    }
+
+    fn handle_loaded(&mut self, loaded: Loaded) {
+        match self.model_file.handle_loaded(loaded) {
+            Answer::Same { asked: false } => {}
+            Answer::Same { asked: true } => info!(model = self.model.name, "The model file holds the model that runs already."),
+            Answer::Refused(reason) => self.refuse_model(&reason),
+            Answer::Next(scorer) => self.begin_swap(*scorer),
+        }
+    }
+
+    /// From here on nothing is read until the model that judges has judged what was read.
+    fn begin_swap(&mut self, scorer: Scorer) {
+        let next = Model::of(&scorer);
+        match self.engine.begin_swap(scorer) {
+            Ok(()) => {
+                self.model_file.set_running(&next.sha256);
+                self.next_model = Some(next);
+            }
+            Err(error) => self.refuse_model(&error.to_string()),
+        }
+    }
+
+    fn finish_swap(&mut self, swapped: Swapped) {
+        let Some(next) = self.next_model.take() else { return };
+        let before = std::mem::replace(&mut self.model, next);
+        self.metrics.model.set(&self.model.name, &self.model.sha256);
+        self.metrics.model.count_swap(&swapped);
+        info!(
+            from = before.name,
+            from_sha256 = before.sha256,
+            to = self.model.name,
+            to_sha256 = self.model.sha256,
+            sessions_mapped = swapped.sessions_mapped,
+            sessions_ended = swapped.sessions_ended,
+            previous = %self.model_file.copies().previous().display(),
+            "The model was swapped."
+        );
+        let _ = self.checkpoint();
+    }
+
+    fn refuse_model(&self, reason: &str) {
+        self.metrics.model.count_refused();
+        let path = self.model_file.path().display();
+        error!(%path, running = self.model.name, "The model file is not used, and the model that runs goes on: {reason}");
     }
 
     fn take_alerts(&mut self, now: WallTime) {
@@ -344,7 +400,7 @@ impl Daemon {
             self.journal.append(&changes, changes.are_everything())?;
         }
         let bytes = self.state.write(&CheckpointRef {
-            model_sha256: &self.model_sha256,
+            model_sha256: &self.model.sha256,
             positions: self.engine.follower.positions(),
             outbox: &self.outbox,
             pipeline: self.engine.pipeline.kept(),
@@ -387,38 +443,6 @@ impl Daemon {
         info!(waiting_alerts = self.outbox.len(), "Stopped; everything is in the checkpoint.");
         Ok(())
     }
-}
-
-/// What the newest checkpoint holds, with the part of the journal that it marks.
-fn restore(state: &StateDirectory) -> Result<Option<Restored>, StateError> {
-    let complete = |checkpoint: Checkpoint| {
-        let (journal, templates) = Journal::read(state.path(), checkpoint.templates)?;
-        Ok(Restored { checkpoint, journal, templates })
-    };
-    let Some(loaded) = state.read(complete)? else { return Ok(None) };
-    if let Some(error) = loaded.passed_over {
-        warn!(%error, "Going on from the previous checkpoint.");
-    }
-    Ok(Some(loaded.content))
-}
-
-fn begin(config: &Config, scorer: &Scorer, state: &StateDirectory) -> anyhow::Result<Begun> {
-    let (settings, profile) = (build::pipeline_settings(config), scorer.contract().profile.clone());
-    let Some(Restored { checkpoint, journal, templates }) = restore(state)? else {
-        let pipeline = Pipeline::new(settings, profile).map_err(RestoreError::Mask)?;
-        let (positions, outbox) = (Saved::default(), Outbox::default());
-        return Ok(Begun { pipeline, positions, outbox, journal: Journal::new(state.path(), Mark::default()) });
-    };
-    let same_model = checkpoint.model_sha256 == scorer.sha256();
-    if !same_model {
-        warn!(
-            model = profile.name,
-            "The model is another one than before; open sessions end, and blocks that speak again resume."
-        );
-    }
-    let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, &templates, same_model)?;
-    let journal = if same_model { journal } else { Journal::new(state.path(), checkpoint.templates) };
-    Ok(Begun { pipeline, positions: checkpoint.positions, outbox: checkpoint.outbox, journal })
 }
 
 fn tell_notice(notice: &Notice) {

@@ -189,6 +189,9 @@ pub const DONE_MAX: usize = 1024;
 /// Chunks read in one turn of the loop, so that scores, alerts and signals are never far off.
 pub const CHUNKS_PER_TURN_MAX: usize = 16;
 
+/// Signals that wait for the loop. Further ones wait with the thread that takes them; a second request to stop ends the process.
+pub const CONTROLS_MAX: usize = 4;
+
 /// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 

@@ -34,6 +34,7 @@ pub mod front;
 pub mod profile;
 pub mod session;
 pub mod stats;
+pub mod swap;
 pub mod verdict;
 
 /// What the operator decides of the pipeline.
@@ -158,7 +159,7 @@ impl Pipeline {
         } else {
             pipeline.assembler.release_all();
             pipeline.domain.give_up(kept.cases.len());
-            pipeline.domain.change_model(&pipeline.profile, 0);
+            pipeline.domain.change_model(&pipeline.profile, 0, false);
         }
         pipeline.trigger = kept.trigger;
         pipeline.counts = kept.counts;

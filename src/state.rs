@@ -2,3 +2,4 @@
 
 pub mod checkpoint;
 pub mod journal;
+pub mod model_copies;

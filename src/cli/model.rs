@@ -12,7 +12,11 @@ use crate::model::onnx::UNKNOWN_NATS;
 use crate::model::scorer::{LoadError, Scorer, Stage, library};
 use crate::pipeline::profile::{Calibration, Profile, Scope, VocabularyEntry};
 
-/// Look at model files.
+use self::promote::Configured;
+
+mod promote;
+
+/// Look at model files, and change the model of a running daemon.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
     #[command(subcommand)]
@@ -43,6 +47,25 @@ pub enum ModelCommand {
         /// Model file (.onnx)
         file: PathBuf,
     },
+    /// Put a model where the configuration says, so that a running daemon goes on with it
+    ///
+    /// FILE is checked in full before anything is touched. Then it replaces the file at model.path in one step, and what was there
+    /// before stays beside it as model.path with `.previous` behind it.
+    Promote {
+        /// Model file (.onnx)
+        file: PathBuf,
+        /// Where it goes
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Put back the model that was there before the last promotion
+    ///
+    /// Exchanges the file at model.path and the one beside it with `.previous` behind its name; again exchanges them back.
+    Rollback {
+        /// Where it goes
+        #[command(flatten)]
+        configured: Configured,
+    },
 }
 
 /// How a command ended.
@@ -64,6 +87,8 @@ pub fn run(args: &ModelArgs, out: &mut dyn Write) -> Result<Outcome> {
     match &args.command {
         ModelCommand::Inspect { file, json } => inspect(file, *json, out),
         ModelCommand::Check { file } => check(file, out),
+        ModelCommand::Promote { file, configured } => promote::promote(file, configured, out),
+        ModelCommand::Rollback { configured } => promote::rollback(configured, out),
     }
 }
 

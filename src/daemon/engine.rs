@@ -8,10 +8,13 @@ use thiserror::Error;
 
 use crate::ingest::{Follower, Mode, Notice};
 use crate::limits::CHUNK_BYTES_MAX;
+use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
 use crate::pipeline::Pipeline;
 use crate::pipeline::event::{Chunk, StreamId, WallTime};
+use crate::pipeline::profile::Profile;
 use crate::pipeline::session::Case;
+use crate::pipeline::swap::Swapped;
 use crate::pipeline::verdict::Verdict;
 
 /// The follower, the pipeline and the scorer, driven by one thread.
@@ -21,12 +24,33 @@ pub struct Engine {
     /// What becomes of them.
     pub pipeline: Pipeline,
     scorer: ScorerThread,
+    /// What takes its place as soon as all windows are scored; nothing is read until then.
+    next: Option<Next>,
     mode: Mode,
     known: BTreeSet<StreamId>,
     unread: BTreeSet<StreamId>,
     /// Batches with the scorer.
     batches_out: usize,
     buffer: Vec<u8>,
+}
+
+/// A model that is to take over.
+struct Next {
+    scorer: ScorerThread,
+    profile: Profile,
+    /// Sessions that have ended for it.
+    ended: u64,
+}
+
+/// Why a model does not take over.
+#[derive(Debug, Error)]
+pub enum SwapError {
+    /// It asks for something that this program does not have.
+    #[error("the model asks for mask {0:?}, which this version does not have; train it again with this program, or upgrade")]
+    Mask(String),
+    /// The system gives no thread.
+    #[error("failed to start a thread for the model: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// Is told what the scorer did and what came of it.
@@ -47,11 +71,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn new(follower: Follower, pipeline: Pipeline, scorer: crate::model::scorer::Scorer, mode: Mode) -> io::Result<Self> {
+    pub fn new(follower: Follower, pipeline: Pipeline, scorer: Scorer, mode: Mode) -> io::Result<Self> {
         Ok(Self {
             follower,
             pipeline,
             scorer: ScorerThread::spawn(scorer)?,
+            next: None,
             mode,
             known: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -76,9 +101,10 @@ impl Engine {
         notices
     }
 
-    /// Reads one chunk of the log that is furthest behind in log time. False when nothing is unread, or the pipeline is full.
+    /// Reads one chunk of the log that is furthest behind in log time. False when nothing is unread, the pipeline is full, or a model is
+    /// to take over.
     pub fn read(&mut self, now: WallTime) -> bool {
-        if self.pipeline.is_full() {
+        if self.pipeline.is_full() || self.is_swapping() {
             return false;
         }
         let behind = self.unread.iter().min_by_key(|stream| (self.pipeline.stream_time(**stream), **stream));
@@ -97,6 +123,42 @@ impl Engine {
             None => self.finish(stream),
         }
         true
+    }
+
+    /// Lets another model take over: from now on nothing is read until [`Engine::poll_swap`] says that it has. One that was to take over
+    /// before and has not yet gives way.
+    ///
+    /// # Errors
+    /// When the pipeline cannot go on with it, or the system gives no thread. Then all is as it was.
+    pub fn begin_swap(&mut self, scorer: Scorer) -> Result<(), SwapError> {
+        let profile = scorer.contract().profile.clone();
+        Pipeline::can_take(&profile).map_err(SwapError::Mask)?;
+        let ended = self.next.as_ref().map_or(0, |next| next.ended);
+        self.next = Some(Next { scorer: ScorerThread::spawn(scorer)?, profile, ended });
+        Ok(())
+    }
+
+    /// Whether a model is to take over. Time must not be handed to the pipeline meanwhile, or it might never be done with its windows.
+    #[must_use]
+    pub fn is_swapping(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Goes on with the swap once all windows have their scores; [`Engine::exchange`] sees to that. What came of it when it is done.
+    pub fn poll_swap(&mut self) -> Option<Swapped> {
+        if self.is_scoring() {
+            return None;
+        }
+        let next = self.next.as_mut()?;
+        let ended = self.pipeline.end_foreign(&next.profile);
+        next.ended += ended;
+        if ended > 0 && self.pipeline.has_windows() {
+            return None;
+        }
+        let next = self.next.take()?;
+        let swapped = self.pipeline.swap(next.profile).expect("the masks were found to be known");
+        self.scorer = next.scorer;
+        Some(Swapped { sessions_ended: swapped.sessions_ended + next.ended, ..swapped })
     }
 
     /// Whether something is unread, as far as the last scan could tell.

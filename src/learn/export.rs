@@ -7,7 +7,7 @@ use super::network::{EMBEDDING, HIDDEN, LATENT, Network};
 use super::windows::{Windows, counts};
 use super::{Corpus, LearnError, Learned, Options};
 use crate::limits::PATTERNS_MAX;
-use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training};
+use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training, vocabulary_sha256};
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{Calibration, MID, Profile, RESUMED, UNKNOWN};
 
@@ -38,6 +38,7 @@ pub fn export(
         hidden: HIDDEN as u32,
         latent: LATENT as u32,
     };
+    let profile = profile(corpus, options, windows, calibration);
     Ok(Learned {
         false_alarms_expected,
         suspects: windows.suspects,
@@ -47,7 +48,8 @@ pub fn export(
         weights: network.weights()?,
         contract: Contract {
             version: CONTRACT_VERSION,
-            profile: profile(corpus, options, windows, calibration),
+            vocabulary_sha256: Some(vocabulary_sha256(&profile)),
+            profile,
             training,
             golden,
         },

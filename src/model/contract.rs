@@ -3,6 +3,7 @@
 //! All of it travels inside the `.onnx` as one metadata property.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::Profile;
@@ -19,10 +20,25 @@ pub struct Contract {
     pub version: u32,
     /// How the pipeline is to use it.
     pub profile: Profile,
+    /// [`vocabulary_sha256`] of the profile: refused when it is another one. `None` in files that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary_sha256: Option<String>,
     /// How it was made. No date: the same data and seed give the same bytes.
     pub training: Training,
     /// Windows with their scores, to be reproduced by whoever loads the file.
     pub golden: Vec<Golden>,
+}
+
+/// SHA-256 over the texts of a vocabulary, each with a line feed behind it, in lower-case hexadecimal digits. It shows that a contract
+/// was edited, or put together with a graph of other tokens.
+#[must_use]
+pub fn vocabulary_sha256(profile: &Profile) -> String {
+    let mut hasher = Sha256::new();
+    for entry in &profile.vocabulary {
+        hasher.update(entry.text.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How a model was made.

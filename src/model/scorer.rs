@@ -117,6 +117,17 @@ pub enum LoadError {
         /// Made by training.
         expected: f32,
     },
+    /// It breaks on a window that some cluster will send some day.
+    #[error("model fails where it must be {trial}: {fault}; `hdfs-vigil model check` tells all that is wrong with it")]
+    Trial {
+        /// What was tried.
+        trial: &'static str,
+        /// What came of it.
+        fault: String,
+    },
+    /// Nobody can tell whether it computes here as it did in training.
+    #[error("model has no golden windows, must have at least one; `hdfs-vigil learn` writes them")]
+    NoGolden,
     /// A golden window does not score at all.
     #[error("model golden[{index}]: {source}")]
     GoldenRefused {
@@ -160,6 +171,19 @@ impl Scorer {
         Self::load_by_stages(path, &mut |_| ())
     }
 
+    /// Checks the bytes of a model file in full, as `hdfs-vigil model check` does: what may take over in a running daemon.
+    ///
+    /// # Errors
+    /// As [`Scorer::load`], and when it has no golden windows or breaks on an odd one.
+    pub fn checked(bytes: &[u8]) -> Result<Self, LoadError> {
+        let mut scorer = Self::from_bytes(bytes)?;
+        if scorer.contract.golden.is_empty() {
+            return Err(LoadError::NoGolden);
+        }
+        let faults = scorer.try_out().into_iter().find_map(|Trial { name, fault }| Some((name, fault?)));
+        faults.map_or(Ok(scorer), |(trial, fault)| Err(LoadError::Trial { trial, fault }))
+    }
+
     /// The same, and tells of every stage that is passed.
     ///
     /// # Errors
@@ -190,7 +214,7 @@ impl Scorer {
             remembered: Remembered::default(),
             remembered_total: 0,
             bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: sha256(bytes),
         };
         scorer.try_vocabulary()?;
         passed(Stage::Vocabulary);
@@ -308,7 +332,11 @@ impl Scorer {
 /// How far a golden score may be from the one of training, which was summed up in another order by another program.
 pub const GOLDEN_TOLERANCE: f32 = 1e-4;
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// The bytes of a model file.
+///
+/// # Errors
+/// When it cannot be read or is larger than [`MODEL_BYTES_MAX`].
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -344,6 +372,12 @@ fn reproduced(index: usize, golden: &Golden, score: &Score) -> Result<(), LoadEr
 
 fn is_refused_window(score: &Result<Score, ScoreError>) -> bool {
     matches!(score, Err(ScoreError::Window { .. }))
+}
+
+/// SHA-256 of the bytes of a model file, as [`Scorer::sha256`] gives it.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

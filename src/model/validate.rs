@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::limits::{VOCABULARY_MAX, WINDOW_STEPS_MAX};
-use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training};
+use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training, vocabulary_sha256};
 use crate::pipeline::event::Token;
 use crate::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, END, FIRST_EVENT, MID, Profile, RESUMED, START, UNKNOWN,
@@ -36,6 +36,7 @@ pub fn contract(contract: &Contract) -> Result<(), ContractError> {
         return Err(ContractError::Version(contract.version));
     }
     profile(&contract.profile)?;
+    vocabulary(contract)?;
     training(&contract.training)?;
     let tokens = tokens(&contract.profile);
     contract.golden.iter().enumerate().try_for_each(|(index, vector)| golden(index, vector, tokens))
@@ -69,6 +70,13 @@ fn profile(profile: &Profile) -> Result<(), ContractError> {
     }
     drain(&profile.drain)?;
     calibration(&profile.calibration, tokens)
+}
+
+fn vocabulary(contract: &Contract) -> Result<(), ContractError> {
+    let actual = vocabulary_sha256(&contract.profile);
+    let said = contract.vocabulary_sha256.as_ref().unwrap_or(&actual);
+    let bound = format!("{actual}, the SHA-256 of the texts in profile.vocabulary; take the file as `hdfs-vigil learn` wrote it");
+    require(*said == actual, "vocabulary_sha256", said, bound)
 }
 
 fn drain(drain: &DrainSettings) -> Result<(), ContractError> {

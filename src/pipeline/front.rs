@@ -195,6 +195,20 @@ impl Front {
         self.extract.templates.take_all()
     }
 
+    /// The templates of what has been handed on.
+    #[must_use]
+    pub fn templates(&self) -> &Templates {
+        &self.extract.templates
+    }
+
+    /// Reads on with the vocabulary of `profile` instead of that of `before`; see [`Templates::swap`].
+    ///
+    /// # Errors
+    /// The name of a mask that the program does not know; then nothing has changed.
+    pub fn swap(&mut self, before: &Profile, profile: &Profile) -> Result<(), String> {
+        self.extract.templates.swap(&before.drain, profile)
+    }
+
     /// What a checkpoint keeps beside the templates.
     #[must_use]
     pub fn kept(&self) -> KeptRef<'_> {

@@ -70,6 +70,8 @@ pub enum Cause {
     UnknownEvent,
     /// The block has been quiet, so what has not come is missing.
     Quiet,
+    /// Another model takes over, and does not know an event of the episode that this one knows. It is judged for what it has.
+    Swap,
 }
 
 /// An episode at the moment of its judgement. Everything that a verdict and an alert need: the session may go on or be released.
@@ -108,10 +110,11 @@ impl Case {
         self.begin == Begin::Start && self.cause == Cause::Quiet
     }
 
-    /// What the model is to see of it.
+    /// What the model is to see of it. A story broken off is shown as one joined midway, so that it lacks nothing.
     #[must_use]
     pub fn window(&self) -> Window {
-        let begin = std::iter::once(encode::begin_token(self.begin));
+        let broken_off = self.cause == Cause::Swap && self.begin == Begin::Start;
+        let begin = std::iter::once(encode::begin_token(if broken_off { Begin::Mid } else { self.begin }));
         Window { tokens: begin.chain(self.events.iter().map(|event| event.token)).collect() }
     }
 }
@@ -123,4 +126,6 @@ pub enum CloseReason {
     Idle,
     /// The byte budget took it: the one that had been quiet for longest.
     Evicted,
+    /// Another model took over that does not know an event of it.
+    Swap,
 }

@@ -17,6 +17,10 @@ use crate::pipeline::stats::Stats;
 use crate::pipeline::verdict::{Alert, AlertType, Reason};
 use crate::sink::webhook::Attempt;
 
+use self::model::ModelMetrics;
+
+mod model;
+
 /// Every metric of the daemon, in a registry of its own.
 #[derive(Debug)]
 pub struct Metrics {
@@ -26,7 +30,8 @@ pub struct Metrics {
     /// What had been counted when this process began.
     base: OnceLock<(Stats, ingest::Counters)>,
     gauges: Vec<(Gauge, Read<f64>)>,
-    model: IntGaugeVec,
+    /// The model.
+    pub model: ModelMetrics,
     mode: IntGaugeVec,
     process: Process,
     /// Bytes of followed files that are not read yet.
@@ -92,7 +97,7 @@ impl Metrics {
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             base: OnceLock::new(),
             gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
-            model: register(&registry, IntGaugeVec::new(opts("model_info", "1, with the model's name as a label."), &["model"])),
+            model: ModelMetrics::new(&registry),
             mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
             process: Process::new(&registry),
             lag_bytes: gauge(&registry, "lag_bytes", "Bytes of followed files that are not read yet."),
@@ -168,12 +173,6 @@ impl Metrics {
         for (counter, read) in &self.ingest {
             counter.inc_by(read(counters).saturating_sub(base.map_or(0, read)).saturating_sub(counter.get()));
         }
-    }
-
-    /// Says which model judges.
-    pub fn set_model(&self, name: &str) {
-        self.model.reset();
-        self.model.with_label_values(&[name]).set(1);
     }
 
     /// Says whether alerts are sent.
@@ -429,11 +428,11 @@ mod tests {
     #[test]
     fn one_model_and_one_mode_are_set_at_a_time() {
         let metrics = Metrics::new();
-        metrics.set_model("hdfs-v1");
-        metrics.set_model("hdfs-v2");
+        metrics.model.set("hdfs-v1", "0123456789abcdef");
+        metrics.model.set("hdfs-v2", "fedcba9876543210");
         metrics.set_mode(Mode::Notify);
         metrics.set_mode(Mode::Observe);
-        check(&metrics, "hdfs_vigil_model_info{model=\"hdfs-v2\"}", 1);
+        check(&metrics, "hdfs_vigil_model_info{model=\"hdfs-v2\",sha256=\"fedcba987654\"}", 1);
         check(&metrics, "hdfs_vigil_mode_info{mode=\"notify\"}", 0);
         check(&metrics, "hdfs_vigil_mode_info{mode=\"observe\"}", 1);
         assert!(!metrics.text().contains("hdfs-v1"));

@@ -204,7 +204,7 @@ fn number_of(name: &str) -> Option<u64> {
 
 const MAGIC: &[u8; 8] = b"HDFSVJNL";
 /// Version of the file's layout; goes up with every change of what is kept.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const HEADER_BYTES: usize = 12;
 const LENGTH_BYTES: usize = 4;
 const NAME_BEFORE: &str = "templates-";

@@ -22,6 +22,7 @@ mod model_file;
 mod model_library;
 mod model_loading;
 mod model_scores;
+mod model_swap;
 mod onnxruntime_script;
 mod permission;
 mod random_rotation;

@@ -61,7 +61,7 @@ async fn an_address_that_is_taken_is_named_with_its_key() {
 
 fn fill(metrics: &Metrics) {
     metrics.observe(&Stats { bytes: 5, threshold: 2.5, log_time_millis: 1_226_262_918_143, ..Stats::default() });
-    metrics.set_model("hdfs-v1");
+    metrics.model.set("hdfs-v1", "0123456789abcdef");
     metrics.set_mode(Mode::Notify);
     metrics.score_nats.observe(0.7);
     metrics.inference_seconds.observe(0.004);

@@ -6,9 +6,8 @@ use std::path::Path;
 use hdfs_vigil::limits::MODEL_BYTES_MAX;
 use hdfs_vigil::model::contract::METADATA_KEY;
 use hdfs_vigil::model::scorer::Scorer;
-use prost::encoding::{WireType, encode_key, encode_varint, string};
 
-use crate::synthetic_model::{SyntheticModel, library_missing};
+use crate::synthetic_model::{SyntheticModel, library_missing, with_contract};
 
 #[test]
 fn a_good_file_is_taken_and_says_what_it_is() {
@@ -55,6 +54,10 @@ fn a_contract_that_cannot_be_true_is_refused() {
     check_contract(|json| json.replace(r#""log_sd":0.25"#, r#""log_sd":null"#), "contract: invalid type: null");
     check_contract(|json| json.replace("Event 1 of <*>", ""), "contract: profile.vocabulary[1].text is empty");
     check_contract(|_| "{".to_owned(), "contract: EOF while parsing");
+    check_contract(
+        |json| json.replace(r#""training":"#, r#""vocabulary_sha256":"00","training":"#),
+        "contract: vocabulary_sha256 is 00, must be ae7494",
+    );
 }
 
 #[test]
@@ -114,24 +117,6 @@ fn with_one_more_template(json: &str) -> String {
     profile.vocabulary.push(profile.vocabulary[0].clone());
     profile.calibration.weights.push(1.0);
     serde_json::to_string(&contract).unwrap()
-}
-
-/// The metadata property is the last field of a file, so it can be cut off and put on anew.
-fn with_contract(mut bytes: Vec<u8>, json: &str, changed: &str) -> Vec<u8> {
-    let property = encoded_property(json);
-    assert!(bytes.ends_with(&property));
-    bytes.truncate(bytes.len() - property.len());
-    bytes.extend(encoded_property(changed));
-    bytes
-}
-
-fn encoded_property(json: &str) -> Vec<u8> {
-    let (mut entry, mut property) = (vec![], vec![]);
-    string::encode(1, &METADATA_KEY.to_owned(), &mut entry);
-    string::encode(2, &json.to_owned(), &mut entry);
-    encode_key(14, WireType::LengthDelimited, &mut property);
-    encode_varint(entry.len() as u64, &mut property);
-    [property, entry].concat()
 }
 
 fn replaced(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {

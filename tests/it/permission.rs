@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -9,6 +10,7 @@ use std::process::Command;
 use hdfs_vigil::ingest::{Notice, StartAt};
 
 use crate::tail::Tail;
+use crate::vigil::pause;
 
 #[test]
 fn a_file_regained_goes_on_where_it_stood() {
@@ -86,14 +88,15 @@ fn as_nobody(name: &str, test: impl FnOnce()) {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
     let program = directory.path().join("it");
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
-    let output = Command::new(&program)
-        .args(["--exact", name, "--nocapture"])
-        .env("TMPDIR", directory.path())
-        .current_dir("/")
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut command = Command::new(&program);
+    command.args(["--exact", name, "--nocapture"]).env("TMPDIR", directory.path()).current_dir("/").uid(NOBODY).gid(NOBODY);
+    // Another test that starts a process may for a moment have inherited the copy while it was open for writing.
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => pause(10),
+            output => break output.unwrap(),
+        }
+    };
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -1,11 +1,9 @@
 //! Stops and crashes: the alerts, and their ids, are those of an undisturbed run, and each is told at least once.
 
-use std::collections::BTreeSet;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::vigil::{Place, append, model, pause, story_lines};
+use crate::vigil::{Place, append, pause, story_lines};
 
 #[test]
 fn kill_9_at_random_moments_changes_no_alert() {
@@ -18,7 +16,7 @@ fn kill_9_at_random_moments_changes_no_alert() {
         pause(random.random_range(20..400));
         vigil.kill();
     }
-    let expected = undisturbed(&place);
+    let expected = place.undisturbed();
     let vigil = place.start();
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
     assert!(vigil.stop().success());
@@ -37,7 +35,7 @@ fn a_stop_keeps_everything_and_the_next_start_repeats_nothing() {
     assert!(vigil.stop().success());
     append(&log, second);
     let vigil = place.start();
-    let expected = undisturbed(&place);
+    let expected = place.undisturbed();
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
     assert!(vigil.stop().success());
     assert_eq!(place.alerts().len(), expected.len(), "after a stop, no alert is told twice");
@@ -57,7 +55,7 @@ fn a_log_that_is_renamed_while_the_daemon_is_down_is_read_to_its_end() {
     append(&log, second);
     std::fs::rename(&log, place.logs().join("dn1.log.1")).unwrap();
     append(&log, third);
-    let expected = undisturbed(&place);
+    let expected = place.undisturbed();
     let vigil = place.start();
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
     assert!(vigil.stop().success());
@@ -84,18 +82,4 @@ fn a_second_daemon_on_the_same_state_is_refused() {
     let (code, _, complaint) = place.run(&["run", "--config", &config]);
     assert_eq!(code, Some(73), "{complaint}");
     assert!(complaint.contains("is in use by another hdfs-vigil; stop that one"), "{complaint}");
-}
-
-/// Ids of the alerts that the same logs give when nothing goes wrong.
-fn undisturbed(place: &Place) -> BTreeSet<String> {
-    let (logs, model, out) = (place.logs(), model(), place.path("undisturbed.jsonl"));
-    let [logs, model, out] = [logs, model, out].map(|path| path.display().to_string());
-    let config = place.path("vigil.toml").display().to_string();
-    let (code, _, complaint) = place.run(&["replay", &logs, "--model", &model, "--config", &config, "--alerts", &out, "--json"]);
-    assert_eq!(code, Some(0), "{complaint}");
-    let text = std::fs::read_to_string(out).unwrap();
-    let alerts = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let ids: BTreeSet<String> = alerts.map(|alert| alert["id"].as_str().unwrap().to_owned()).collect();
-    assert!(ids.len() > 10, "the logs give something to tell: {}", ids.len());
-    ids
 }

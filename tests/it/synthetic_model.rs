@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hdfs_vigil::model::contract::{CONTRACT_VERSION, Contract, Golden, Training};
+use hdfs_vigil::model::contract::{CONTRACT_VERSION, Contract, Golden, METADATA_KEY, Training};
 use hdfs_vigil::model::onnx::{self, Linear, Lstm, UNKNOWN_NATS, Weights};
 use hdfs_vigil::model::scorer::{Scorer, library};
 use hdfs_vigil::pipeline::event::Token;
@@ -10,6 +10,7 @@ use hdfs_vigil::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, END, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
 };
 use hdfs_vigil::pipeline::session::{Score, Window};
+use prost::encoding::{WireType, encode_key, encode_varint, string};
 
 /// A contract with the weights that belong to it.
 pub struct SyntheticModel {
@@ -115,6 +116,24 @@ pub fn library_missing() -> bool {
     true
 }
 
+/// The metadata property is the last field of a file, so it can be cut off and put on anew.
+pub fn with_contract(mut bytes: Vec<u8>, json: &str, changed: &str) -> Vec<u8> {
+    let property = encoded_property(json);
+    assert!(bytes.ends_with(&property));
+    bytes.truncate(bytes.len() - property.len());
+    bytes.extend(encoded_property(changed));
+    bytes
+}
+
+fn encoded_property(json: &str) -> Vec<u8> {
+    let (mut entry, mut property) = (vec![], vec![]);
+    string::encode(1, &METADATA_KEY.to_owned(), &mut entry);
+    string::encode(2, &json.to_owned(), &mut entry);
+    encode_key(14, WireType::LengthDelimited, &mut property);
+    encode_varint(entry.len() as u64, &mut property);
+    [property, entry].concat()
+}
+
 pub fn window(tokens: &[u16]) -> Window {
     Window { tokens: tokens.iter().copied().map(Token).collect() }
 }
@@ -140,7 +159,7 @@ fn contract(templates: usize, [embedding, hidden, latent]: [usize; 3]) -> Contra
         hidden: hidden as u32,
         latent: latent as u32,
     };
-    Contract { version: CONTRACT_VERSION, profile: profile(templates), training, golden: vec![] }
+    Contract { version: CONTRACT_VERSION, profile: profile(templates), vocabulary_sha256: None, training, golden: vec![] }
 }
 
 fn profile(templates: usize) -> Profile {

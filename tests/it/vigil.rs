@@ -83,6 +83,20 @@ impl Place {
         self.alerts().iter().map(|alert| alert["id"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Ids of the alerts that the same logs give when nothing goes wrong.
+    pub fn undisturbed(&self) -> BTreeSet<String> {
+        let [logs, model, out] = [self.logs(), model(), self.path("undisturbed.jsonl")].map(|path| path.display().to_string());
+        let config = self.path("vigil.toml").display().to_string();
+        let arguments = ["replay", &logs, "--model", &model, "--config", &config, "--alerts", &out, "--json"];
+        let (code, _, complaint) = self.run(&arguments);
+        assert_eq!(code, Some(0), "{complaint}");
+        let text = fs::read_to_string(out).unwrap();
+        let alerts = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let ids: BTreeSet<String> = alerts.map(|alert| alert["id"].as_str().unwrap().to_owned()).collect();
+        assert!(ids.len() > 10, "the logs give something to tell: {}", ids.len());
+        ids
+    }
+
     /// What the daemon said of itself.
     pub fn said(&self) -> String {
         fs::read_to_string(self.path("stderr")).unwrap_or_default()

@@ -38,6 +38,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The second before and after which as many lines were written.
+    pub fn middle(&self) -> i64 {
+        let mut seconds: Vec<i64> = self.streams.iter().flatten().map(|line| line.second).collect();
+        seconds.sort_unstable();
+        seconds[seconds.len() / 2]
+    }
+
     /// The logs of this seed.
     pub fn new(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);

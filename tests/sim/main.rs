@@ -40,6 +40,21 @@ fn alerts_do_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
 }
 
 #[test]
+fn a_swap_at_one_point_of_the_input_gives_the_same_alerts_however_that_was_read() {
+    let (seeds, mut alerts, mut changed) = (seeds(), 0, 0);
+    for seed in &seeds {
+        let cluster = Cluster::new(*seed);
+        let second = cluster.middle();
+        let expected = told_once(run(&cluster, &Program::plain().with_swap_at(second)));
+        let found = told_once(run(&cluster, &Program::random(*seed).with_swap_at(second)));
+        assert_eq!(found, expected, "HDFS_VIGIL_SEED={seed} cargo test --test sim");
+        alerts += found.len();
+        changed += usize::from(found != told_once(run(&cluster, &Program::plain())));
+    }
+    assert!(alerts >= seeds.len() && changed * 2 > seeds.len(), "{alerts} alerts, {changed} programs that a swap changes");
+}
+
+#[test]
 fn the_same_program_twice_tells_the_same_in_the_same_order() {
     for seed in seeds().into_iter().take(20) {
         let cluster = Cluster::new(seed);

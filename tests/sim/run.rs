@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use hdfs_vigil::pipeline::event::template::changes::Changes;
 use hdfs_vigil::pipeline::event::zone::Zone;
-use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
+use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, Token, WallTime};
 use hdfs_vigil::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, FIRST_EVENT, Profile, START, Scope, UNKNOWN, VocabularyEntry,
 };
 use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
+use hdfs_vigil::pipeline::swap::Swapped;
 use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, DomainFinding, Finding, HostFinding, domain, threshold, trouble};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
@@ -43,6 +44,10 @@ pub struct Program {
     scores_late: usize,
     /// Whether the process dies now and then and goes on from its last checkpoint.
     crashes: bool,
+    /// Whether models take over from each other now and then: they say the same, and call templates by other tokens.
+    swaps: bool,
+    /// The second at which a model takes over that does not know a sentence which the first one knows.
+    swap_at: Option<i64>,
     /// Whether the logs grow while they are followed, with the wall clock going as the logs' does.
     live: bool,
 }
@@ -50,7 +55,7 @@ pub struct Program {
 impl Program {
     /// Everything at once, nothing goes wrong.
     pub fn plain() -> Self {
-        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, live: false }
+        Self { seed: 0, chunk_bytes_max: usize::MAX, scores_late: 0, crashes: false, swaps: false, swap_at: None, live: false }
     }
 
     /// Whatever may happen, but no crash.
@@ -67,7 +72,14 @@ impl Program {
             scores_late: random.random_range(0..20),
             crashes: random.random_bool(0.7),
             live: random.random_bool(0.5),
+            swaps: random.random_bool(0.5),
+            swap_at: None,
         }
+    }
+
+    /// The same, with one swap to a model that knows less, as soon as all logs were read up to this second.
+    pub fn with_swap_at(self, second: i64) -> Self {
+        Self { swaps: false, live: false, swap_at: Some(second), ..self }
     }
 }
 
@@ -95,6 +107,8 @@ struct Driver<'a> {
     /// The wall clock of a live run, seconds.
     now: i64,
     offsets: Vec<usize>,
+    /// The model that judges.
+    model: Model,
     pipeline: Pipeline,
     scores: VecDeque<Vec<Option<Score>>>,
     checkpoint: Option<Checkpoint>,
@@ -103,9 +117,21 @@ struct Driver<'a> {
     told: Vec<Told>,
 }
 
+/// The models. The first two say the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    /// Its vocabulary is in the order of a story.
+    Forward,
+    /// Its vocabulary is in the other order.
+    Backward,
+    /// It does not know that blocks are written.
+    Lacking,
+}
+
 /// What survives a crash.
 #[derive(Clone)]
 struct Checkpoint {
+    model: Model,
     kept: Vec<u8>,
     /// Entries of the journal that belong to it.
     journal_entries: usize,
@@ -124,7 +150,8 @@ impl<'a> Driver<'a> {
             written: streams.iter().map(|lines| written(lines)).collect(),
             now: 0,
             offsets: vec![0; streams.len()],
-            pipeline: Pipeline::new(settings(cluster), profile()).unwrap(),
+            model: Model::Forward,
+            pipeline: Pipeline::new(settings(cluster), profile(Model::Forward)).unwrap(),
             scores: VecDeque::new(),
             checkpoint: None,
             journal: Vec::new(),
@@ -135,7 +162,14 @@ impl<'a> Driver<'a> {
     }
 
     fn run(&mut self) {
-        while self.offsets.iter().zip(&self.logs).any(|(offset, log)| *offset < log.len()) {
+        loop {
+            if (0..self.logs.len()).all(|stream| self.offsets[stream] == self.end(stream)) {
+                if !self.is_before_swap() {
+                    break;
+                }
+                self.take_over(Model::Lacking);
+                continue;
+            }
             match self.next_stream() {
                 Some(stream) => self.read(stream),
                 None => self.wait(),
@@ -145,6 +179,8 @@ impl<'a> Driver<'a> {
                 self.save();
             } else if self.program.crashes && self.random.random_bool(0.03) {
                 self.crash();
+            } else if self.program.swaps && self.random.random_bool(0.05) {
+                self.swap();
             }
         }
         (0..self.logs.len()).for_each(|stream| self.pipeline.close_stream(StreamId(stream as u32)));
@@ -167,9 +203,23 @@ impl<'a> Driver<'a> {
 
     /// Bytes that have been written to a log by now.
     fn size(&self, stream: usize) -> usize {
+        if self.program.live { self.written_by(stream, self.now) } else { self.end(stream) }
+    }
+
+    /// Bytes of a log that are to be read before anything else happens.
+    fn end(&self, stream: usize) -> usize {
+        let swap_at = self.program.swap_at.filter(|_| self.is_before_swap());
+        swap_at.map_or(self.logs[stream].len(), |second| self.written_by(stream, second))
+    }
+
+    fn written_by(&self, stream: usize, second: i64) -> usize {
         let written = &self.written[stream];
-        let lines = if self.program.live { written.partition_point(|(second, _)| *second <= self.now) } else { written.len() };
+        let lines = written.partition_point(|(written, _)| *written <= second);
         lines.checked_sub(1).map_or(0, |last| written[last].1)
+    }
+
+    fn is_before_swap(&self) -> bool {
+        self.program.swap_at.is_some() && self.model != Model::Lacking
     }
 
     /// Time passes, and the logs grow or are silent. As the daemon does, looks at the logs before it looks at the clock.
@@ -202,7 +252,7 @@ impl<'a> Driver<'a> {
     /// Scores what there is, but hands the scores back `late` batches later.
     fn score(&mut self, late: usize) {
         while let Some(windows) = self.pipeline.poll_batch() {
-            self.scores.push_back(windows.iter().map(|window| Some(score(window))).collect());
+            self.scores.push_back(windows.iter().map(|window| Some(score(window, self.model))).collect());
         }
         while self.scores.len() > late {
             let scores = self.scores.pop_front().unwrap();
@@ -213,9 +263,32 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// As the daemon does: what was read is judged before another model takes over.
+    fn swap(&mut self) {
+        let next = if self.model == Model::Forward { Model::Backward } else { Model::Forward };
+        let open = self.pipeline.stats().sessions_open;
+        let swapped = self.take_over(next);
+        assert_eq!((swapped.sessions_mapped, swapped.sessions_ended), (open, 0), "each knows what the other knows");
+    }
+
+    fn take_over(&mut self, next: Model) -> Swapped {
+        let mut sessions_ended = 0;
+        loop {
+            self.score(0);
+            match self.pipeline.end_foreign(&profile(next)) {
+                0 => break,
+                ended => sessions_ended += ended,
+            }
+        }
+        let swapped = self.pipeline.swap(profile(next)).unwrap();
+        self.model = next;
+        Swapped { sessions_ended: sessions_ended + swapped.sessions_ended, ..swapped }
+    }
+
     fn save(&mut self) {
         self.journal.push(postcard::to_stdvec(&self.pipeline.take_template_changes()).unwrap());
         self.checkpoint = Some(Checkpoint {
+            model: self.model,
             kept: postcard::to_stdvec(&self.pipeline.kept()).unwrap(),
             journal_entries: self.journal.len(),
             offsets: self.offsets.clone(),
@@ -223,11 +296,12 @@ impl<'a> Driver<'a> {
     }
 
     fn crash(&mut self) {
-        let Some(Checkpoint { kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
+        let Some(Checkpoint { model, kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
         let kept: Kept = postcard::from_bytes(&kept).unwrap();
         self.journal.truncate(journal_entries);
         let templates: Vec<Changes> = self.journal.iter().map(|entry| postcard::from_bytes(entry).unwrap()).collect();
-        self.pipeline = Pipeline::restore(settings(self.cluster), profile(), kept, &templates, true).unwrap();
+        self.pipeline = Pipeline::restore(settings(self.cluster), profile(model), kept, &templates, true).unwrap();
+        self.model = model;
         self.offsets = offsets;
         self.scores.clear();
         self.open();
@@ -249,13 +323,14 @@ fn written(lines: &[Line]) -> Vec<(i64, usize)> {
 }
 
 /// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
-fn score(window: &Window) -> Score {
-    let counts: Vec<i64> =
-        (FIRST_EVENT..FIRST_EVENT + 4).map(|token| window.tokens.iter().filter(|t| t.0 == token).count() as i64).collect();
+fn score(window: &Window, model: Model) -> Score {
+    let count = |word| window.tokens.iter().filter(|found| Some(**found) == token(model, word)).count() as i64;
+    let counts = [0, 1, 2].map(count);
+    let wanted = [1, if model == Model::Lacking { 0 } else { 3 }, 1];
     let whole = window.tokens[0] == START;
     let miss = |(found, wanted): (&i64, i64)| if whole { (found - wanted).abs() } else { (found - wanted).max(0) };
     let unknown = window.tokens.iter().filter(|token| **token == UNKNOWN).count() as i64;
-    let distance = (counts.iter().zip([1, 3, 1]).map(miss).sum::<i64>() + unknown) as f32;
+    let distance = (counts.iter().zip(wanted).map(miss).sum::<i64>() + unknown) as f32;
     let token_error = window.tokens.iter().map(|token| if *token == UNKNOWN { 20.0 } else { 0.5 + distance }).collect();
     Score { score: 0.5 + distance * 4.0, distance, token_error }
 }
@@ -303,17 +378,34 @@ fn shares(finding: &DomainFinding) -> String {
     format!("{} of {}: {}", finding.share, finding.held_back, unknown.collect::<Vec<_>>().join("; "))
 }
 
-fn profile() -> Profile {
+/// What a model calls the sentence with this of the words.
+fn token(model: Model, word: u16) -> Option<Token> {
+    let index = words(model).iter().position(|known| *known == WORDS[usize::from(word)])?;
+    Some(Token(FIRST_EVENT + index as u16))
+}
+
+/// The words that a model knows, in the order of its tokens.
+fn words(model: Model) -> Vec<&'static str> {
+    match model {
+        Model::Forward => WORDS.to_vec(),
+        Model::Backward => WORDS.into_iter().rev().collect(),
+        Model::Lacking => WORDS.into_iter().filter(|word| *word != "written").collect(),
+    }
+}
+
+fn profile(model: Model) -> Profile {
     let entry = |text: &str| VocabularyEntry {
         text: format!("block <*> was {text}"),
         begins: text == "opened",
         endless_buckets_max: (text == "read").then_some(3),
     };
-    let pattern = [(6, 1), (7, 3), (8, 1)].map(|(token, count)| (hdfs_vigil::pipeline::event::Token(token), count));
+    let counts = [(0, 1), (1, 3), (2, 1)].into_iter();
+    let mut pattern: Vec<(Token, u16)> = counts.filter_map(|(word, count)| Some((token(model, word)?, count))).collect();
+    pattern.sort_unstable();
     Profile {
         name: "sim".to_owned(),
         scope: Scope::Cluster,
-        vocabulary: ["opened", "written", "done", "read"].map(entry).to_vec(),
+        vocabulary: words(model).into_iter().map(entry).collect(),
         drain: DrainSettings::hdfs(),
         calibration: Calibration {
             sessions: 100,
@@ -324,12 +416,15 @@ fn profile() -> Profile {
             floor: 0.6,
             ceiling: 12.0,
             epsilon: 1e-3,
-            patterns: vec![CountPattern { counts: pattern.to_vec(), sessions: 100 }],
-            weights: vec![1.0; usize::from(FIRST_EVENT) + 4],
+            patterns: vec![CountPattern { counts: pattern, sessions: 100 }],
+            weights: vec![1.0; usize::from(FIRST_EVENT) + words(model).len()],
             distance_max: 0.0,
         },
     }
 }
+
+/// What may happen to a block.
+const WORDS: [&str; 4] = ["opened", "written", "done", "read"];
 
 fn settings(cluster: &Cluster) -> Settings {
     Settings {

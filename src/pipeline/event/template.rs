@@ -4,6 +4,8 @@
 //! hides in the template of its success (`PacketResponder <*> for block <*> Interrupted.` beside `… terminating`). All others are
 //! grouped by Drain and are unknown to the model. An id never changes what it means, see [`Templates::newest`].
 
+use std::ops::Range;
+
 use crate::limits::{FIRST_MINED_ID, RETIRED_TEMPLATES_MAX, TEMPLATES_MAX};
 use crate::pipeline::event::{TemplateId, Token};
 use crate::pipeline::profile::{FIRST_EVENT, Profile, UNKNOWN};
@@ -14,6 +16,7 @@ use self::forms::Forms;
 use self::mask::{Masks, Reader};
 use self::memo::{Answer, Memo};
 use self::pattern::Pattern;
+use self::words::Words;
 
 pub mod changes;
 pub mod drain;
@@ -24,6 +27,7 @@ mod memo;
 pub mod pattern;
 mod recency;
 mod retired;
+pub mod swap;
 pub mod words;
 
 /// The templates of all messages seen, and what the model calls them.
@@ -49,7 +53,7 @@ impl Templates {
         let masks = Masks::from_names(profile.drain.masks.iter().map(String::as_str))?;
         let bounds = Bounds { first_id: FIRST_MINED_ID, templates_max: TEMPLATES_MAX, retired_max: RETIRED_TEMPLATES_MAX };
         Ok(Self {
-            patterns: profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect(),
+            patterns: patterns(profile),
             reader: Reader::new(masks),
             memo: Memo::default(),
             forms: Forms::new(&profile.drain),
@@ -87,7 +91,11 @@ impl Templates {
     /// The text that an id stood for when it was given, or `None` when it was dropped.
     #[must_use]
     pub fn text(&self, id: TemplateId) -> Option<String> {
-        if id.0 < FIRST_MINED_ID { self.forms.text(id) } else { self.drain.text(id) }
+        Some(String::from_utf8_lossy(self.words(id)?.text()).into_owned())
+    }
+
+    fn words(&self, id: TemplateId) -> Option<&Words> {
+        if id.0 < FIRST_MINED_ID { self.forms.words(id) } else { self.drain.words(id) }
     }
 
     /// The template that took the place of another, as it is now; the same one when none did.
@@ -151,9 +159,14 @@ impl Templates {
     /// so that a token does not depend on which messages came before.
     fn find_in_vocabulary(&mut self) -> Option<(TemplateId, Token)> {
         let words = self.reader.words();
-        let without_class = || self.reader.has_class().then(|| self.fitting(words.text_without_last())).flatten();
-        let (token, wildcards) = self.fitting(words.text()).or_else(without_class)?;
-        if let Some(id) = self.forms.find(words, token).or_else(|| self.forms.stand_in(token)) {
+        let (token, wildcards) = fitting_words(&self.patterns, words, self.reader.has_class())?;
+        if let Some(id) = self.forms.find(words, token) {
+            if let Some(seen) = self.forms.see(id, words) {
+                self.log.push(Op::Seen { id, words: seen.clone() });
+            }
+            return Some((id, token));
+        }
+        if let Some(id) = self.forms.stand_in(token) {
             return Some((id, token));
         }
         let mut at = 0;
@@ -162,21 +175,31 @@ impl Templates {
             at = span.end + 1;
             wildcards.iter().any(|cover| cover.start <= span.start && span.end <= cover.end)
         };
-        let form = Form { words: words.with_wildcards(covered), token };
+        let form = Form { words: words.with_wildcards(covered), token, seen: words.clone() };
         self.log.push(Op::Pinned(form.clone()));
         self.memo.forget();
         Some((self.forms.add(form), token))
     }
+}
 
-    /// The text of the vocabulary that fits `message` and says most, and what its wildcards cover.
-    fn fitting(&self, message: &[u8]) -> Option<(Token, Vec<std::ops::Range<usize>>)> {
-        let fitting = (FIRST_EVENT..).zip(&self.patterns).filter_map(|(token, pattern)| {
-            let wildcards = pattern.wildcards(message)?;
-            Some((pattern.literal_bytes(), token, wildcards))
-        });
-        let (_, token, wildcards) = fitting.max_by_key(|(literal, token, _)| (*literal, u16::MAX - token))?;
-        Some((Token(token), wildcards))
-    }
+fn patterns(profile: &Profile) -> Vec<Pattern> {
+    profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect()
+}
+
+/// The text of the vocabulary that fits a message and says most, and what its wildcards cover; when none fits a message with the class of
+/// an exception, one that fits what stands before it.
+fn fitting_words(patterns: &[Pattern], words: &Words, has_class: bool) -> Option<(Token, Vec<Range<usize>>)> {
+    let without_class = || has_class.then(|| fitting(patterns, words.text_without_last())).flatten();
+    fitting(patterns, words.text()).or_else(without_class)
+}
+
+fn fitting(patterns: &[Pattern], message: &[u8]) -> Option<(Token, Vec<Range<usize>>)> {
+    let fitting = (FIRST_EVENT..).zip(patterns).filter_map(|(token, pattern)| {
+        let wildcards = pattern.wildcards(message)?;
+        Some((pattern.literal_bytes(), token, wildcards))
+    });
+    let (_, token, wildcards) = fitting.max_by_key(|(literal, token, _)| (*literal, u16::MAX - token))?;
+    Some((Token(token), wildcards))
 }
 
 /// What a checkpoint keeps.
@@ -242,6 +265,7 @@ impl Templates {
                 self.forms.add(form.clone());
                 Some(())
             }
+            Op::Seen { id, words } => self.forms.set_seen(*id, words),
             Op::Added(_) | Op::Widened { .. } | Op::Merged { .. } | Op::Dropped { .. } => self.drain.apply(op),
         }
     }

@@ -17,6 +17,8 @@ use crate::pipeline::session::encode::Encoder;
 use crate::pipeline::session::{Begin, Case, Cause, CloseReason, SessionEvent};
 use crate::pipeline::verdict::domain::{Domain, Seen};
 
+mod swap;
+
 /// When sessions are judged and released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -96,14 +98,12 @@ impl Assembler {
     /// The sessions of a checkpoint, for the model that they were gathered for.
     #[must_use]
     pub fn restore(settings: Settings, profile: &Profile, kept: Kept) -> Self {
-        let reserved = std::iter::repeat_n(false, usize::from(FIRST_EVENT));
-        let begins = reserved.chain(profile.vocabulary.iter().map(|entry| entry.begins)).collect();
         let due = kept.sessions.iter().filter_map(|(block, session)| Some(Reverse((session.judge_at?, *block))));
         let quiet_queue = due.collect();
         let idle = kept.sessions.iter().filter(|(_, session)| session.idle_queued);
         let idle_queue = idle.map(|(block, session)| Reverse((session.last.plus_millis(settings.idle_millis), *block))).collect();
         let bytes = kept.sessions.values().map(Session::bytes).sum();
-        Self { settings, encoder: Encoder::new(profile), begins, kept, quiet_queue, idle_queue, bytes }
+        Self { settings, encoder: Encoder::new(profile), begins: begins(profile), kept, quiet_queue, idle_queue, bytes }
     }
 
     /// What a checkpoint keeps.
@@ -363,8 +363,16 @@ impl Assembler {
         match reason {
             CloseReason::Idle => self.kept.counts.sessions_idle += 1,
             CloseReason::Evicted => self.kept.counts.sessions_evicted += 1,
+            // Whoever swaps is told how many.
+            CloseReason::Swap => {}
         }
     }
+}
+
+/// Of each token, whether stories begin with it.
+fn begins(profile: &Profile) -> Vec<bool> {
+    let reserved = std::iter::repeat_n(false, usize::from(FIRST_EVENT));
+    reserved.chain(profile.vocabulary.iter().map(|entry| entry.begins)).collect()
 }
 
 impl Session {
@@ -565,6 +573,7 @@ mod tests {
         let cause = match case.cause {
             Cause::UnknownEvent => "unknown",
             Cause::Quiet => "quiet",
+            Cause::Swap => "swap",
         };
         format!("{}@{}:{cause}:{}", case.block.number, case.time.0, case.events.len())
     }

@@ -43,6 +43,14 @@ impl Encoder {
         limit == 0 || (occurrence.is_power_of_two() && occurrence.ilog2() < u32::from(limit))
     }
 
+    /// Whether one of the appearances `before + 1 ..= upto` of `token` stays in the window.
+    #[must_use]
+    pub fn keeps_one_of(&self, token: Token, before: u64, upto: u64) -> bool {
+        // Of an endless token the powers of two stay, and when one is past the limit all later ones are.
+        let first = if self.is_endless(token) { (before + 1).next_power_of_two() } else { before + 1 };
+        first <= upto && self.keeps(token, first)
+    }
+
     /// The window of an episode, and for each step after the first the index of its event in `events`.
     ///
     /// Events past [`WINDOW_STEPS_MAX`] are left out.
@@ -104,6 +112,17 @@ mod tests {
             let (window, indices) = encoder().encode(Begin::Start, vec![Token(6); events]);
             assert_eq!((window.tokens.len(), indices.len()), (steps, steps - 1), "{events} events");
         }
+    }
+
+    #[test]
+    fn of_several_appearances_one_may_stay() {
+        let encoder = encoder();
+        for (before, upto, keeps) in [(0, 1, true), (1, 1, false), (1, 2, true), (2, 3, false), (2, 9, true), (4, 99, false)] {
+            assert_eq!(encoder.keeps_one_of(Token(8), before, upto), keeps, "{before}..={upto}");
+            let one_by_one = (before + 1..=upto).any(|occurrence| encoder.keeps(Token(8), occurrence));
+            assert_eq!(one_by_one, keeps, "{before}..={upto}");
+        }
+        assert!(encoder.keeps_one_of(Token(6), 4, 5) && !encoder.keeps_one_of(Token(6), 4, 4));
     }
 
     fn check(events: &[u16], tokens: &[u16], kept: &[u32]) {

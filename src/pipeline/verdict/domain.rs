@@ -133,11 +133,13 @@ impl Domain {
 
     /// Another model takes over once `ahead` more cases are decided; those that never will be are given up before. What it knows is
     /// forgotten, what was neutral and is unknown to it too stays neutral, and the traffic is measured anew: a mismatch is over.
-    pub fn change_model(&mut self, profile: &Profile, ahead: usize) {
+    /// `same_ids` says that ids of templates keep their meaning.
+    pub fn change_model(&mut self, profile: &Profile, ahead: usize, same_ids: bool) {
         let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
         let Kept { strangers, inherited, traffic, foreign, now, .. } = &mut self.state;
-        inherited.extend(strangers.take_neutral_texts());
+        inherited.extend(strangers.neutral_texts());
         inherited.retain(|text| !fits_any(&vocabulary, text));
+        strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
         inherited.sort_unstable();
         inherited.dedup();
         inherited.truncate(STRANGERS_MAX);
@@ -145,6 +147,11 @@ impl Domain {
         *foreign = false;
         let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone() };
         self.notify(notice, ahead);
+        self.model.clone_from(&profile.name);
+    }
+
+    /// A model takes over that knows the same: what was measured for the one before holds for it.
+    pub fn rename_model(&mut self, profile: &Profile) {
         self.model.clone_from(&profile.name);
     }
 

@@ -81,7 +81,7 @@ impl Trigger {
             alert_type: AlertType::Firing,
             reason: match case.cause {
                 Cause::UnknownEvent => Reason::UnknownEvent,
-                Cause::Quiet => Reason::UnlikelyStory,
+                Cause::Quiet | Cause::Swap => Reason::UnlikelyStory,
             },
             time: case.time,
             signature,

@@ -36,6 +36,13 @@ pub enum Op {
     },
     /// A text of the vocabulary was seen in a form that it did not have before. Its id is the number of such forms before it.
     Pinned(Form),
+    /// A message of a form had less in common with those before.
+    Seen {
+        /// The form.
+        id: TemplateId,
+        /// What all of them have in common now.
+        words: Words,
+    },
 }
 
 /// A cluster as it is kept.
@@ -56,6 +63,9 @@ pub struct Form {
     pub words: Words,
     /// The token of the vocabulary's text.
     pub token: Token,
+    /// What all its messages had in common: as `words`, but with what the vocabulary's wildcards cover, as far as that was always the
+    /// same. By this another vocabulary, whose wildcards stand elsewhere, knows it again.
+    pub seen: Words,
 }
 
 /// What happened to templates since the last look, or all there is.

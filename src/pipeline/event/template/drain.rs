@@ -117,11 +117,26 @@ impl Drain {
     /// The text that an id stood for when it was given, or `None` when it was dropped.
     #[must_use]
     pub fn text(&self, id: TemplateId) -> Option<String> {
-        let words = match self.slots.get(&id) {
-            Some(slot) => &self.cluster(*slot).words,
-            None => self.retired.words(id)?,
-        };
-        Some(String::from_utf8_lossy(words.text()).into_owned())
+        Some(String::from_utf8_lossy(self.words(id)?.text()).into_owned())
+    }
+
+    /// The words that an id stood for when it was given, or `None` when it was dropped.
+    #[must_use]
+    pub fn words(&self, id: TemplateId) -> Option<&Words> {
+        match self.slots.get(&id) {
+            Some(slot) => Some(&self.cluster(*slot).words),
+            None => self.retired.words(id),
+        }
+    }
+
+    /// Goes on with other settings: no cluster is one any more, their ids keep their texts, and ids go on behind them.
+    #[must_use]
+    pub fn with_settings(self, settings: &DrainSettings) -> Self {
+        let mut clusters: Vec<Cluster> = self.clusters.into_iter().flatten().collect();
+        clusters.sort_unstable_by_key(|cluster| cluster.born);
+        let mut retired = self.retired;
+        clusters.into_iter().for_each(|Cluster { id, words, .. }| retired.add(id, words, None));
+        Self { retired, next: self.next, born: self.born, evicted: self.evicted, ..Self::new(settings, self.bounds) }
     }
 
     /// What took the place of a template, or the template itself.
@@ -321,7 +336,7 @@ impl Drain {
                 self.evicted += 1;
                 Some(())
             }
-            Op::Pinned(_) => None,
+            Op::Pinned(_) | Op::Seen { .. } => None,
         }
     }
 

@@ -9,6 +9,12 @@ pub fn class(lines: &[u8]) -> Option<&[u8]> {
     lines.split(|byte| *byte == b'\n').take(EXCEPTION_LINES_MAX).find_map(opening_class)
 }
 
+/// Whether a word is such a class.
+#[must_use]
+pub fn is_class(word: &[u8]) -> bool {
+    opening_class(word).is_some_and(|class| class.len() == word.len())
+}
+
 /// The class at the start of a line that opens a trace.
 fn opening_class(line: &[u8]) -> Option<&[u8]> {
     let line = &line[..line.len().min(EXCEPTION_CLASS_BYTES_MAX + 1)];

@@ -47,8 +47,7 @@ impl Forms {
     /// always is for the first.
     #[must_use]
     pub fn stand_in(&self, token: Token) -> Option<TemplateId> {
-        let full = self.forms.len() >= PINNED_TEMPLATES_MAX;
-        self.firsts.get(&token).copied().filter(|_| full)
+        self.firsts.get(&token).copied().filter(|_| self.is_full())
     }
 
     /// Takes all forms out.
@@ -67,11 +66,50 @@ impl Forms {
         TemplateId(slot)
     }
 
-    /// The text of a form.
+    /// The words of a form.
     #[must_use]
-    pub fn text(&self, id: TemplateId) -> Option<String> {
-        let form = self.forms.get(id.0 as usize)?;
-        Some(String::from_utf8_lossy(form.words.text()).into_owned())
+    pub fn words(&self, id: TemplateId) -> Option<&Words> {
+        Some(&self.forms.get(id.0 as usize)?.words)
+    }
+
+    /// What all messages of a form had in common.
+    #[must_use]
+    pub fn seen(&self, id: TemplateId) -> Option<&Words> {
+        Some(&self.forms.get(id.0 as usize)?.seen)
+    }
+
+    /// Notes another message that fits a form word by word; what all of them have in common now, if that is less than before.
+    pub fn see(&mut self, id: TemplateId, words: &Words) -> Option<&Words> {
+        let form = &mut self.forms[id.0 as usize];
+        if form.seen.covers(words) {
+            return None;
+        }
+        form.seen = form.seen.with_wildcards(|index, own| own != words.get(index));
+        Some(&form.seen)
+    }
+
+    /// Does again what [`Forms::see`] did; `None` when there is no such form.
+    pub fn set_seen(&mut self, id: TemplateId, words: &Words) -> Option<()> {
+        self.forms.get_mut(id.0 as usize)?.seen.clone_from(words);
+        Some(())
+    }
+
+    /// Whether further forms share the first of their token.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.forms.len() >= PINNED_TEMPLATES_MAX
+    }
+
+    /// The same forms under the same ids, with the tokens of another vocabulary. Those that are unknown to it keep their text and are
+    /// found no more.
+    #[must_use]
+    pub fn renamed(self, settings: &DrainSettings, mut token: impl FnMut(&Words) -> Token) -> Self {
+        let mut renamed = Self::new(settings);
+        for Form { words, token: _, seen } in self.forms {
+            let token = token(&seen);
+            renamed.add(Form { words, token, seen });
+        }
+        renamed
     }
 
     /// All forms; the index is the id.
@@ -117,6 +155,6 @@ mod tests {
     }
 
     fn form(text: &str, token: u16) -> Form {
-        Form { words: text.as_bytes().into(), token: Token(token) }
+        Form { words: text.as_bytes().into(), token: Token(token), seen: text.as_bytes().into() }
     }
 }

@@ -115,10 +115,14 @@ impl Strangers {
         found
     }
 
-    /// Forgets all and gives the texts of those that were neutral.
-    pub fn take_neutral_texts(&mut self) -> Vec<String> {
-        let all = std::mem::take(&mut self.by_id).into_values();
-        all.filter(|stranger| stranger.neutral && !stranger.replaced).map(|stranger| stranger.text).collect()
+    /// Forgets all others.
+    pub fn retain(&mut self, keep: impl Fn(&Stranger) -> bool) {
+        self.by_id.retain(|_, stranger| keep(stranger));
+    }
+
+    /// Texts of those that are neutral.
+    pub fn neutral_texts(&self) -> impl Iterator<Item = String> {
+        self.by_id.values().filter(|stranger| stranger.neutral && !stranger.replaced).map(|stranger| stranger.text.clone())
     }
 
     /// How many are neutral now.

@@ -161,7 +161,7 @@ fn another_model_knows_what_it_knows_and_inherits_the_rest() {
     let mut world = World::with_traffic(usual());
     world.blocks_say(60, &["moved", "copied"]);
     assert_eq!(world.stats().neutral_templates, 2);
-    world.domain.change_model(&profile(&["moved"]), 0);
+    world.domain.change_model(&profile(&["moved"]), 0, false);
     world.ids.clear();
     assert_eq!(world.stats().unknown_share, 0.0, "the traffic is measured anew");
     let told = world.alerts.len();
@@ -171,11 +171,23 @@ fn another_model_knows_what_it_knows_and_inherits_the_rest() {
 }
 
 #[test]
+fn another_model_that_takes_over_goes_on_with_the_templates_that_were_found() {
+    let mut world = World::with_traffic(usual());
+    world.blocks_say(60, &["copied"]);
+    world.blocks_say(10, &["known", "new"]);
+    world.domain.change_model(&profile(&["known"]), 0, true);
+    assert!(world.block_says(&["copied"]), "it stays neutral under its id");
+    let told = world.alerts.len();
+    world.blocks_say(60, &["known", "known", "new"]);
+    assert_eq!(world.alerts.len(), told + 1, "the other becomes so without being introduced again");
+}
+
+#[test]
 fn another_model_ends_what_was_wrong_with_the_one_before() {
     let mut world = World::new(usual());
     world.blocks_say(50, &["a", "b", "c"]);
     assert!(world.domain.is_mismatched());
-    world.domain.change_model(&profile(&["a", "b", "c"]), 0);
+    world.domain.change_model(&profile(&["a", "b", "c"]), 0, false);
     world.settle();
     assert!(!world.domain.is_mismatched());
     assert_eq!(world.alerts.back().map(|alert| alert.alert_type), Some(AlertType::MismatchResolved));

@@ -1,0 +1,203 @@
+//! Puts another model in the place of this one, at one point in the order of the input.
+//!
+//! What was read before that point is judged by the model that was there when it was read: the swap waits until every window has its
+//! score, and what the next model cannot go on with ends before. So two models are never at work at once.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::limits::WINDOWS_PENDING_MAX;
+use crate::pipeline::Pipeline;
+use crate::pipeline::event::template::swap::{Names, check_masks};
+use crate::pipeline::front::Front;
+use crate::pipeline::profile::{Profile, UNKNOWN};
+use crate::pipeline::session::Case;
+use crate::pipeline::session::assemble::Assembler;
+use crate::pipeline::verdict::domain::Domain;
+use crate::pipeline::verdict::threshold::Threshold;
+
+/// What became of the sessions that were open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swapped {
+    /// Sessions that go on under the next model.
+    pub sessions_mapped: u64,
+    /// Sessions that ended, since the next model does not know an event of theirs that this one knew.
+    pub sessions_ended: u64,
+}
+
+impl Pipeline {
+    /// Whether the pipeline could go on with this model.
+    ///
+    /// # Errors
+    /// The name of a mask that the program does not know.
+    pub fn can_take(profile: &Profile) -> Result<(), String> {
+        check_masks(profile)
+    }
+
+    /// Ends sessions that the next model cannot go on with, so that this one judges them; at most as many as windows may be pending.
+    /// How many have ended: call again once all windows have their scores, until it is 0, then [`Pipeline::swap`].
+    ///
+    /// # Panics
+    /// When windows wait for their scores.
+    pub fn end_foreign(&mut self, next: &Profile) -> u64 {
+        assert!(self.cases.is_empty(), "the model judges what was read before it is replaced");
+        let (mut names, mut ended) = (Names::new(next), VecDeque::new());
+        let Self { front, assembler, watch, cases, domain, .. } = self;
+        let ended_sessions = end_foreign(front, assembler, next, &mut names, domain, &mut ended);
+        ended.iter_mut().for_each(|case| watch.attach(case));
+        cases.extend(ended);
+        ended_sessions
+    }
+
+    /// Goes on with another model. Template ids keep their texts, sessions go on by the text of their templates, incidents and what is
+    /// known of hosts stay, and the threshold begins where the model's calibration says, unless that is the same.
+    ///
+    /// # Errors
+    /// The name of a mask that the program does not know; then nothing has changed.
+    ///
+    /// # Panics
+    /// When windows wait for their scores.
+    pub fn swap(&mut self, next: Profile) -> Result<Swapped, String> {
+        assert!(self.cases.is_empty(), "the model judges what was read before it is replaced");
+        Self::can_take(&next)?;
+        let (mut names, keeps_ids) = (Names::new(&next), self.front.templates().can_keep_ids());
+        let templates = self.front.templates();
+        let sessions_ended = self.assembler.swap(&next, &mut |id| if keeps_ids { names.token(templates, id) } else { UNKNOWN });
+        self.front.swap(&self.profile, &next)?;
+        if next.calibration != self.profile.calibration {
+            self.threshold = Threshold::new(self.settings.threshold, &next.calibration);
+        }
+        if keeps_ids && texts(&self.profile) == texts(&next) {
+            self.domain.rename_model(&next);
+        } else {
+            self.domain.change_model(&next, 0, keeps_ids);
+        }
+        self.profile = next;
+        self.domain.settle(&mut self.trigger, &mut self.alerts);
+        Ok(Swapped { sessions_mapped: self.assembler.len() as u64, sessions_ended })
+    }
+}
+
+/// What a model knows, whatever it calls it.
+fn texts(profile: &Profile) -> BTreeSet<&str> {
+    profile.vocabulary.iter().map(|entry| entry.text.as_str()).collect()
+}
+
+fn end_foreign(
+    front: &Front,
+    assembler: &mut Assembler,
+    next: &Profile,
+    names: &mut Names,
+    domain: &Domain,
+    cases: &mut VecDeque<Case>,
+) -> u64 {
+    let (templates, keeps_ids) = (front.templates(), front.templates().can_keep_ids());
+    let mut name = |id| if keeps_ids { names.token(templates, id) } else { UNKNOWN };
+    assembler.end_foreign(next, &mut name, WINDOWS_PENDING_MAX, domain, cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::event::zone::Zone;
+    use crate::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
+    use crate::pipeline::profile::tests::profile;
+    use crate::pipeline::session::{Cause, Score, assemble};
+    use crate::pipeline::verdict::{Alert, AlertType, Finding, threshold, trouble};
+    use crate::pipeline::{Settings, front};
+
+    #[test]
+    fn the_threshold_stays_where_the_calibration_is_the_same() {
+        let mut pipeline = pipeline(&["blk_1 was opened"]);
+        pipeline.flush();
+        judge(&mut pipeline, 0.9, 0.0);
+        let learnt = pipeline.stats().threshold;
+        let renamed = Profile { name: "other".to_owned(), ..profile(&["<*> was opened"]) };
+        pipeline.swap(renamed).expect("its masks are known");
+        assert_eq!((pipeline.stats().threshold_updates, pipeline.stats().threshold), (1, learnt));
+        let mut other = profile(&["<*> was opened"]);
+        other.calibration.log_mean = 1.0;
+        pipeline.swap(other).expect("its masks are known");
+        assert_eq!(pipeline.stats().threshold_updates, 0);
+        assert!(pipeline.stats().threshold > 2.0 * learnt, "{}", pipeline.stats().threshold);
+    }
+
+    #[test]
+    fn what_ends_is_judged_by_the_model_before_and_takes_nothing_back() {
+        let mut pipeline = pipeline(&["blk_1 was opened", "blk_2 was opened"]);
+        pipeline.flush();
+        judge(&mut pipeline, 9.0, 1.0);
+        assert_eq!(alerts(&mut pipeline), [(1, AlertType::Firing), (2, AlertType::Firing)]);
+        read(&mut pipeline, 1000, &["blk_1 was opened"]);
+        let next = profile(&["<*> was lost"]);
+        assert_eq!(pipeline.end_foreign(&next), 2);
+        let causes: Vec<Cause> = pipeline.cases.iter().map(|case| case.cause).collect();
+        assert_eq!(causes, [Cause::Swap], "nothing was said of the other since it was judged");
+        judge(&mut pipeline, 0.1, 0.0);
+        assert_eq!((pipeline.end_foreign(&next), alerts(&mut pipeline)), (0, vec![]));
+        let swapped = pipeline.swap(next).expect("its masks are known");
+        assert_eq!(swapped, Swapped { sessions_mapped: 0, sessions_ended: 0 });
+        assert_eq!(pipeline.stats().incidents_firing, 2, "incidents stay");
+    }
+
+    #[test]
+    fn a_model_with_an_unknown_mask_is_refused_and_changes_nothing() {
+        let mut pipeline = pipeline(&["blk_1 was opened"]);
+        let (before, mut next) = (pipeline.profile.clone(), profile(&["z"]));
+        next.drain.masks = vec!["planet".to_owned()];
+        assert_eq!(pipeline.swap(next), Err("planet".to_owned()));
+        assert_eq!((&pipeline.profile, pipeline.stats().sessions_open), (&before, 1));
+    }
+
+    fn pipeline(messages: &[&str]) -> Pipeline {
+        let mut pipeline = Pipeline::new(settings(), profile(&["<*> was opened"])).expect("its masks are known");
+        pipeline.open_stream(StreamId(0), "dn.log", false);
+        read(&mut pipeline, 0, messages);
+        pipeline
+    }
+
+    fn read(pipeline: &mut Pipeline, offset: u64, messages: &[&str]) {
+        let text: String = messages.iter().map(|message| format!("081109 203518 143 INFO dfs.DataNode: {message}\n")).collect();
+        let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset, bytes: text.as_bytes() };
+        pipeline.handle_chunk(chunk, WallTime(0));
+        pipeline.close_stream(StreamId(0));
+    }
+
+    fn judge(pipeline: &mut Pipeline, score: f32, distance: f32) {
+        let windows = pipeline.poll_batch().expect("something is to be judged");
+        let scores = windows.iter().map(|window| Score { score, distance, token_error: vec![score; window.tokens.len()] });
+        pipeline.handle_scores(scores.map(Some), |_, _| {});
+    }
+
+    fn alerts(pipeline: &mut Pipeline) -> Vec<(i64, AlertType)> {
+        let block = |alert: &Alert| match &alert.finding {
+            Finding::Block(finding) => finding.block.number,
+            _ => 0,
+        };
+        std::iter::from_fn(|| pipeline.poll_alert()).map(|alert| (block(&alert), alert.alert_type)).collect()
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            front: front::Settings {
+                merge_delay_millis: 2000,
+                merge_bytes_max: 1 << 20,
+                join_grace_millis: 0,
+                pool: None,
+                pools: Vec::new(),
+                zone: Zone::utc(),
+            },
+            assemble: assemble::Settings { quiet_millis: 1000, idle_millis: 9_000_000, bytes_max: 1 << 20 },
+            domain: crate::pipeline::verdict::domain::tests::usual(),
+            threshold: threshold::Settings { lambda: 0.1, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
+            trouble: trouble::Settings {
+                enabled: false,
+                learning_millis: 0,
+                quiet_millis: 1000,
+                burst_records: 9,
+                burst_factor: 9,
+            },
+            incident_open_millis: 9_000_000,
+            silence_millis: 9_000,
+        }
+    }
+}
