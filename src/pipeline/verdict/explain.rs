@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::DEVIATIONS_MAX;
+use crate::limits::{DEVIATIONS_MAX, SESSION_EVENTS_MAX, STORY_EVENTS_MAX};
 use crate::pipeline::event::{Position, TemplateId, Token};
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile, UNKNOWN};
-use crate::pipeline::session::{Case, Score, SessionEvent};
-use crate::pipeline::verdict::{Deviation, DeviationKind, Explanation, Verdict};
+use crate::pipeline::session::{Case, Cause, Score, SessionEvent};
+use crate::pipeline::verdict::evidence::Records;
+use crate::pipeline::verdict::{Deviation, DeviationKind, Explanation, NormalEvent, NormalStory, Verdict};
 
-/// Explains the verdict on a case. `text` gives the text of a template, where it is still kept.
+/// Explains the verdict on a case, with all of its deviations. `text` gives the text of a template, where it is still kept.
 #[must_use]
 pub fn explain(
     case: &Case,
@@ -17,91 +18,153 @@ pub fn explain(
     profile: &Profile,
     text: impl Fn(TemplateId) -> Option<String>,
 ) -> Explanation {
-    let mut deviations = unknown(case, score, &text);
-    let counts = count(case);
-    if let Some(nearest) = nearest_pattern(&counts, case, profile) {
-        deviations.extend(surplus(case, score, &counts, nearest, profile));
-        deviations.extend(missing(case, &counts, nearest, profile));
-    }
-    deviations.extend(out_of_place(case, score, verdict, profile, &deviations));
+    let text = |event: &SessionEvent| event_text(event, profile, &text);
+    let comparison = Comparison::new(case, score, profile);
+    let mut deviations = comparison.unknown(text);
+    deviations.extend(comparison.surplus());
+    deviations.extend(comparison.missing());
+    deviations.extend(comparison.out_of_place(verdict.threshold, &deviations));
     deviations
         .sort_by(|a, b| b.nats.total_cmp(&a.nats).then_with(|| a.kind.cmp(&b.kind)).then_with(|| a.template.cmp(&b.template)));
-    deviations.truncate(DEVIATIONS_MAX);
-    let training_sessions = profile.calibration.sessions;
-    Explanation { deviations, training_sessions_above: sessions_above(score.score, profile), training_sessions }
-}
-
-/// Events that the vocabulary does not have, one deviation a template.
-fn unknown(case: &Case, score: &Score, text: impl Fn(TemplateId) -> Option<String>) -> Vec<Deviation> {
-    let mut by_template: BTreeMap<TemplateId, Deviation> = BTreeMap::new();
-    for (index, event) in case.events.iter().enumerate().filter(|(_, event)| event.token == UNKNOWN) {
-        let entry = by_template.entry(event.template).or_insert_with(|| Deviation {
-            kind: DeviationKind::Unknown,
-            template: text(event.template).unwrap_or_else(|| "(template no longer kept)".to_owned()),
-            count: 0,
-            nats: 0.0,
-            position: Some(event.position),
-        });
-        entry.count += 1;
-        entry.nats = entry.nats.max(error_at(score, index));
+    let told = &deviations[..deviations.len().min(DEVIATIONS_MAX)];
+    let Records { events, templates, evidence } = Records::new(case, score, told, text);
+    Explanation {
+        deviations,
+        training_sessions_above: sessions_above(score.score, profile),
+        training_sessions: profile.calibration.sessions,
+        nearest: comparison.normal_story(),
+        end_nats: end_error(case, score),
+        events,
+        templates,
+        evidence,
     }
-    by_template.into_values().collect()
 }
 
-fn surplus(
-    case: &Case,
-    score: &Score,
-    counts: &BTreeMap<Token, u32>,
-    nearest: &CountPattern,
-    profile: &Profile,
-) -> Vec<Deviation> {
-    let over = counts.iter().filter_map(|(token, count)| Some((*token, count.checked_sub(pattern_count(nearest, *token))?)));
-    let named = over.filter(|(token, over)| *over > 0 && token.0 >= FIRST_EVENT && counts_for_something(profile, *token));
-    named
-        .map(|(token, over)| Deviation {
-            kind: DeviationKind::Excess,
-            template: token_text(profile, token),
-            count: over,
-            nats: worst_error(case, score, token),
-            position: last_position(&case.events, token),
-        })
-        .collect()
+/// An episode beside the normal story that is nearest to it.
+struct Comparison<'a> {
+    case: &'a Case,
+    score: &'a Score,
+    profile: &'a Profile,
+    counts: BTreeMap<Token, u32>,
+    nearest: Option<&'a CountPattern>,
 }
 
-/// What the nearest normal story has and this one lacks. Only a story seen from its start, and told to its end, can lack anything.
-fn missing(case: &Case, counts: &BTreeMap<Token, u32>, nearest: &CountPattern, profile: &Profile) -> Vec<Deviation> {
-    if !case.can_lack() {
-        return Vec::new();
+impl<'a> Comparison<'a> {
+    fn new(case: &'a Case, score: &'a Score, profile: &'a Profile) -> Self {
+        let counts = count(case);
+        let nearest = nearest_pattern(&counts, case, profile);
+        Self { case, score, profile, counts, nearest }
     }
-    let lacking = nearest.counts.iter().filter_map(|(token, count)| {
-        let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
-        (lack > 0).then(|| Deviation {
-            kind: DeviationKind::Missing,
-            template: token_text(profile, *token),
-            count: lack,
-            nats: 0.0,
-            position: None,
-        })
-    });
-    lacking.collect()
-}
 
-/// Events of the right number in the wrong place, where nothing said so far names them.
-fn out_of_place(case: &Case, score: &Score, verdict: &Verdict, profile: &Profile, known: &[Deviation]) -> Vec<Deviation> {
-    let mut by_token: BTreeMap<Token, Deviation> = BTreeMap::new();
-    for (index, event) in case.events.iter().enumerate().filter(|(_, event)| event.token.0 >= FIRST_EVENT) {
-        let nats = error_at(score, index);
-        let template = token_text(profile, event.token);
-        if nats <= verdict.threshold || known.iter().any(|deviation| deviation.template == template) {
-            continue;
+    /// Events that the vocabulary does not have, one deviation a template.
+    fn unknown(&self, text: impl Fn(&SessionEvent) -> String) -> Vec<Deviation> {
+        let mut by_template: BTreeMap<TemplateId, Deviation> = BTreeMap::new();
+        for (index, event) in self.events().filter(|(_, event)| event.token == UNKNOWN) {
+            let entry = by_template.entry(event.template).or_insert_with(|| Deviation {
+                kind: DeviationKind::Unknown,
+                template: text(event),
+                count: 0,
+                expected: 0,
+                seen: 0,
+                nats: 0.0,
+                position: Some(event.position),
+            });
+            entry.count += 1;
+            entry.seen += 1;
+            entry.nats = entry.nats.max(self.score.event_error(index));
         }
-        let position = Some(event.position);
-        let fresh = Deviation { kind: DeviationKind::Unexpected, template, count: 0, nats, position };
-        let entry = by_token.entry(event.token).or_insert(fresh);
-        entry.count += 1;
-        entry.nats = entry.nats.max(nats);
+        by_template.into_values().collect()
     }
-    by_token.into_values().collect()
+
+    /// What the nearest normal story has less of.
+    fn surplus(&self) -> Vec<Deviation> {
+        if self.nearest.is_none() {
+            return Vec::new();
+        }
+        let named = self.counts.keys().filter(|token| token.0 >= FIRST_EVENT && counts_for_something(self.profile, **token));
+        let over = named.filter_map(|token| Some((*token, self.seen(*token).checked_sub(self.expected(*token))?)));
+        let deviation = |(token, over)| Deviation {
+            nats: self.worst_error(token),
+            position: last_position(&self.case.events, token),
+            ..self.deviation(DeviationKind::Excess, token, over)
+        };
+        over.filter(|(_, over)| *over > 0).map(deviation).collect()
+    }
+
+    /// What the nearest normal story has and this one lacks. Only a story seen from its start, and told to its end, can lack anything.
+    fn missing(&self) -> Vec<Deviation> {
+        if !self.case.can_lack() {
+            return Vec::new();
+        }
+        let normal = self.nearest.into_iter().flat_map(|pattern| &pattern.counts).map(|(token, _)| *token);
+        let lacking = normal.filter_map(|token| Some((token, self.expected(token).checked_sub(self.seen(token))?)));
+        lacking.filter(|(_, lack)| *lack > 0).map(|(token, lack)| self.deviation(DeviationKind::Missing, token, lack)).collect()
+    }
+
+    /// Events of the right number in the wrong place, more than `threshold` nats unexpected, where nothing in `known` names them.
+    fn out_of_place(&self, threshold: f32, known: &[Deviation]) -> Vec<Deviation> {
+        let mut by_token: BTreeMap<Token, Deviation> = BTreeMap::new();
+        for (index, event) in self.events().filter(|(_, event)| event.token.0 >= FIRST_EVENT) {
+            let nats = self.score.event_error(index);
+            let deviation = self.deviation(DeviationKind::Unexpected, event.token, 0);
+            if nats <= threshold || known.iter().any(|known| known.template == deviation.template) {
+                continue;
+            }
+            let fresh = Deviation { position: Some(event.position), ..deviation };
+            let entry = by_token.entry(event.token).or_insert(fresh);
+            entry.count += 1;
+            entry.nats = entry.nats.max(nats);
+        }
+        by_token.into_values().collect()
+    }
+
+    /// The nearest normal story: what the case has too in the order of the case, then what it lacks.
+    fn normal_story(&self) -> Option<NormalStory> {
+        let pattern = self.nearest?;
+        let place = |token: Token| self.case.events.iter().position(|event| event.token == token).unwrap_or(usize::MAX);
+        let mut tokens: Vec<Token> = pattern.counts.iter().map(|(token, _)| *token).collect();
+        tokens.sort_by_key(|token| (place(*token), *token));
+        let event = |&token: &Token| NormalEvent {
+            template: token_text(self.profile, token),
+            expected: self.expected(token),
+            seen: self.seen(token),
+        };
+        let all: u64 = self.profile.calibration.patterns.iter().map(|pattern| pattern.sessions).sum();
+        Some(NormalStory {
+            events: tokens.iter().take(STORY_EVENTS_MAX).map(event).collect(),
+            events_left_out: tokens.len().saturating_sub(STORY_EVENTS_MAX) as u32,
+            share: pattern.sessions as f32 / all.max(1) as f32,
+        })
+    }
+
+    /// `count` events `token` that depart, without what shows it.
+    fn deviation(&self, kind: DeviationKind, token: Token, count: u32) -> Deviation {
+        let (expected, seen) = (self.expected(token), self.seen(token));
+        Deviation { kind, template: token_text(self.profile, token), count, expected, seen, nats: 0.0, position: None }
+    }
+
+    fn events(&self) -> impl Iterator<Item = (usize, &'a SessionEvent)> {
+        self.case.events.iter().enumerate()
+    }
+
+    fn expected(&self, token: Token) -> u32 {
+        self.nearest.map_or(0, |pattern| pattern_count(pattern, token))
+    }
+
+    fn seen(&self, token: Token) -> u32 {
+        seen(&self.counts, token)
+    }
+
+    fn worst_error(&self, token: Token) -> f32 {
+        let errors = self.events().filter(|(_, event)| event.token == token).map(|(index, _)| self.score.event_error(index));
+        errors.fold(0.0, f32::max)
+    }
+}
+
+/// What the model says of the end of a story that has rested. Of one that is longer than its window it has not seen the end.
+fn end_error(case: &Case, score: &Score) -> Option<f32> {
+    let has_ended = case.cause == Cause::Quiet && case.events.len() < SESSION_EVENTS_MAX;
+    score.token_error.get(case.events.len()).copied().filter(|_| has_ended)
 }
 
 fn count(case: &Case) -> BTreeMap<Token, u32> {
@@ -112,6 +175,10 @@ fn count(case: &Case) -> BTreeMap<Token, u32> {
     counts
 }
 
+fn seen(counts: &BTreeMap<Token, u32>, token: Token) -> u32 {
+    counts.get(&token).copied().unwrap_or(0)
+}
+
 /// The normal story whose counts are nearest, by the distance that the graph computes; the more frequent one on a tie.
 fn nearest_pattern<'a>(counts: &BTreeMap<Token, u32>, case: &Case, profile: &'a Profile) -> Option<&'a CountPattern> {
     let whole = case.can_lack();
@@ -120,7 +187,7 @@ fn nearest_pattern<'a>(counts: &BTreeMap<Token, u32>, case: &Case, profile: &'a 
         let over =
             counts.iter().map(|(token, count)| weight(*token) * count.saturating_sub(pattern_count(pattern, *token)) as f32);
         let under = pattern.counts.iter().map(|(token, count)| {
-            let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
+            let lack = u32::from(*count).saturating_sub(seen(counts, *token));
             if whole { weight(*token) * lack as f32 } else { 0.0 }
         });
         over.sum::<f32>() + under.sum::<f32>()
@@ -133,17 +200,6 @@ fn pattern_count(pattern: &CountPattern, token: Token) -> u32 {
     found.map_or(0, |index| u32::from(pattern.counts[index].1))
 }
 
-/// How unexpected event `index` was: the error after the step before it, and step 0 is the beginning.
-fn error_at(score: &Score, index: usize) -> f32 {
-    score.token_error.get(index).copied().unwrap_or(0.0)
-}
-
-fn worst_error(case: &Case, score: &Score, token: Token) -> f32 {
-    let errors =
-        case.events.iter().enumerate().filter(|(_, event)| event.token == token).map(|(index, _)| error_at(score, index));
-    errors.fold(0.0, f32::max)
-}
-
 fn last_position(events: &[SessionEvent], token: Token) -> Option<Position> {
     events.iter().rev().find(|event| event.token == token).map(|event| event.position)
 }
@@ -151,6 +207,14 @@ fn last_position(events: &[SessionEvent], token: Token) -> Option<Position> {
 /// Whether how often the event comes tells anything; of others, such as reads, normal stories have any number.
 fn counts_for_something(profile: &Profile, token: Token) -> bool {
     profile.calibration.weights.get(usize::from(token.0)).is_none_or(|&weight| weight > 0.0)
+}
+
+/// The text that the model has for an event; of one that it does not know, the text of the template found in the logs.
+fn event_text(event: &SessionEvent, profile: &Profile, text: impl Fn(TemplateId) -> Option<String>) -> String {
+    if event.token == UNKNOWN {
+        return text(event.template).unwrap_or_else(|| "(template no longer kept)".to_owned());
+    }
+    token_text(profile, event.token)
 }
 
 fn token_text(profile: &Profile, token: Token) -> String {
@@ -170,7 +234,7 @@ mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
     use crate::pipeline::profile::tests::profile;
-    use crate::pipeline::session::{Begin, Cause};
+    use crate::pipeline::session::Begin;
 
     #[test]
     fn what_is_missing_and_what_is_too_much() {
