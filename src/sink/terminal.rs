@@ -78,7 +78,7 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
             write_difference(text, block, paint)?;
-            write_nearest(text, block)?;
+            write_nearest(text, document.reason, block)?;
             write_nearby(text, block, paint)?;
             let shown = document.lines.len();
             writeln!(text, "\n  The logs ({shown} of {} events):", grouped(u64::from(block.events)))?;
@@ -221,10 +221,11 @@ fn sign(kind: DeviationKind) -> &'static str {
 }
 
 /// Side by side what a normal block does and what this one did.
-fn write_nearest(text: &mut String, block: &BlockDocument) -> fmt::Result {
+fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fmt::Result {
     let Some(story) = &block.explanation.nearest else { return Ok(()) };
+    let seen = if reason == Reason::UnknownEvent { "so far" } else { "saw" };
     writeln!(text, "\n  The nearest normal story ({} of those learnt):", percent(story.share))?;
-    writeln!(text, "    expected    saw")?;
+    writeln!(text, "    expected {seen:>6}")?;
     for event in &story.events {
         writeln!(text, "    {:>8} {:>6}  {}", event.expected, event.seen, indented(&brief(&event.template)))?;
     }

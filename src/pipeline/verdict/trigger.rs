@@ -153,13 +153,20 @@ pub(super) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32)
     AlertId(hash(&[b"alert", &incident.0.to_be_bytes(), alert_type.name().as_bytes(), &number.to_be_bytes()]))
 }
 
-/// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers. Where events are out of
-/// place the model alone says, so that they make the signature only of a story in which nothing else departs.
+/// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers. Which events are out of
+/// place the model alone says: it names them only where nothing else departs, and beside what is missing or too much it counts once. An
+/// event that no normal story has says more than the disorder that it leaves behind.
 fn signature(deviations: &[Deviation]) -> String {
-    let is_structural = |deviation: &&Deviation| deviation.kind != DeviationKind::Unexpected;
-    let is_only_disorder = deviations.iter().all(|deviation| !is_structural(&deviation));
-    let made_of = deviations.iter().filter(|deviation| is_only_disorder || is_structural(deviation));
-    let mut parts: Vec<String> = made_of.map(|deviation| format!("{:?} {}", deviation.kind, deviation.template)).collect();
+    let is_some = |kind: DeviationKind| deviations.iter().any(|deviation| deviation.kind == kind);
+    let is_other = deviations.iter().any(|deviation| deviation.kind != DeviationKind::Unexpected);
+    let part = |deviation: &Deviation| match deviation.kind {
+        DeviationKind::Unexpected if is_some(DeviationKind::Unknown) => None,
+        DeviationKind::Unexpected if is_other => Some(format!("{:?}", deviation.kind)),
+        DeviationKind::Unknown | DeviationKind::Excess | DeviationKind::Missing | DeviationKind::Unexpected => {
+            Some(format!("{:?} {}", deviation.kind, deviation.template))
+        }
+    };
+    let mut parts: Vec<String> = deviations.iter().filter_map(part).collect();
     parts.sort_unstable();
     parts.dedup();
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
@@ -250,6 +257,9 @@ mod tests {
         assert_ne!(of(&[(Excess, "a", 9.0), (Missing, "b", 0.0)]), known, "the kind of deviation counts");
         assert_ne!(of(&[(Unknown, "a", 9.0)]), known, "all deviations count");
         assert_ne!(of(&[(Unexpected, "c", 9.0)]), of(&[(Unexpected, "d", 9.0)]), "disorder alone is told apart");
+        let disordered = of(&[(Unexpected, "c", 9.0), (Missing, "b", 0.0)]);
+        assert_eq!(of(&[(Unexpected, "d", 9.0), (Unexpected, "c", 8.0), (Missing, "b", 0.0)]), disordered, "it is one thing");
+        assert_ne!(of(&[(Missing, "b", 0.0)]), disordered, "and no unfinished story");
     }
 
     #[test]

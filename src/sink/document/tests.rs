@@ -32,7 +32,7 @@ fn an_alert_becomes_the_documented_object() {
             "summary": "The story of blk_-1608999687919862906 is less likely than 5,583 of 5,583 normal stories: expected 3 × “Received block”, saw 1.",
             "difference": [
                 "expected 3 × “Received block”, saw 1",
-                "unexpected: “writeBlock block received exception” (java.io.IOException), once; no normal story has it",
+                "unexpected: “writeBlock received exception” (java.io.IOException), once; no normal story has it",
                 "the story stops where normal ones go on (5.50 nats)",
             ],
             "deviations": [
@@ -299,7 +299,7 @@ fn a_secret_is_taken_out_before_texts_are_cut() {
 #[test]
 fn short_of_room_the_templates_of_ordinary_lines_go_first() {
     let mut document = example();
-    let line = LineDocument { text: Some("x".repeat(420)), ..document.lines[0].clone() };
+    let line = LineDocument { text: Some("x".repeat(405)), ..document.lines[0].clone() };
     let telling = LineDocument { shows: Some(DeviationKind::Unknown), ..line.clone() };
     document.lines = [vec![line; ALERT_POSITIONS_MAX - 10], vec![telling]].concat();
     document.fit();

@@ -73,10 +73,11 @@ pub(super) fn difference(deviation: &DeviationDocument) -> String {
     }
 }
 
-/// What an event is called, with the class of the exception that came with it.
+/// What an event is called, with the class of the exception that came with it, unless its name has that.
 pub(super) fn named(deviation: &DeviationDocument) -> String {
-    let exception = deviation.exception.as_deref().map(|exception| format!(" ({exception})")).unwrap_or_default();
-    format!("{}{exception}", quoted(&deviation.template))
+    let quoted = quoted(&deviation.template);
+    let exception = deviation.exception.as_deref().filter(|exception| !quoted.contains(exception));
+    format!("{quoted}{}", exception.map(|exception| format!(" ({exception})")).unwrap_or_default())
 }
 
 /// The class of the exception that a record tells of, in its message or below it.
@@ -89,16 +90,22 @@ pub(super) fn exception_class(record: &str) -> Option<&str> {
     std::str::from_utf8(in_head().or_else(below)?).ok()
 }
 
-/// `template` with one word for whatever a block is called: `BP-<*>:blk_<*>_<*>` and the like.
+/// `template` with one word for whatever a block is called, `BP-<*>:blk_<*>_<*>` and the like, or none behind a word that ends with it.
 fn with_blocks_named(template: &str) -> String {
-    let words = template.split(' ').map(|word| {
-        let Some(at) = word.find("blk_") else { return word.to_owned() };
+    let mut named = String::new();
+    for word in template.split(' ') {
+        let is_named = named.trim_end().to_ascii_lowercase().ends_with("block");
+        let space = if named.is_empty() { "" } else { " " };
+        let Some(at) = word.find("blk_") else {
+            named.extend([space, word]);
+            continue;
+        };
         let start = word[..at].find("BP-").unwrap_or(at);
         let is_part = |c: char| c.is_alphanumeric() || "_<*>-".contains(c);
         let end = word[at..].find(|c| !is_part(c)).map_or(word.len(), |length| at + length);
-        format!("{}block {WILDCARD}{}", &word[..start], &word[end..])
-    });
-    words.collect::<Vec<_>>().join(" ").replace("block block ", "block ")
+        named.extend([space, &word[..start], if is_named { "" } else { "block " }, WILDCARD, &word[end..]]);
+    }
+    named
 }
 
 /// The words between two wildcards, without those that only lead to one.
@@ -127,7 +134,8 @@ fn is_word_end(c: char) -> bool {
 }
 
 /// Words that say nothing without the value behind them.
-const LEADING: [&str; 26] = [
+const LEADING: [&str; 27] = [
+    "BP-",
     "a",
     "added",
     "at",
@@ -201,6 +209,8 @@ mod tests {
         check("Receiving BP-<*>:blk_<*>_<*> src: <*> dest: <*>", "Receiving block");
         check("BLOCK* addStoredBlock: <*> is added to blk_<*> (size=<*>)", "BLOCK* addStoredBlock");
         check("BLOCK* allocate blk_<*>_<*>, replicas=<*>, <*> for <*>", "BLOCK* allocate block");
+        check("writeBlock blk_<*> received exception <*>", "writeBlock received exception");
+        check("Deleted BP-<*> blk_<*>_<*> URI file:<*>", "Deleted URI file");
         check(
             "PacketResponder: BP-<*>:blk_<*>, type=LAST_IN_PIPELINE terminating",
             "PacketResponder: block type=LAST_IN_PIPELINE terminating",
@@ -220,11 +230,12 @@ mod tests {
     #[test]
     fn the_difference_is_told_in_words() {
         use DeviationKind::{Excess, Missing, Unexpected, Unknown};
-        let check = |kind, count, expected, seen, words: &str| {
+        let of = |kind, count, expected, seen| {
             let template = "<*>Received block<*>of size<*>from<*>".to_owned();
-            let deviation =
-                DeviationDocument { kind, template, count, expected, seen, nats: 0.0, text: String::new(), exception: None };
-            assert_eq!(difference(&deviation), words);
+            DeviationDocument { kind, template, count, expected, seen, nats: 0.0, text: String::new(), exception: None }
+        };
+        let check = |kind, count, expected, seen, words: &str| {
+            assert_eq!(difference(&of(kind, count, expected, seen)), words);
         };
         check(Missing, 1, 3, 2, "expected 3 × “Received block”, saw 2");
         check(Missing, 3, 3, 0, "“Received block” never came, expected 3 times");
@@ -233,6 +244,12 @@ mod tests {
         check(Excess, 1, 0, 1, "unexpected: “Received block”, once; the nearest normal story has none");
         check(Unknown, 2, 0, 2, "unexpected: “Received block”, 2 times; no normal story has it");
         check(Unexpected, 1, 3, 3, "“Received block” came out of place, once");
+        let exception = Some("java.io.IOException".to_owned());
+        let told = |template: &str| {
+            named(&DeviationDocument { template: template.to_owned(), exception: exception.clone(), ..of(Unknown, 1, 0, 1) })
+        };
+        assert_eq!(told("writeBlock blk_<*> received exception <*>"), "“writeBlock received exception” (java.io.IOException)");
+        assert_eq!(told("PacketResponder <*> java.io.IOException: <*>"), "“PacketResponder java.io.IOException”");
     }
 
     #[test]
