@@ -155,6 +155,8 @@ pub struct Explanation {
     pub training_sessions_above: u64,
     /// Sessions of the training data behind the comparison.
     pub training_sessions: u64,
+    /// Whether the story was seen from its start. Else it may have what it seems to lack.
+    pub from_start: bool,
     /// The normal story that it was held against; `None` where the model has none, and in what resolves an alert.
     pub nearest: Option<NormalStory>,
     /// How unexpected it is that the story stops here, nats; `None` while it may go on, or when its end did not fit into the window.
@@ -172,8 +174,8 @@ impl Explanation {
     /// What an alert that resolves another says again: what departed, without the records and the story beside it.
     #[must_use]
     pub fn in_short(&self) -> Self {
-        let Self { training_sessions_above, training_sessions, .. } = *self;
-        Self { deviations: self.deviations.clone(), training_sessions_above, training_sessions, ..Self::default() }
+        let Self { training_sessions_above, training_sessions, from_start, .. } = *self;
+        Self { deviations: self.deviations.clone(), training_sessions_above, training_sessions, from_start, ..Self::default() }
     }
 }
 

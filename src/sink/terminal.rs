@@ -224,7 +224,8 @@ fn sign(kind: DeviationKind) -> &'static str {
 fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fmt::Result {
     let Some(story) = &block.explanation.nearest else { return Ok(()) };
     let seen = if reason == Reason::UnknownEvent { "so far" } else { "saw" };
-    writeln!(text, "\n  The nearest normal story ({} of those learnt):", percent(story.share))?;
+    let joined = if block.explanation.from_start { "" } else { "; this one was joined midway" };
+    writeln!(text, "\n  The nearest normal story ({} of those learnt{joined}):", percent(story.share))?;
     writeln!(text, "    expected {seen:>6}")?;
     for event in &story.events {
         writeln!(text, "    {:>8} {:>6}  {}", event.expected, event.seen, indented(&brief(&event.template)))?;

@@ -103,7 +103,7 @@ fn what_is_redacted_reaches_neither_the_file_nor_the_terminal() {
     let written = fs::read_to_string(place.path("alerts.jsonl")).unwrap();
     for told in [&printed, &written] {
         assert!(["/user/", "10.250.", "IOException"].iter().all(|taken_out| !told.contains(taken_out)), "{told}");
-        assert!(told.contains("[redacted]/part-") && sessions.iter().all(|session| told.contains(&session.block)), "{told}");
+        assert!(told.contains("[redacted]/out/part-") && sessions.iter().all(|session| told.contains(&session.block)), "{told}");
     }
 }
 
@@ -315,7 +315,7 @@ fn sessions() -> Vec<Session> {
     let mut sessions: Vec<Session> = text.lines().skip(1).enumerate().map(read).collect();
     let whole = sessions.iter().find(|session| session.block == WHOLE).expect("it is in the file").events.clone();
     for cut in [6, 8, 11, 12] {
-        let block = format!("{WHOLE}{cut}");
+        let block = format!("blk_{cut}");
         sessions.push(Session { number: sessions.len(), block, events: whole[..cut].to_vec() });
     }
     sessions

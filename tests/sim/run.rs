@@ -11,7 +11,7 @@ use hdfs_vigil::pipeline::profile::{
 use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
-use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, Finding, HostFinding, threshold, trouble};
+use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, Explanation, Finding, HostFinding, threshold, trouble};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +29,7 @@ pub struct Told {
     pub second: i64,
     /// The block or the host.
     pub of: String,
-    /// Deviations, or what the host says and who says it too.
+    /// Signature and explanation, or what the host says and who says it too.
     pub why: String,
     /// Trouble near a block. It names hosts, so it is not that of one log for all.
     pub nearby: String,
@@ -262,7 +262,9 @@ fn score(window: &Window) -> Score {
 
 fn told(alert: &Alert) -> Told {
     let (of, why, nearby) = match &alert.finding {
-        Finding::Block(finding) => (finding.block.to_string(), deviations(finding), nearby(finding)),
+        Finding::Block(finding) => {
+            (finding.block.to_string(), format!("{} {}", alert.signature, explanation(finding)), nearby(finding))
+        }
         Finding::Host(finding) => (finding.host.clone(), complaints(finding), String::new()),
     };
     Told {
@@ -277,9 +279,13 @@ fn told(alert: &Alert) -> Told {
     }
 }
 
-fn deviations(finding: &BlockFinding) -> String {
-    let deviations = finding.explanation.deviations.iter().map(|d| format!("{:?} {} {}", d.kind, d.template, d.count));
-    deviations.collect::<Vec<_>>().join("; ")
+/// All of it but where the records stand, which is not the same in one log for all.
+fn explanation(finding: &BlockFinding) -> String {
+    let Explanation { deviations, nearest, end_nats, events, templates, evidence, .. } = &finding.explanation;
+    let said = deviations.iter().map(|d| format!("{:?} {} {} of {}, {}", d.kind, d.template, d.count, d.expected, d.seen));
+    let shown: Vec<_> = events.iter().map(|event| (&templates[usize::from(event.template)], event.nats)).collect();
+    let said = said.collect::<Vec<_>>().join("; ");
+    format!("{said}; {nearest:?} {end_nats:?} {shown:?} and {} records more", evidence.len())
 }
 
 fn nearby(finding: &BlockFinding) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::limits::{DEVIATIONS_MAX, SESSION_EVENTS_MAX, STORY_EVENTS_MAX};
 use crate::pipeline::event::{Position, TemplateId, Token};
 use crate::pipeline::profile::{CountPattern, FIRST_EVENT, Profile, UNKNOWN};
-use crate::pipeline::session::{Case, Cause, Score, SessionEvent};
+use crate::pipeline::session::{Begin, Case, Cause, Score, SessionEvent};
 use crate::pipeline::verdict::evidence::Records;
 use crate::pipeline::verdict::{Deviation, DeviationKind, Explanation, NormalEvent, NormalStory, Verdict};
 
@@ -32,6 +32,7 @@ pub fn explain(
         deviations,
         training_sessions_above: sessions_above(score.score, profile),
         training_sessions: profile.calibration.sessions,
+        from_start: case.begin == Begin::Start,
         nearest: comparison.normal_story(),
         end_nats: end_error(case, score),
         events,
@@ -234,7 +235,6 @@ mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
     use crate::pipeline::profile::tests::profile;
-    use crate::pipeline::session::Begin;
 
     #[test]
     fn what_is_missing_and_what_is_too_much() {
@@ -254,6 +254,60 @@ mod tests {
     #[test]
     fn the_right_events_in_the_wrong_place() {
         check(&[7, 7, 6, 8], Begin::Start, Cause::Quiet, "unexpected b x2; unexpected a x1; unexpected c x1");
+    }
+
+    #[test]
+    fn the_nearest_story_stands_beside_this_one_in_the_order_of_this_one() {
+        let story = explained(&[8, 8, 7], Begin::Start, Cause::Quiet, &[(6, 1), (7, 2), (8, 1)]).nearest.expect("there is one");
+        let told: Vec<_> = story.events.iter().map(|event| (event.template.as_str(), event.expected, event.seen)).collect();
+        assert_eq!(told, [("c", 1, 2), ("b", 2, 1), ("a", 1, 0)]);
+        assert_eq!((story.events_left_out, story.share), (0, 0.25));
+    }
+
+    #[test]
+    fn a_deviation_says_what_was_expected_and_what_was_seen() {
+        let explanation = explained(&[8, 8, 7], Begin::Start, Cause::Quiet, &[(6, 1), (7, 2), (8, 1)]);
+        let told: Vec<_> = explanation.deviations.iter().map(|d| (d.template.as_str(), d.expected, d.seen, d.count)).collect();
+        assert_eq!(told, [("c", 1, 2, 1), ("a", 1, 0, 1), ("b", 2, 1, 1)]);
+        let disorder = &explained(&[8, 7], Begin::Start, Cause::Quiet, &[(7, 1), (8, 1)]).deviations[0];
+        assert_eq!((disorder.kind, disorder.expected, disorder.seen), (DeviationKind::Unexpected, 1, 1));
+    }
+
+    #[test]
+    fn no_more_of_the_nearest_story_is_told_than_the_bound() {
+        for (kinds, told) in [
+            (STORY_EVENTS_MAX - 1, STORY_EVENTS_MAX - 1),
+            (STORY_EVENTS_MAX, STORY_EVENTS_MAX),
+            (STORY_EVENTS_MAX + 1, STORY_EVENTS_MAX),
+        ] {
+            let pattern: Vec<_> = (FIRST_EVENT..).take(kinds).map(|token| (token, 1)).collect();
+            let story = explained(&[6], Begin::Start, Cause::Quiet, &pattern).nearest.expect("there is one");
+            assert_eq!((story.events.len(), story.events_left_out as usize), (told, kinds - told));
+        }
+    }
+
+    #[test]
+    fn the_end_is_told_of_a_story_that_has_rested_within_its_window() {
+        let end = |events: usize, cause| explained(&vec![6; events], Begin::Start, cause, &[(6, 1)]).end_nats;
+        assert_eq!(end(3, Cause::Quiet), Some(0.5));
+        assert_eq!(end(3, Cause::UnknownEvent), None);
+        for (events, told) in [(SESSION_EVENTS_MAX - 1, true), (SESSION_EVENTS_MAX, false)] {
+            assert_eq!(end(events, Cause::Quiet).is_some(), told, "{events}");
+        }
+        assert!(explained(&[6], Begin::Start, Cause::Quiet, &[(6, 1)]).from_start);
+        assert!(!explained(&[6], Begin::Resumed, Cause::Quiet, &[(6, 1)]).from_start);
+    }
+
+    /// An episode beside one normal story, which a quarter of them are; the error of its end is 0.5, of all else 10.
+    fn explained(tokens: &[u16], begin: Begin, cause: Cause, normal: &[(u16, u16)]) -> Explanation {
+        let mut profile = profile(&["a", "b", "c"]);
+        let counts = normal.iter().map(|&(token, count)| (Token(token), count)).collect();
+        let never = CountPattern { counts: vec![(Token(6), 999)], sessions: 30 };
+        profile.calibration.patterns = vec![CountPattern { counts, sessions: 10 }, never];
+        let token_error = tokens.iter().map(|_| 10.0).chain([0.5]).collect();
+        let score = Score { score: 10.0, distance: 1.0, token_error };
+        let verdict = Verdict { anomalous: true, score: 10.0, threshold: 3.0, distance: 1.0 };
+        explain(&case(tokens, begin, cause), &score, &verdict, &profile, |_| None)
     }
 
     fn check(tokens: &[u16], begin: Begin, cause: Cause, expected: &str) {

@@ -39,7 +39,8 @@ pub struct BlockDocument {
     /// The HDFS file that the block was allocated for, if a quoted line says so.
     pub hdfs_path: Option<String>,
     /// DataNodes of which the NameNode said in this episode that they hold a replica (`addStoredBlock … is added to …`), counted by
-    /// address; later deletions are not taken off. `null` when no line of a NameNode was read, or the alert takes another one back.
+    /// address; later deletions are not taken off. `null` when no line of a NameNode was read, when the story was joined midway and
+    /// none is known, and when the alert takes another one back.
     #[serde(default)]
     pub replicas_confirmed: Option<u32>,
     /// Their addresses, `ip:port`, sorted; not all of them where there are many.
@@ -81,6 +82,9 @@ pub struct ExplanationDocument {
     pub difference: Vec<String>,
     /// Worst first.
     pub deviations: Vec<DeviationDocument>,
+    /// Whether the story was seen from its start. Else it may have what it seems to lack.
+    #[serde(default)]
+    pub from_start: bool,
     /// The normal story that it was held against; `null` in what takes an alert back.
     #[serde(default)]
     pub nearest: Option<NormalStoryDocument>,
@@ -147,6 +151,7 @@ impl BlockDocument {
         let is_told_by_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
         let is_complete = alert.alert_type != AlertType::Resolved && is_told_by_namenode;
         let replicas: BTreeSet<&str> = texts().filter(|_| is_complete).filter_map(confirmed_replica).collect();
+        let is_told = is_complete && (finding.explanation.from_start || !replicas.is_empty());
         let block = finding.block.to_string();
         let hdfs_path = texts().find_map(hdfs_path).map(|path| edge.clean(path));
         Self {
@@ -161,7 +166,7 @@ impl BlockDocument {
             hosts: edge.bounded(records.iter().map(|record| record.line.host.clone())),
             datanodes: edge.bounded(texts().flat_map(datanodes)),
             hdfs_path,
-            replicas_confirmed: is_complete.then_some(replicas.len() as u32),
+            replicas_confirmed: is_told.then_some(replicas.len() as u32),
             replicas_on: edge.bounded(replicas.into_iter().map(str::to_owned)),
             events: finding.events,
             nearby: finding.nearby.iter().map(|nearby| NearbyDocument::new(nearby, edge)).collect(),
@@ -209,7 +214,8 @@ impl NearbyDocument {
 
 impl ExplanationDocument {
     fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
-        let Explanation { deviations, nearest, end_nats, training_sessions, training_sessions_above, .. } = &finding.explanation;
+        let Explanation { deviations, from_start, nearest, end_nats, training_sessions, training_sessions_above, .. } =
+            &finding.explanation;
         let record = |position: Position| records.get(alert.positions.iter().position(|quoted| *quoted == position)?);
         let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), edge);
         let deviations: Vec<_> = deviations.iter().map(document).collect();
@@ -219,6 +225,7 @@ impl ExplanationDocument {
             summary: summary(finding, &deviations, alert.reason),
             difference: deviations.iter().map(difference).chain(end).collect(),
             deviations,
+            from_start: *from_start,
             nearest: nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge)),
             end_nats: *end_nats,
             training_sessions: *training_sessions,

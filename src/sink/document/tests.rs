@@ -45,6 +45,7 @@ fn an_alert_becomes_the_documented_object() {
                     "nats": 7.25, "exception": "java.io.IOException", "text": "never seen in a normal story, here once",
                 },
             ],
+            "from_start": true,
             "nearest": {
                 "events": [
                     {"template": "BLOCK* NameSystem.allocateBlock: <*>", "expected": 1, "seen": 1},
@@ -264,6 +265,10 @@ fn replicas_are_counted_by_address_and_only_where_a_namenode_was_heard() {
     check(&[LINES[0], LINES[3], &other, LINES[3]], Some(2));
     check(&[LINES[0]], Some(0));
     check(&[LINES[1]], None);
+    let mut joined = Alert { positions: vec![position(0)], ..alert() };
+    let Finding::Block(finding) = &mut joined.finding else { panic!("it is of a block") };
+    (finding.explanation.from_start, finding.explanation.evidence) = (false, Vec::new());
+    assert_eq!(Document::new(&joined, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
     let resolved = Alert { alert_type: AlertType::Resolved, ..alert() };
     assert_eq!(Document::new(&resolved, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
 }
@@ -434,6 +439,7 @@ fn explanation() -> Explanation {
         deviations: vec![missing, unknown],
         training_sessions_above: 0,
         training_sessions: 5583,
+        from_start: true,
         nearest: Some(nearest),
         end_nats: Some(5.5),
         events: [(0, 0.25), (1, 7.25), (2, 1.5)].map(shown).to_vec(),
