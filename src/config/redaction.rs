@@ -71,14 +71,12 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 
 /// Why a pattern is none, on one line: the crate draws an arrow below the pattern.
 fn reason(error: &Error) -> String {
-    match error {
-        Error::CompiledTooBig(_) => "takes too much memory once it is compiled".to_owned(),
-        other => {
-            let text = other.to_string();
-            let why = text.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it cannot be read");
-            format!("is none: {why}")
-        }
+    if let Error::CompiledTooBig(_) = error {
+        return "takes too much memory once it is compiled".to_owned();
     }
+    let text = error.to_string();
+    let why = text.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it cannot be read");
+    format!("is none: {why}")
 }
 
 #[cfg(test)]

@@ -33,13 +33,14 @@ pub fn readable(template: &str) -> String {
 }
 
 /// `template` as short as a sentence about it wants it: `PacketResponder terminating` of
-/// `PacketResponder <*> for block <*> terminating<*>`. What differs from line to line is left out, with the words that lead to it.
+/// `PacketResponder <*> for block <*> terminating<*>`. What differs from line to line is left out, with the words that lead to it; where
+/// only one word would be left, the template stays [`readable`].
 #[must_use]
 pub fn brief(template: &str) -> String {
-    let named = with_blocks_named(template);
+    let named = with_blocks_named(&without_asides(template));
     let pieces = named.split(WILDCARD).map(telling_words).filter(|words| !words.is_empty());
     let text = pieces.collect::<Vec<_>>().join(" ");
-    if text.is_empty() { readable(template) } else { cut(&text) }
+    if text.contains(' ') { cut(&text) } else { cut(&readable(template)) }
 }
 
 /// [`brief`] in quotation marks.
@@ -90,6 +91,35 @@ pub(super) fn exception_class(record: &str) -> Option<&str> {
     std::str::from_utf8(in_head().or_else(below)?).ok()
 }
 
+/// `template` without what stands in brackets and differs from line to line: arguments, and the long names that DataNodes of today call
+/// themselves by, `DatanodeRegistration(…)` and `DataNode{…}`.
+fn without_asides(template: &str) -> String {
+    let braces = template.find('{').zip(template.rfind('}')).filter(|(open, close)| open < close);
+    let braces = braces.filter(|&(open, close)| template[open..close].contains(WILDCARD));
+    let mut rest = braces
+        .map_or_else(|| template.to_owned(), |(open, close)| [&template[..open], WILDCARD, &template[close + 1..]].concat());
+    let mut kept = String::new();
+    while let Some((open, close)) = rest.find('(').and_then(|open| Some((open, open + closing(&rest[open..])?))) {
+        let aside = if rest[open..close].contains(WILDCARD) { WILDCARD } else { &rest[open..=close] };
+        kept.extend([&rest[..open], aside]);
+        rest = rest[close + 1..].to_owned();
+    }
+    kept + &rest
+}
+
+/// Where the bracket that `text` begins with is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.char_indices().find_map(|(at, c)| {
+        depth = match c {
+            '(' => depth + 1,
+            ')' => depth - 1,
+            _ => depth,
+        };
+        (depth == 0).then_some(at)
+    })
+}
+
 /// `template` with one word for whatever a block is called, `BP-<*>:blk_<*>_<*>` and the like, or none behind a word that ends with it.
 fn with_blocks_named(template: &str) -> String {
     let mut named = String::new();
@@ -112,7 +142,9 @@ fn with_blocks_named(template: &str) -> String {
 fn telling_words(piece: &str) -> String {
     let words: Vec<&str> = piece.split_whitespace().collect();
     let is_mark = |word: &str| !word.contains(char::is_alphanumeric);
-    let leads = |word: &&&str| is_mark(word) || LEADING.contains(&word.trim_matches(|c: char| ",;()[]=".contains(c)));
+    let leads = |word: &&&str| {
+        is_mark(word) || word.ends_with(['_', '-', '=']) || LEADING.contains(&word.trim_matches(|c: char| ",;()[]".contains(c)))
+    };
     if words.iter().all(|word| leads(&word) || NAMED.contains(word)) {
         return String::new();
     }
@@ -134,15 +166,17 @@ fn is_word_end(c: char) -> bool {
 }
 
 /// Words that say nothing without the value behind them.
-const LEADING: [&str; 27] = [
-    "BP-",
+const LEADING: [&str; 28] = [
     "a",
     "added",
+    "as",
     "at",
+    "blockid:",
     "by",
     "bytes:",
     "cliID:",
     "dest:",
+    "duration(ns):",
     "duration:",
     "file",
     "for",
@@ -159,9 +193,8 @@ const LEADING: [&str; 27] = [
     "srvID:",
     "the",
     "to",
-    "blockid:",
+    "volume:",
     "with",
-    "duration(ns):",
 ];
 
 /// Words that say nothing where no other word stands between two values.
@@ -207,6 +240,26 @@ mod tests {
     #[test]
     fn templates_of_today_are_brief() {
         check("Receiving BP-<*>:blk_<*>_<*> src: <*> dest: <*>", "Receiving block");
+        check("Receiving <*>:<*> src: <*> dest: <*>", "Receiving …: … src: … dest: …");
+        check("BLOCK* allocate <*>, replicas=<*>, <*>, <*> for <*>", "BLOCK* allocate");
+        check(
+            "src: <*>, dest: <*>, volume: <*>, bytes: <*>, op: HDFS_WRITE, cliID: DFSClient_NONMAPREDUCE_<*>_<*>, offset: <*>, srvID: <*> blockid: <*>:<*>, duration(ns): <*>",
+            "op: HDFS_WRITE",
+        );
+        check(
+            "DatanodeRegistration(<*>, <*> infoPort=<*>, storageInfo=lv=<*>;cid=CID-02583b64-<*>;nsid=<*>;c=<*>) Starting thread to transfer <*>:<*> to <*>",
+            "DatanodeRegistration Starting thread to transfer",
+        );
+        check(
+            "DataNode{data=FSDataset{dirpath='[<*>, localName='localhost:<*>', xmitsInProgress=<*>}:Exception transferring block <*>:<*> to mirror <*> java.net.ConnectException",
+            "DataNode Exception transferring block to mirror java.net.ConnectException",
+        );
+        check("updatePipeline(<*>, newGS=<*>, newNodes=[<*>, <*>]) success", "updatePipeline success");
+        check("f(a) of <*> (b (<*>) c) and (", "f(a) and");
+        check(
+            "PacketResponder: <*>:<*>, type=HAS_DOWNSTREAM_IN_PIPELINE, downstreams=<*>:[<*>] terminating",
+            "PacketResponder type=HAS_DOWNSTREAM_IN_PIPELINE terminating",
+        );
         check("BLOCK* addStoredBlock: <*> is added to blk_<*> (size=<*>)", "BLOCK* addStoredBlock");
         check("BLOCK* allocate blk_<*>_<*>, replicas=<*>, <*> for <*>", "BLOCK* allocate block");
         check("writeBlock blk_<*> received exception <*>", "writeBlock received exception");
