@@ -28,36 +28,7 @@ fn an_alert_becomes_the_documented_object() {
         "distance": 1.5,
         "model": "hdfs-v1",
         "signature": "5f0c",
-        "explanation": {
-            "summary": "The story of blk_-1608999687919862906 is less likely than 5,583 of 5,583 normal stories: expected 3 × “Received block”, saw 1.",
-            "difference": [
-                "expected 3 × “Received block”, saw 1",
-                "unexpected: “writeBlock received exception” (java.io.IOException), once; no normal story has it",
-                "the story stops where normal ones go on (5.50 nats)",
-            ],
-            "deviations": [
-                {
-                    "kind": "missing", "template": "Received block blk_<*> of size <*> from <*>", "count": 2, "expected": 3, "seen": 1,
-                    "nats": 0.0, "text": "missing 2 times",
-                },
-                {
-                    "kind": "unknown", "template": "writeBlock blk_<*> received exception <*>", "count": 1, "expected": 0, "seen": 1,
-                    "nats": 7.25, "exception": "java.io.IOException", "text": "never seen in a normal story, here once",
-                },
-            ],
-            "from_start": true,
-            "nearest": {
-                "events": [
-                    {"template": "BLOCK* NameSystem.allocateBlock: <*>", "expected": 1, "seen": 1},
-                    {"template": "Received block blk_<*> of size <*> from <*>", "expected": 3, "seen": 1},
-                ],
-                "events_left_out": 1,
-                "share": 0.25,
-            },
-            "end_nats": 5.5,
-            "training_sessions": 5583,
-            "training_sessions_above": 0,
-        },
+        "explanation": explanation_object(),
         "hosts": ["dn1.example.org", "nn1"],
         "roles": ["name_node", "data_node"],
         "datanodes": ["10.250.11.7:50010", "10.250.19.102:50010"],
@@ -487,6 +458,40 @@ fn trouble() -> Alert {
         })),
         ..alert()
     }
+}
+
+/// [`explanation`] as JSON.
+fn explanation_object() -> serde_json::Value {
+    serde_json::json!({
+        "summary": "The story of blk_-1608999687919862906 is less likely than 5,583 of 5,583 normal stories: expected 3 × “Received block”, saw 1.",
+        "difference": [
+            "expected 3 × “Received block”, saw 1",
+            "unexpected: “writeBlock received exception” (java.io.IOException), once; no normal story has it",
+            "the story stops where normal ones go on (5.50 nats)",
+        ],
+        "deviations": [
+            {
+                "kind": "missing", "template": "Received block blk_<*> of size <*> from <*>", "count": 2, "expected": 3, "seen": 1,
+                "nats": 0.0, "text": "missing 2 times",
+            },
+            {
+                "kind": "unknown", "template": "writeBlock blk_<*> received exception <*>", "count": 1, "expected": 0, "seen": 1,
+                "nats": 7.25, "exception": "java.io.IOException", "text": "never seen in a normal story, here once",
+            },
+        ],
+        "from_start": true,
+        "nearest": {
+            "events": [
+                {"template": "BLOCK* NameSystem.allocateBlock: <*>", "expected": 1, "seen": 1},
+                {"template": "Received block blk_<*> of size <*> from <*>", "expected": 3, "seen": 1},
+            ],
+            "events_left_out": 1,
+            "share": 0.25,
+        },
+        "end_nats": 5.5,
+        "training_sessions": 5583,
+        "training_sessions_above": 0,
+    })
 }
 
 /// A quoted line of a block's event as JSON.
