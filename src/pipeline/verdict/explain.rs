@@ -235,6 +235,7 @@ mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
     use crate::pipeline::profile::tests::profile;
+    use crate::pipeline::verdict::trigger::signature;
 
     #[test]
     fn what_is_missing_and_what_is_too_much() {
@@ -271,6 +272,32 @@ mod tests {
         assert_eq!(told, [("c", 1, 2, 1), ("a", 1, 0, 1), ("b", 2, 1, 1)]);
         let disorder = &explained(&[8, 7], Begin::Start, Cause::Quiet, &[(7, 1), (8, 1)]).deviations[0];
         assert_eq!((disorder.kind, disorder.expected, disorder.seen), (DeviationKind::Unexpected, 1, 1));
+    }
+
+    #[test]
+    fn another_model_of_the_same_sentences_gives_the_same_signature() {
+        let first = signed(&["a", "b", "c"], &["a", "b", "b", "?"], 20.0);
+        assert_eq!(signed(&["z", "c", "b", "y", "a"], &["a", "b", "b", "?"], 12.5), first, "tokens and errors are other ones");
+        assert_eq!(signed(&["a", "b", "c"], &["a", "b", "b", "b", "?", "?"], 20.0), first, "it went wrong in the same way");
+        assert_ne!(signed(&["a", "b", "c"], &["a", "b", "?"], 20.0), first);
+        assert_ne!(signed(&["a", "b", "c"], &["b", "b", "?"], 20.0), first);
+    }
+
+    /// The signature of a story of these sentences under a model with this vocabulary, which knows one `a`, one `b` and one `c` as normal.
+    fn signed(vocabulary: &[&str], story: &[&str], nats: f32) -> String {
+        let token = |sentence: &str| {
+            let place = vocabulary.iter().position(|known| *known == sentence);
+            place.map_or(UNKNOWN.0, |place| FIRST_EVENT + place as u16)
+        };
+        let mut profile = profile(vocabulary);
+        let mut counts: Vec<_> = ["a", "b", "c"].map(|sentence| (Token(token(sentence)), 1)).to_vec();
+        counts.sort();
+        profile.calibration.patterns = vec![CountPattern { counts, sessions: 10 }];
+        let tokens: Vec<u16> = story.iter().map(|sentence| token(sentence)).collect();
+        let score = Score { score: nats, distance: 1.0, token_error: vec![nats; tokens.len() + 1] };
+        let verdict = Verdict { anomalous: true, score: nats, threshold: 3.0, distance: 1.0 };
+        let case = case(&tokens, Begin::Start, Cause::Quiet);
+        signature(&explain(&case, &score, &verdict, &profile, |_| Some("<*> is broken".to_owned())).deviations)
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub(super) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32)
 /// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers. Which events are out of
 /// place the model alone says: it names them only where nothing else departs, and beside what is missing or too much it counts once. An
 /// event that no normal story has says more than the disorder that it leaves behind.
-fn signature(deviations: &[Deviation]) -> String {
+pub(super) fn signature(deviations: &[Deviation]) -> String {
     let is_some = |kind: DeviationKind| deviations.iter().any(|deviation| deviation.kind == kind);
     let is_other = deviations.iter().any(|deviation| deviation.kind != DeviationKind::Unexpected);
     let part = |deviation: &Deviation| match deviation.kind {

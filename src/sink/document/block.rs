@@ -148,10 +148,11 @@ impl BlockDocument {
     pub(super) fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
         let more: Vec<Record> = finding.explanation.evidence.iter().map(|position| edge.read(*position)).collect();
         let texts = || records.iter().chain(&more).map(|record| record.text.as_str());
-        let is_told_by_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
-        let is_complete = alert.alert_type != AlertType::Resolved && is_told_by_namenode;
-        let replicas: BTreeSet<&str> = texts().filter(|_| is_complete).filter_map(confirmed_replica).collect();
-        let is_told = is_complete && (finding.explanation.from_start || !replicas.is_empty());
+        let mut replicas: BTreeSet<&str> = texts().filter_map(confirmed_replica).collect();
+        let hears_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
+        let may_be_none = finding.explanation.from_start && hears_namenode;
+        let is_told = alert.alert_type != AlertType::Resolved && (may_be_none || !replicas.is_empty());
+        replicas.retain(|_| is_told);
         let block = finding.block.to_string();
         let hdfs_path = texts().find_map(hdfs_path).map(|path| edge.clean(path));
         Self {
