@@ -24,7 +24,7 @@ pub use block::{
     BlockDocument, DeviationDocument, ExplanationDocument, NearbyDocument, NormalEventDocument, NormalStoryDocument,
 };
 pub use host::{HostDocument, TemplateDocument};
-pub use words::{brief, grouped, readable};
+pub use words::{Names, brief, grouped, readable};
 
 /// An alert with everything that people need to act on it. As JSON it has at most [`DOCUMENT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,9 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::config::Terminal;
 use crate::pipeline::verdict::{AlertType, DeviationKind, Reason};
-use crate::sink::document::{
-    About, BlockDocument, Document, HostDocument, LineDocument, TemplateDocument, brief, grouped, readable,
-};
+use crate::sink::document::{About, BlockDocument, Document, HostDocument, LineDocument, TemplateDocument, grouped, readable};
 
 /// Writes alerts as text, if they are wanted where it is written to.
 #[derive(Debug)]
@@ -227,8 +225,9 @@ fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fm
     let joined = if block.explanation.from_start { "" } else { "; this one was joined midway" };
     writeln!(text, "\n  The nearest normal story ({} of those learnt{joined}):", percent(story.share))?;
     writeln!(text, "    expected {seen:>6}")?;
+    let names = block.explanation.names();
     for event in &story.events {
-        writeln!(text, "    {:>8} {:>6}  {}", event.expected, event.seen, indented(&brief(&event.template)))?;
+        writeln!(text, "    {:>8} {:>6}  {}", event.expected, event.seen, indented(&names.of(&event.template)))?;
     }
     if story.events_left_out > 0 {
         writeln!(text, "    … {} more …", story.events_left_out)?;

@@ -12,7 +12,7 @@ use crate::pipeline::verdict::{
     Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, evidence,
 };
 
-use super::words::{difference, exception_class, named, times};
+use super::words::{Names, exception_class, times};
 use super::{Edge, LineDocument, Record, grouped, level_name};
 
 /// What was found of a block.
@@ -220,19 +220,34 @@ impl ExplanationDocument {
         let record = |position: Position| records.get(alert.positions.iter().position(|quoted| *quoted == position)?);
         let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), edge);
         let deviations: Vec<_> = deviations.iter().map(document).collect();
+        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge));
+        let names = names(&deviations, nearest.as_ref());
         let end = end_nats.filter(|nats| *nats > finding.verdict.threshold);
         let end = end.map(|nats| format!("the story stops where normal ones go on ({nats:.2} nats)"));
         Self {
-            summary: summary(finding, &deviations, alert.reason),
-            difference: deviations.iter().map(difference).chain(end).collect(),
+            summary: summary(finding, &deviations, &names, alert.reason),
+            difference: deviations.iter().map(|deviation| names.difference(deviation)).chain(end).collect(),
             deviations,
             from_start: *from_start,
-            nearest: nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge)),
+            nearest,
             end_nats: *end_nats,
             training_sessions: *training_sessions,
             training_sessions_above: *training_sessions_above,
         }
     }
+}
+
+impl ExplanationDocument {
+    /// Names that tell all events apart that it speaks of.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        names(&self.deviations, self.nearest.as_ref())
+    }
+}
+
+fn names(deviations: &[DeviationDocument], nearest: Option<&NormalStoryDocument>) -> Names {
+    let normal = nearest.into_iter().flat_map(|story| &story.events).map(|event| event.template.as_str());
+    Names::new(deviations.iter().map(|deviation| deviation.template.as_str()).chain(normal))
 }
 
 impl NormalStoryDocument {
@@ -262,22 +277,21 @@ impl DeviationDocument {
 }
 
 /// One sentence for people who have never heard of autoencoders.
-fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], reason: Reason) -> String {
+fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], names: &Names, reason: Reason) -> String {
     let block = finding.block;
-    let worst = |words: fn(&DeviationDocument) -> String| {
-        deviations.first().map(|deviation| format!(": {}", words(deviation))).unwrap_or_default()
-    };
+    let worst = deviations.first().map(|deviation| format!(": {}", names.difference(deviation))).unwrap_or_default();
     let sessions = finding.explanation.training_sessions;
     let below = sessions.saturating_sub(finding.explanation.training_sessions_above);
     match reason {
         Reason::UnknownEvent => {
-            let said = worst(|deviation| format!("{}, {}", named(deviation), times(deviation.count)));
+            let said = deviations.first().map(|event| format!(": {}, {}", names.of_event(event), times(event.count)));
+            let said = said.unwrap_or_default();
             format!("{block} has an event that no normal story has{said}.")
         }
-        Reason::UnlikelyStory if sessions == 0 => format!("The story of {block} is an unlikely one{}.", worst(difference)),
+        Reason::UnlikelyStory if sessions == 0 => format!("The story of {block} is an unlikely one{worst}."),
         Reason::UnlikelyStory => {
             let (below, sessions) = (grouped(below), grouped(sessions));
-            format!("The story of {block} is less likely than {below} of {sessions} normal stories{}.", worst(difference))
+            format!("The story of {block} is less likely than {below} of {sessions} normal stories{worst}.")
         }
         Reason::Recovered => format!("{block} is well again: what was missing came after all."),
         Reason::Retracted => format!("{block} was normal after all: what seemed unlikely was part of a normal story."),

@@ -1,5 +1,7 @@
 //! The words of an alert: templates as people read them, numbers, and how a story differs from a normal one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::pipeline::event::parse;
 use crate::pipeline::event::template::exception;
 use crate::pipeline::verdict::DeviationKind;
@@ -43,9 +45,58 @@ pub fn brief(template: &str) -> String {
     if text.contains(' ') { cut(&text) } else { cut(&readable(template)) }
 }
 
-/// [`brief`] in quotation marks.
-pub(super) fn quoted(template: &str) -> String {
-    format!("“{}”", brief(template).trim_end_matches('.'))
+/// What templates that stand in one text are called there: [`brief`], or [`readable`] where two would go by one name.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    shared: BTreeSet<String>,
+}
+
+impl Names {
+    /// Names that tell `templates` apart.
+    pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut bearers: BTreeMap<String, &str> = BTreeMap::new();
+        let mut shared = BTreeSet::new();
+        for template in templates {
+            let name = brief(template);
+            if *bearers.entry(name.clone()).or_insert(template) != template {
+                shared.insert(name);
+            }
+        }
+        Self { shared }
+    }
+
+    /// What `template` is called.
+    #[must_use]
+    pub fn of(&self, template: &str) -> String {
+        let name = brief(template);
+        if self.shared.contains(&name) { cut(&readable(template)) } else { name }
+    }
+
+    /// What the event of a deviation is called, in quotation marks and with the class of the exception that came with it, unless its
+    /// name has that.
+    pub(super) fn of_event(&self, deviation: &DeviationDocument) -> String {
+        let name = self.of(&deviation.template);
+        let exception = deviation.exception.as_deref().filter(|exception| !name.contains(exception));
+        let aside = exception.map(|exception| format!(" ({exception})")).unwrap_or_default();
+        format!("“{}”{aside}", name.trim_end_matches('.'))
+    }
+
+    /// One deviation beside the nearest normal story.
+    pub(super) fn difference(&self, deviation: &DeviationDocument) -> String {
+        let DeviationDocument { kind, count, expected, seen, .. } = deviation;
+        let named = self.of_event(deviation);
+        match kind {
+            DeviationKind::Unknown => format!("unexpected: {named}, {}; no normal story has it", times(*count)),
+            DeviationKind::Excess if *expected == 0 => {
+                format!("unexpected: {named}, {}; the nearest normal story has none", times(*count))
+            }
+            DeviationKind::Excess => format!("{named} came {}, {} more than expected", times(*seen), grouped(u64::from(*count))),
+            DeviationKind::Missing if *seen == 0 && *expected <= 1 => format!("{named} never came"),
+            DeviationKind::Missing if *seen == 0 => format!("{named} never came, expected {}", times(*expected)),
+            DeviationKind::Missing => format!("expected {expected} × {named}, saw {seen}"),
+            DeviationKind::Unexpected => format!("{named} came out of place, {}", times(*count)),
+        }
+    }
 }
 
 /// The start of a template as a part of a sentence; the rest of the document has all of it.
@@ -55,30 +106,6 @@ pub(super) fn quoted_start(template: &str) -> String {
 
 pub(super) fn times(count: u32) -> String {
     if count == 1 { "once".to_owned() } else { format!("{} times", grouped(u64::from(count))) }
-}
-
-/// One deviation beside the nearest normal story.
-pub(super) fn difference(deviation: &DeviationDocument) -> String {
-    let DeviationDocument { kind, count, expected, seen, .. } = deviation;
-    let named = named(deviation);
-    match kind {
-        DeviationKind::Unknown => format!("unexpected: {named}, {}; no normal story has it", times(*count)),
-        DeviationKind::Excess if *expected == 0 => {
-            format!("unexpected: {named}, {}; the nearest normal story has none", times(*count))
-        }
-        DeviationKind::Excess => format!("{named} came {}, {} more than expected", times(*seen), grouped(u64::from(*count))),
-        DeviationKind::Missing if *seen == 0 && *expected <= 1 => format!("{named} never came"),
-        DeviationKind::Missing if *seen == 0 => format!("{named} never came, expected {}", times(*expected)),
-        DeviationKind::Missing => format!("expected {expected} × {named}, saw {seen}"),
-        DeviationKind::Unexpected => format!("{named} came out of place, {}", times(*count)),
-    }
-}
-
-/// What an event is called, with the class of the exception that came with it, unless its name has that.
-pub(super) fn named(deviation: &DeviationDocument) -> String {
-    let quoted = quoted(&deviation.template);
-    let exception = deviation.exception.as_deref().filter(|exception| !quoted.contains(exception));
-    format!("{quoted}{}", exception.map(|exception| format!(" ({exception})")).unwrap_or_default())
 }
 
 /// The class of the exception that a record tells of, in its message or below it.
@@ -281,6 +308,20 @@ mod tests {
     }
 
     #[test]
+    fn templates_of_one_brief_name_are_told_apart() {
+        let [one, other, third] = [
+            "<*>Received block<*>of size<*>from<*>",
+            "<*>Received block<*>src:<*>dest:<*>of size<*>",
+            "<*>Receiving block<*>src:<*>",
+        ];
+        let names = Names::new([one, third, other, one]);
+        assert_eq!(names.of(one), "Received block … of size … from …");
+        assert_eq!(names.of(other), "Received block … src: … dest: … of size …");
+        assert_eq!(names.of(third), "Receiving block");
+        assert_eq!(Names::new([one, third, one]).of(one), "Received block");
+    }
+
+    #[test]
     fn the_difference_is_told_in_words() {
         use DeviationKind::{Excess, Missing, Unexpected, Unknown};
         let of = |kind, count, expected, seen| {
@@ -288,7 +329,7 @@ mod tests {
             DeviationDocument { kind, template, count, expected, seen, nats: 0.0, text: String::new(), exception: None }
         };
         let check = |kind, count, expected, seen, words: &str| {
-            assert_eq!(difference(&of(kind, count, expected, seen)), words);
+            assert_eq!(Names::default().difference(&of(kind, count, expected, seen)), words);
         };
         check(Missing, 1, 3, 2, "expected 3 × “Received block”, saw 2");
         check(Missing, 3, 3, 0, "“Received block” never came, expected 3 times");
@@ -299,7 +340,11 @@ mod tests {
         check(Unexpected, 1, 3, 3, "“Received block” came out of place, once");
         let exception = Some("java.io.IOException".to_owned());
         let told = |template: &str| {
-            named(&DeviationDocument { template: template.to_owned(), exception: exception.clone(), ..of(Unknown, 1, 0, 1) })
+            Names::default().of_event(&DeviationDocument {
+                template: template.to_owned(),
+                exception: exception.clone(),
+                ..of(Unknown, 1, 0, 1)
+            })
         };
         assert_eq!(told("writeBlock blk_<*> received exception <*>"), "“writeBlock received exception” (java.io.IOException)");
         assert_eq!(told("PacketResponder <*> java.io.IOException: <*>"), "“PacketResponder java.io.IOException”");
