@@ -10,15 +10,17 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::limits::{MUTED_TEMPLATES_MAX, POOLS_MAX, STRANGER_BLOCKS_MAX};
+use crate::limits::{MUTED_TEMPLATES_MAX, POOLS_MAX, REDACT_PATTERN_BYTES_MAX, REDACT_PATTERNS_MAX, STRANGER_BLOCKS_MAX};
 use crate::pipeline::event::pool::StreamPool;
 
 mod layers;
 mod quantity;
+mod redaction;
 mod secret;
 
 pub use layers::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Layers, Mistakes, Reader};
 pub use quantity::{bytes, display_bytes, display_duration, duration};
+pub use redaction::{REDACTED, Redaction};
 pub use secret::Secret;
 
 /// Everything that users may change. The keys, their units and defaults are described in `config/default.toml`.
@@ -176,6 +178,8 @@ pub struct Alerts {
     pub terminal: Terminal,
     /// Whether alerts are written to the daemon's log.
     pub log: bool,
+    /// What is taken out of alerts, wherever they go.
+    pub redact: Redaction,
 }
 
 /// Whether alerts are sent.
@@ -439,6 +443,7 @@ impl Alerts {
             files_kept_max: reader.take("alerts.files_kept_max", whole_in(0..=100)),
             terminal: reader.take("alerts.terminal", one_of(terminals)),
             log: reader.take("alerts.log", boolean),
+            redact: reader.take("alerts.redact", redaction),
         }
     }
 }
@@ -563,6 +568,12 @@ fn muted(value: &Value) -> Result<Vec<String>, String> {
         let example = "[\"BLOCK* Recount <*> replicas of <*>\"]";
         format!("a list of at most {MUTED_TEMPLATES_MAX} texts of templates with a word each, such as {example}")
     })
+}
+
+fn redaction(value: &Value) -> Result<Redaction, String> {
+    let read = list(value).ok_or_else(|| "it is no list".to_owned()).and_then(|patterns| Redaction::new(&patterns));
+    let bounds = format!("at most {REDACT_PATTERNS_MAX} regular expressions of at most {REDACT_PATTERN_BYTES_MAX} bytes");
+    read.map_err(|why| format!("a list of {bounds}, such as [\"/user/[^/ ]+\"], none of which matches the empty text; {why}"))
 }
 
 fn start_at(value: &Value) -> Result<StartAt, String> {

@@ -136,6 +136,13 @@ pub const DEVIATIONS_MAX: usize = 12;
 /// Records quoted by one alert: those of its deviations first, then the earliest.
 pub const ALERT_POSITIONS_MAX: usize = 40;
 
+/// Records that an alert does not quote and that are read again to see where the replicas are; the first ones. What later ones say is
+/// left out: of a block with more copies fewer are told to be confirmed.
+pub const EVIDENCE_POSITIONS_MAX: usize = 32;
+
+/// Kinds of events told of the normal story that an alert holds a block against. Further ones are counted (`events_left_out`).
+pub const STORY_EVENTS_MAX: usize = 16;
+
 /// Kinds of trouble counted, of all hosts together. At the bound the eighth that was not heard for longest is forgotten
 /// (`trouble_forgotten`): it is new when it comes again.
 pub const TROUBLE_KINDS_MAX: usize = 65_536;
@@ -214,6 +221,16 @@ pub const DOCUMENT_TEXT_BYTES_MAX: usize = 1024;
 /// Hosts, and data node addresses, that one alert names. Further ones are left out.
 pub const DOCUMENT_HOSTS_MAX: usize = 16;
 
+/// Patterns of `alerts.redact`, and bytes of one of them. More, or longer ones, are refused with the configuration.
+pub const REDACT_PATTERNS_MAX: usize = 64;
+
+/// See [`REDACT_PATTERNS_MAX`].
+pub const REDACT_PATTERN_BYTES_MAX: usize = 1024;
+
+/// Bytes that one pattern may take once it is compiled, and as many for its cache. One that takes more is refused with the
+/// configuration.
+pub const REDACT_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
 /// Alerts that wait to be sent. More are refused and offered again (`webhook_refused`).
 pub const WEBHOOK_QUEUE_MAX: usize = 512;
 
@@ -245,6 +262,8 @@ pub const DEMO_ALERT_BYTES_MAX: usize = 1024 * 1024;
 pub const DEMO_LOG_TAIL_BYTES_MAX: usize = 4 * 1024;
 
 const _: () = assert!(TROUBLE_COMPLAINTS_MAX * COMPLAINT_POSITIONS_MAX >= ALERT_POSITIONS_MAX);
+const _: () = assert!(DEVIATIONS_MAX < ALERT_POSITIONS_MAX);
+const _: () = assert!(SESSION_EVENTS_MAX <= u16::MAX as usize);
 const _: () = assert!(NEARBY_MAX <= TROUBLE_RECENT_MAX);
 const _: () = assert!(PINNED_TEMPLATES_MAX >= VOCABULARY_MAX);
 const _: () = assert!(TROUBLE_IDS_MAX >= 2 * (TEMPLATES_MAX + RETIRED_TEMPLATES_MAX));

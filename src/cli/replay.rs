@@ -254,7 +254,7 @@ impl<'a> Replay<'a> {
 
     fn document(&self, alert: &Alert) -> Document {
         let lines = self.engine.follower.rereader(alert.quoted());
-        Document::new(alert, &lines, &self.config.ingest.timezone)
+        Document::redacted(alert, &lines, &self.config.ingest.timezone, &self.config.alerts.redact)
     }
 
     fn count(&mut self, alert: &Alert) {

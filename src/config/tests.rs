@@ -57,6 +57,7 @@ fn values_are_read() {
     assert_eq!(found, [("*nn1*", "BP-1-a-2"), ("a=b", "BP-3")]);
     assert_eq!(read("[threshold]\nfloor = 1\nceiling = 2.5").threshold.ceiling, Some(2.5));
     assert_eq!(read("[alerts]\nmode = \"observe\"").alerts.mode, Mode::Observe);
+    assert_eq!(read("[alerts]\nredact = [\"/user/[^/ ]+\"]").alerts.redact.apply("of /user/a/b"), "of [redacted]/b");
 }
 
 #[test]
@@ -85,6 +86,14 @@ fn every_mistake_is_told_with_its_place_value_bound_and_remedy() {
     check("[threshold]\nfloor = 3\nceiling = 2", "threshold.ceiling is 2, must be above threshold.floor (3)");
     check("[alerts]\nmode = \"shout\"", "alerts.mode is \"shout\", must be \"notify\" or \"observe\"");
     check("[alerts]\nfiles_kept_max = 1.5", "alerts.files_kept_max is 1.5, must be a whole number of 0..=100");
+    let must = "a list of at most 64 regular expressions of at most 1024 bytes, such as [\"/user/[^/ ]+\"], none of which matches the empty text";
+    for (redact, why) in [
+        ("[\"a\", \"(b\"]", "\"(b\" is none: unclosed group"),
+        ("[\"a*\"]", "\"a*\" matches the empty text"),
+        ("3", "it is no list"),
+    ] {
+        check(&format!("[alerts]\nredact = {redact}"), &format!("alerts.redact is {redact}, must be {must}; {why}"));
+    }
     check(
         "[ingest]\npaths = []",
         "ingest.paths is [], must be a list with at least one directory or glob, such as [\"/var/log/hadoop-hdfs\"]",

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::tz::TimeZone;
 use tracing::warn;
 
-use crate::config::Config;
+use crate::config::{Config, Redaction};
 use crate::daemon::outbox::{Done, Errand};
 use crate::ingest::Rereader;
 use crate::limits::TELLER_ERRANDS_MAX;
@@ -35,7 +35,8 @@ impl Teller {
         let alerts = &config.alerts;
         let file = alerts.file.clone().map(|path| AlertFile::new(path, alerts.file_bytes_max, alerts.files_kept_max));
         let terminal = TerminalSink::stdout(alerts.terminal);
-        let worker = Worker { zone: config.ingest.timezone.clone(), log: alerts.log, file, terminal, webhook, metrics, done };
+        let (zone, redaction) = (config.ingest.timezone.clone(), alerts.redact.clone());
+        let worker = Worker { zone, redaction, log: alerts.log, file, terminal, webhook, metrics, done };
         // Not joined: at a stop the loop waits for what it can wait for, and a hung disk or terminal must not keep the process.
         std::thread::Builder::new().name("teller".to_owned()).spawn(move || worker.run(&taken))?;
         Ok(Self { errands })
@@ -63,6 +64,7 @@ pub struct TellerEnded;
 
 struct Worker {
     zone: TimeZone,
+    redaction: Redaction,
     log: bool,
     file: Option<AlertFile>,
     terminal: Option<TerminalSink<io::Stdout>>,
@@ -74,7 +76,7 @@ struct Worker {
 impl Worker {
     fn run(mut self, errands: &Receiver<(Errand, Rereader)>) {
         for (errand, lines) in errands {
-            let document = Document::new(&errand.alert, &lines, &self.zone);
+            let document = Document::redacted(&errand.alert, &lines, &self.zone, &self.redaction);
             if errand.show {
                 self.show(errand.alert.id, &document);
             }

@@ -48,6 +48,12 @@ impl Score {
         let sound = |value: &f32| value.is_finite() && *value >= 0.0;
         sound(&self.score) && sound(&self.distance) && self.token_error.iter().all(sound)
     }
+
+    /// How unexpected event `index` of the episode was, nats: the error after the step before it, and step 0 is the beginning.
+    #[must_use]
+    pub fn event_error(&self, index: usize) -> f32 {
+        self.token_error.get(index).copied().unwrap_or(0.0)
+    }
 }
 
 /// An event as a session keeps it: what was said and where it stands. Text is not kept.

@@ -10,6 +10,7 @@ use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, LogTime, Position};
 
 pub mod domain;
+pub mod evidence;
 pub mod explain;
 pub mod nearest;
 pub mod threshold;
@@ -144,6 +145,10 @@ pub struct Deviation {
     pub template: String,
     /// How often, >= 1: occurrences too many, too few, or out of place.
     pub count: u32,
+    /// How often the nearest normal story has it; 0 without one.
+    pub expected: u32,
+    /// How often this story has it, as far as its window shows: endless events are counted in buckets.
+    pub seen: u32,
     /// How unexpected, nats; 0 for what is missing.
     pub nats: f32,
     /// The record that shows it, if one does.
@@ -173,6 +178,62 @@ pub struct Explanation {
     pub training_sessions_above: u64,
     /// Sessions of the training data behind the comparison.
     pub training_sessions: u64,
+    /// Whether the story was seen from its start. Else it may have what it seems to lack.
+    pub from_start: bool,
+    /// The normal story that it was held against; `None` where the model has none, and in what resolves an alert.
+    pub nearest: Option<NormalStory>,
+    /// How unexpected it is that the story stops here, nats; `None` while it may go on, or when its end did not fit into the window.
+    pub end_nats: Option<f32>,
+    /// The events behind [`Alert::positions`], in their order; empty in what resolves an alert.
+    pub events: Vec<ShownEvent>,
+    /// Template texts, which `events` name by index.
+    pub templates: Vec<String>,
+    /// Records that are not shown and say where the replicas are, in log order, at most
+    /// [`crate::limits::EVIDENCE_POSITIONS_MAX`].
+    pub evidence: Vec<Position>,
+}
+
+impl Explanation {
+    /// What an alert that resolves another says again: what departed, without the records and the story beside it.
+    #[must_use]
+    pub fn in_short(&self) -> Self {
+        let Self { training_sessions_above, training_sessions, from_start, .. } = *self;
+        Self { deviations: self.deviations.clone(), training_sessions_above, training_sessions, from_start, ..Self::default() }
+    }
+}
+
+/// What a normal block does, as counts of events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalStory {
+    /// What happens in it: first the events that the story in question has too, in its order; at most
+    /// [`crate::limits::STORY_EVENTS_MAX`].
+    pub events: Vec<NormalEvent>,
+    /// Kinds of events beyond that bound.
+    pub events_left_out: u32,
+    /// Its share of the normal stories that were learnt, those that rest midway counted as stories too; 0..=1.
+    pub share: f32,
+}
+
+/// One kind of event of a normal story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalEvent {
+    /// Text of its template.
+    pub template: String,
+    /// How often it happens there, >= 1.
+    pub expected: u32,
+    /// How often it happens in the story in question.
+    pub seen: u32,
+}
+
+/// An event whose record an alert quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShownEvent {
+    /// Its record.
+    pub position: Position,
+    /// Index of its template in [`Explanation::templates`].
+    pub template: u16,
+    /// How unexpected it was where it came, nats.
+    pub nats: f32,
 }
 
 /// What people are told of a block or a host. Its text is added at the edge, which reads the lines again.
@@ -188,7 +249,7 @@ pub struct Alert {
     pub reason: Reason,
     /// Log time of the judgement of a block; of the first record of trouble.
     pub time: LogTime,
-    /// Equal for what goes wrong in the same way: a hash of deviations, or of messages, by template text.
+    /// Equal for what goes wrong in the same way: a hash of the set of deviations, or of messages, by template text.
     pub signature: String,
     /// Records that show it in log order, at most [`crate::limits::ALERT_POSITIONS_MAX`].
     pub positions: Vec<Position>,
@@ -199,13 +260,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Every record that its text quotes.
+    /// Every record that its text quotes, or is read again for what it says.
     pub fn quoted(&self) -> impl Iterator<Item = Position> {
-        let nearby = match &self.finding {
-            Finding::Block(finding) => finding.nearby.as_slice(),
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => &[],
+        let (nearby, evidence) = match &self.finding {
+            Finding::Block(finding) => (finding.nearby.as_slice(), finding.explanation.evidence.as_slice()),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => (&[][..], &[][..]),
         };
-        self.positions.iter().copied().chain(nearby.iter().map(|nearby| nearby.position))
+        self.positions.iter().chain(evidence).copied().chain(nearby.iter().map(|nearby| nearby.position))
     }
 }
 

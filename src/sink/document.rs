@@ -1,5 +1,6 @@
 //! An alert as others read it: the JSON object of the webhook, the file and the page, with the raw lines read again.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -7,20 +8,25 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Redaction;
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_HOSTS_MAX, DOCUMENT_TEXT_BYTES_MAX};
 use crate::pipeline::event::layout::Level;
 use crate::pipeline::event::origin::{Origin, Role};
 use crate::pipeline::event::parse;
 use crate::pipeline::event::{LogTime, Position};
-use crate::pipeline::verdict::{Alert, AlertType, Finding, Reason};
+use crate::pipeline::verdict::{Alert, AlertType, DeviationKind, Finding, Reason};
 
 mod block;
 mod domain;
 mod host;
+mod words;
 
-pub use block::{BlockDocument, DeviationDocument, ExplanationDocument, NearbyDocument};
+pub use block::{
+    BlockDocument, DeviationDocument, ExplanationDocument, NearbyDocument, NormalEventDocument, NormalStoryDocument,
+};
 pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
+pub use words::{Names, brief, grouped, readable};
 
 /// An alert with everything that people need to act on it. As JSON it has at most [`DOCUMENT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +87,15 @@ pub struct LineDocument {
     /// Why it could not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// Of a block's event: text of its template. Left out of lines that show no deviation where room is short.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub template: Option<String>,
+    /// Of a block's event: how unexpected it was where it came, nats.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nats: Option<f32>,
+    /// The kind of deviation that it shows, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shows: Option<DeviationKind>,
 }
 
 /// Gives the bytes of records that were read before.
@@ -104,20 +119,28 @@ impl Document {
     /// Reads the lines of `alert` again from `source` and says in words what it says in numbers. Times are of `zone`.
     #[must_use]
     pub fn new(alert: &Alert, source: &dyn LineSource, zone: &TimeZone) -> Self {
-        let lines: Vec<_> = alert.positions.iter().map(|position| LineDocument::new(source.line(*position))).collect();
+        Self::redacted(alert, source, zone, &Redaction::default())
+    }
+
+    /// The same without what `redaction` takes out of the words of the logs.
+    #[must_use]
+    pub fn redacted(alert: &Alert, source: &dyn LineSource, zone: &TimeZone, redaction: &Redaction) -> Self {
+        let edge = Edge { source, zone, redaction };
+        let mut records: Vec<_> = alert.positions.iter().map(|position| edge.read(*position)).collect();
         let (about, roles) = match &alert.finding {
             Finding::Block(finding) => {
-                let about = BlockDocument::new(finding, alert.reason, &lines, source, zone);
-                (About::Block(Box::new(about)), lines.iter().map(|line| line.role).collect())
+                block::annotate(&mut records, &finding.explanation, &edge);
+                let about = BlockDocument::new(finding, alert, &records, &edge);
+                (About::Block(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
-            Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, zone))), finding.roles.clone()),
+            Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, &edge))), finding.roles.clone()),
             Finding::Template(finding) => {
-                let about = NewTemplateDocument::new(finding, zone);
-                (About::Template(Box::new(about)), lines.iter().map(|line| line.role).collect())
+                let about = NewTemplateDocument::new(finding, &edge);
+                (About::Template(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
             Finding::Domain(finding) => {
-                let about = DomainDocument::new(finding, alert.reason);
-                (About::Domain(Box::new(about)), lines.iter().map(|line| line.role).collect())
+                let about = DomainDocument::new(finding, alert.reason, &edge);
+                (About::Domain(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
         };
         let mut document = Self {
@@ -129,7 +152,7 @@ impl Document {
             signature: clean(&alert.signature),
             roles: known(roles),
             about,
-            lines,
+            lines: records.into_iter().map(|record| record.line).collect(),
             lines_left_out: 0,
             by_silence: alert.by_silence,
         };
@@ -174,9 +197,12 @@ impl Document {
         serde_json::to_string(self).expect("a document has text keys and finite numbers")
     }
 
-    /// Leaves out lines from the middle, since a story's beginning and end say most; then, in the unlikely case, what is least telling
-    /// of the rest.
+    /// Leaves out what the lines themselves show, then lines from the middle, since a story's beginning and end say most; then, in the
+    /// unlikely case, what is least telling of the rest.
     fn fit(&mut self) {
+        if self.to_json().len() > DOCUMENT_BYTES_MAX {
+            self.lines.iter_mut().filter(|line| line.shows.is_none()).for_each(|line| line.template = None);
+        }
         while self.to_json().len() > DOCUMENT_BYTES_MAX {
             if !self.lines.is_empty() {
                 self.lines.remove(self.lines.len() / 2);
@@ -192,7 +218,7 @@ impl About {
     /// Leaves out what is least telling; false when nothing is left.
     fn leave_out(&mut self) -> bool {
         match self {
-            Self::Block(block) => block.nearby.pop().is_some() || block.explanation.deviations.pop().is_some(),
+            Self::Block(block) => block.leave_out(),
             Self::Host(host) => host.leave_out(),
             Self::Template(_) => false,
             Self::Domain(domain) => domain.leave_out(),
@@ -200,49 +226,62 @@ impl About {
     }
 }
 
-impl LineDocument {
-    fn new(line: Line) -> Self {
-        let path = line.path.to_string_lossy();
+/// Where data becomes words: what reads records again, the zone of times, and what is taken out of the words of logs.
+struct Edge<'a> {
+    source: &'a dyn LineSource,
+    zone: &'a TimeZone,
+    redaction: &'a Redaction,
+}
+
+/// A record that was read again.
+struct Record {
+    /// All of it, for what can be read out of it; not to be told.
+    text: String,
+    /// The same as it is told.
+    line: LineDocument,
+}
+
+impl Edge<'_> {
+    /// `text`, which is in the words of a log, as it may be told: without what is to be taken out, bounded, harmless.
+    fn clean(&self, text: &str) -> String {
+        clean(&self.redaction.apply(text))
+    }
+
+    /// `time` in RFC 3339, with the offset of the zone.
+    fn time(&self, time: LogTime) -> String {
+        rfc3339(time, self.zone)
+    }
+
+    /// The record at `position`.
+    fn read(&self, position: Position) -> Record {
+        let Line { path, offset, text } = self.source.line(position);
+        let path = path.to_string_lossy();
         let Origin { role, host } = Origin::of_log(&path);
-        let logged = || parse::parse(line.text.as_deref().ok()?).and_then(|record| Role::of_logger(record.logger));
+        let logged = || parse::parse(text.as_deref().ok()?).and_then(|record| Role::of_logger(record.logger));
         let role = if role == Role::Other { logged().unwrap_or(role) } else { role };
-        let (text, reason) = match &line.text {
-            Ok(bytes) => (Some(clean(&String::from_utf8_lossy(head(bytes)))), None),
-            Err(reason) => (None, Some(clean(reason))),
+        let (text, reason) = match &text {
+            Ok(bytes) => (Some(String::from_utf8_lossy(bytes)), None),
+            Err(reason) => (None, Some(self.clean(reason))),
         };
-        Self { path: clean(&path), offset: line.offset, host: clean(&host.unwrap_or_default()), role, text, reason }
+        let line = LineDocument {
+            path: self.clean(&path),
+            offset,
+            host: self.clean(&host.unwrap_or_default()),
+            role,
+            text: text.as_deref().map(|text| self.clean(text)),
+            reason,
+            template: None,
+            nats: None,
+            shows: None,
+        };
+        Record { text: text.map(Cow::into_owned).unwrap_or_default(), line }
     }
-}
 
-/// `number` with its thousands apart: `5,583`.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let groups = digits.as_bytes()[first..].chunks(3).map(|group| std::str::from_utf8(group).expect("digits are ASCII"));
-    let head = (first > 0).then_some(&digits[..first]);
-    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
-}
-
-/// `template` for people: what differs from line to line is `…`. LogHub glues `<*>` to the words beside it, and begins with one that
-/// often stands for nothing.
-#[must_use]
-pub fn readable(template: &str) -> String {
-    let mut pieces = template.split(WILDCARD);
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let space_before = if text.ends_with(is_word_end) { " " } else { "" };
-        let space_after = if piece.starts_with(char::is_alphanumeric) { " " } else { "" };
-        text.extend([space_before, "…", space_after, piece]);
+    /// The first of some names in alphabetical order, as they may be told.
+    fn bounded(&self, names: impl Iterator<Item = String>) -> Vec<String> {
+        let names: BTreeSet<_> = names.map(|name| self.clean(&name)).collect();
+        names.into_iter().take(DOCUMENT_HOSTS_MAX).collect()
     }
-    let without_first = text.strip_prefix("… ").or(text.strip_prefix("…:"));
-    let is_glued = template.strip_prefix(WILDCARD).is_some_and(|rest| !rest.starts_with(' '));
-    without_first.filter(|_| is_glued).unwrap_or(&text).to_owned()
-}
-
-/// Whether a word, or a mark that a space follows, ends with this.
-fn is_word_end(c: char) -> bool {
-    c.is_alphanumeric() || ":,;…".contains(c)
 }
 
 /// `time` in RFC 3339, with the offset of `zone`.
@@ -250,18 +289,6 @@ fn rfc3339(time: LogTime, zone: &TimeZone) -> String {
     let (least, most) = (Timestamp::MIN.as_millisecond() + DAY_MILLIS, Timestamp::MAX.as_millisecond() - DAY_MILLIS);
     let instant = Timestamp::from_millisecond(time.0.clamp(least, most)).expect("clamped to what jiff holds");
     format!("{:.3}", instant.display_with_offset(zone.to_offset(instant)))
-}
-
-/// The start of a template as a part of a sentence; the rest of the document has all of it.
-fn quoted(template: &str) -> String {
-    let template = readable(&clean(template));
-    let quoted: String = template.chars().take(SUMMARY_TEMPLATE_CHARS_MAX).collect();
-    let mark = if quoted.len() < template.len() { "…" } else { "" };
-    format!("“{}{mark}”", quoted.trim_end_matches('.'))
-}
-
-fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{} times", grouped(u64::from(count))) }
 }
 
 /// As log4j writes it.
@@ -283,16 +310,6 @@ fn known(mut roles: Vec<Role>) -> Vec<Role> {
     roles
 }
 
-fn bounded(names: impl Iterator<Item = String>) -> Vec<String> {
-    let names: BTreeSet<_> = names.collect();
-    names.into_iter().take(DOCUMENT_HOSTS_MAX).map(|name| clean(&name)).collect()
-}
-
-/// The first bytes of a record: some more than are kept, so that [`clean`] marks the cut.
-fn head(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(DOCUMENT_TEXT_BYTES_MAX + UTF8_BYTES_MAX)]
-}
-
 /// `text` cut to its bound and without control characters, which could repaint the terminal of whoever reads it.
 fn clean(text: &str) -> String {
     let cut = text
@@ -306,10 +323,6 @@ fn clean(text: &str) -> String {
     text[..cut].chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).chain(mark.chars()).collect()
 }
 
-/// Characters of a template in a summary.
-const SUMMARY_TEMPLATE_CHARS_MAX: usize = 120;
-const WILDCARD: &str = "<*>";
-const UTF8_BYTES_MAX: usize = 4;
 const DAY_MILLIS: i64 = 86_400_000;
 
 #[cfg(test)]

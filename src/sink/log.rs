@@ -60,6 +60,9 @@ pub fn alert(document: &Document) {
             threshold = block.threshold,
             signature = document.signature,
             hosts = block.hosts.join(","),
+            path = block.hdfs_path.as_deref().unwrap_or_default(),
+            difference = block.explanation.difference.join("; "),
+            look_further = block.look_further.join("; "),
             "{}",
             document.summary()
         ),
@@ -133,6 +136,8 @@ mod tests {
         assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &example().summary().into()));
         assert_eq!((&event["alert"], &event["block"]), (&example().id.into(), &example().subject().into()));
         assert_eq!((&event["kind"], &event["reason"]), (&"anomaly.firing".into(), &"unlikely_story".into()));
+        assert!(event["difference"].as_str().unwrap().starts_with("expected 3 × “Received block”, saw 1; "), "{event}");
+        assert!(event["look_further"].as_str().unwrap().starts_with("hdfs fsck -blockId blk_-1608999687919862906"), "{event}");
     }
 
     #[test]

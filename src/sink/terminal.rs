@@ -78,7 +78,8 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
         (AlertType::Resolved | AlertType::MismatchResolved, _) => Ok(()),
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
-            write_deviations(text, block, paint)?;
+            write_difference(text, block, paint)?;
+            write_nearest(text, document.reason, block)?;
             write_nearby(text, block, paint)?;
             let shown = document.lines.len();
             writeln!(text, "\n  The logs ({shown} of {} events):", grouped(u64::from(block.events)))?;
@@ -142,8 +143,19 @@ fn write_figures(text: &mut String, document: &Document, block: &BlockDocument) 
         ("hosts", block.hosts.join(", ")),
         ("roles", roles(document)),
         ("datanodes", block.datanodes.join(", ")),
+        ("replicas", replicas(block)),
+        ("signature", document.signature.clone()),
     ];
     write_named(text, &named)
+}
+
+/// How many replicas the NameNode knows of; empty when nobody asked it.
+fn replicas(block: &BlockDocument) -> String {
+    match block.replicas_confirmed {
+        None => String::new(),
+        Some(0) => "none confirmed by the NameNode".to_owned(),
+        Some(count) => format!("{count} confirmed by the NameNode: {}", block.replicas_on.join(", ")),
+    }
 }
 
 fn write_named(text: &mut String, named: &[(&str, String)]) -> fmt::Result {
@@ -223,21 +235,48 @@ fn write_steps(text: &mut String, steps: &[String]) -> fmt::Result {
     steps.iter().try_for_each(|step| writeln!(text, "    {step}"))
 }
 
-fn write_deviations(text: &mut String, block: &BlockDocument, paint: Paint) -> fmt::Result {
-    if !block.explanation.deviations.is_empty() {
+fn write_difference(text: &mut String, block: &BlockDocument, paint: Paint) -> fmt::Result {
+    let explanation = &block.explanation;
+    if !explanation.difference.is_empty() {
         writeln!(text, "\n  What is not as it should be:")?;
     }
-    for deviation in &block.explanation.deviations {
-        let sign = match deviation.kind {
-            DeviationKind::Missing => "-",
-            DeviationKind::Unknown | DeviationKind::Excess => "+",
-            DeviationKind::Unexpected => "?",
-        };
-        writeln!(text, "  {} {}", paint.alarm(sign), indented(&readable(&deviation.template)))?;
-        let nats = if deviation.nats > 0.0 { format!(" ({:.2} nats)", deviation.nats) } else { String::new() };
-        writeln!(text, "    {}{nats}", deviation.text)?;
+    for (index, sentence) in explanation.difference.iter().enumerate() {
+        let deviation = explanation.deviations.get(index);
+        let sign = deviation.map_or(STOPS, |deviation| sign(deviation.kind));
+        let nats = deviation.filter(|deviation| deviation.nats > 0.0).map(|deviation| format!(" ({:.2} nats)", deviation.nats));
+        writeln!(text, "  {} {}{}", paint.alarm(sign), indented(sentence), nats.unwrap_or_default())?;
     }
     Ok(())
+}
+
+fn sign(kind: DeviationKind) -> &'static str {
+    match kind {
+        DeviationKind::Missing => "-",
+        DeviationKind::Unknown | DeviationKind::Excess => "+",
+        DeviationKind::Unexpected => "?",
+    }
+}
+
+/// Side by side what a normal block does and what this one did.
+fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fmt::Result {
+    let Some(story) = &block.explanation.nearest else { return Ok(()) };
+    let seen = if reason == Reason::UnknownEvent { "so far" } else { "saw" };
+    let joined = if block.explanation.from_start { "" } else { "; this one was joined midway" };
+    writeln!(text, "\n  The nearest normal story ({} of those learnt{joined}):", percent(story.share))?;
+    writeln!(text, "    expected {seen:>6}")?;
+    let names = block.explanation.names();
+    for event in &story.events {
+        writeln!(text, "    {:>8} {:>6}  {}", event.expected, event.seen, indented(&names.of(&event.template)))?;
+    }
+    if story.events_left_out > 0 {
+        writeln!(text, "    … {} more …", story.events_left_out)?;
+    }
+    Ok(())
+}
+
+fn percent(share: f32) -> String {
+    let percent = 100.0 * share;
+    if percent < 1.0 { "less than 1 %".to_owned() } else { format!("{percent:.0} %") }
 }
 
 fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
@@ -258,7 +297,9 @@ fn write_gap(text: &mut String, left_out: u32) -> fmt::Result {
 }
 
 fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Result {
-    writeln!(text, "  {}", paint.faint(format_args!("{}:{}", line.path, line.offset)))?;
+    let mark = line.shows.map_or_else(|| " ".to_owned(), |kind| paint.alarm(sign(kind)));
+    let nats = line.nats.map(|nats| format!("  ({nats:.2} nats)")).unwrap_or_default();
+    writeln!(text, "{mark} {}", paint.faint(format_args!("{}:{}{nats}", line.path, line.offset)))?;
     match (&line.text, &line.reason) {
         (Some(record), _) => writeln!(text, "    {}", indented(record)),
         (None, reason) => writeln!(text, "    (gone: {})", reason.as_deref().unwrap_or("no reason known")),
@@ -267,11 +308,7 @@ fn write_line(text: &mut String, line: &LineDocument, paint: Paint) -> fmt::Resu
 
 fn write_advice(text: &mut String, block: &BlockDocument) -> fmt::Result {
     writeln!(text, "\n  What to do:")?;
-    writeln!(text, "    hdfs fsck -blockId {}", block.block)?;
-    if let Some(path) = &block.hdfs_path {
-        writeln!(text, "    hdfs fsck {} -files -blocks -locations", shell_quoted(path))?;
-    }
-    Ok(())
+    block.look_further.iter().try_for_each(|command| writeln!(text, "    {command}"))
 }
 
 /// Further lines of a record stand below its first one.
@@ -279,16 +316,13 @@ fn indented(text: &str) -> String {
     text.replace('\n', "\n    ")
 }
 
-/// `path` as one word of a POSIX shell: what a log names is pasted by people.
-fn shell_quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
-}
-
 /// <https://no-color.org>: set and not empty means no.
 fn allows_colours(no_color: Option<&std::ffi::OsStr>) -> bool {
     no_color.is_none_or(|value| value.is_empty())
 }
+
+/// Before the sentence that says that the story stops.
+const STOPS: &str = ".";
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
@@ -366,11 +400,5 @@ mod tests {
         for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
             assert_eq!(allows_colours(no_color.map(std::ffi::OsStr::new)), expected, "{no_color:?}");
         }
-    }
-
-    #[test]
-    fn a_path_cannot_run_a_command() {
-        assert_eq!(shell_quoted("/tmp/a-b_c.1"), "/tmp/a-b_c.1");
-        assert_eq!(shell_quoted("/tmp/$(reboot) 'x'"), "'/tmp/$(reboot) '\\''x'\\'''");
     }
 }

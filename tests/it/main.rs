@@ -11,6 +11,7 @@ mod deletion;
 mod descriptors;
 mod doctor;
 mod evaluating;
+mod explanations;
 mod gzip;
 mod host_trouble;
 mod inode_reuse;

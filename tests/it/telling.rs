@@ -1,4 +1,4 @@
-//! What the daemon tells whom: the webhook gets what is recent, once the receiver works; observing and old alerts send nothing.
+//! What the daemon tells whom: the webhook gets what is recent, redacted, once the receiver works; observing and old alerts send nothing.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -67,7 +67,7 @@ fn place(receiver: &Receiver, mode: &str, notify_age_max: &str) -> Place {
     std::fs::write(place.path("secret"), "a secret of more than sixteen bytes\n").unwrap();
     let secret = place.path("secret").display().to_string();
     place.configure(&format!(
-        "[alerts]\nmode = \"{mode}\"\nnotify_age_max = \"{notify_age_max}\"\n[webhook]\nurl = \"http://{}/hook\"\nsecret_file = {secret:?}\n",
+        "[alerts]\nmode = \"{mode}\"\nnotify_age_max = \"{notify_age_max}\"\nredact = [\"/user/[^ ]+\"]\n[webhook]\nurl = \"http://{}/hook\"\nsecret_file = {secret:?}\n",
         receiver.address
     ));
     place
@@ -106,12 +106,13 @@ impl Receiver {
 
 type Taken = (Arc<Mutex<BTreeSet<String>>>, Arc<AtomicUsize>);
 
-async fn receive(State((ids, failures)): State<Taken>, headers: HeaderMap) -> StatusCode {
+async fn receive(State((ids, failures)): State<Taken>, headers: HeaderMap, body: String) -> StatusCode {
     let fails = failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
     if fails {
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
     assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
+    assert!(body.contains("[redacted]") && !body.contains("/user/"), "{body}");
     ids.lock().unwrap().insert(headers["webhook-id"].to_str().unwrap().to_owned());
     StatusCode::NO_CONTENT
 }

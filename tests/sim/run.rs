@@ -12,7 +12,9 @@ use hdfs_vigil::pipeline::session::assemble;
 use hdfs_vigil::pipeline::session::{Score, Window};
 use hdfs_vigil::pipeline::stats::Stats;
 use hdfs_vigil::pipeline::swap::Swapped;
-use hdfs_vigil::pipeline::verdict::{Alert, BlockFinding, DomainFinding, Finding, HostFinding, domain, threshold, trouble};
+use hdfs_vigil::pipeline::verdict::{
+    Alert, BlockFinding, DomainFinding, Explanation, Finding, HostFinding, domain, threshold, trouble,
+};
 use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -30,7 +32,7 @@ pub struct Told {
     pub second: i64,
     /// The block or the host.
     pub of: String,
-    /// Deviations, or what the host says and who says it too.
+    /// Signature and explanation, or what the host says and who says it too.
     pub why: String,
     /// Trouble near a block. It names hosts, so it is not that of one log for all.
     pub nearby: String,
@@ -337,7 +339,9 @@ fn score(window: &Window, model: Model) -> Score {
 
 fn told(alert: &Alert) -> Told {
     let (of, why, nearby) = match &alert.finding {
-        Finding::Block(finding) => (finding.block.to_string(), deviations(finding), nearby(finding)),
+        Finding::Block(finding) => {
+            (finding.block.to_string(), format!("{} {}", alert.signature, explanation(finding)), nearby(finding))
+        }
         Finding::Host(finding) => (finding.host.clone(), complaints(finding), String::new()),
         Finding::Template(finding) => (finding.template.clone(), format!("x{}", finding.events), String::new()),
         Finding::Domain(finding) => (finding.model.clone(), shares(finding), String::new()),
@@ -354,9 +358,15 @@ fn told(alert: &Alert) -> Told {
     }
 }
 
-fn deviations(finding: &BlockFinding) -> String {
-    let deviations = finding.explanation.deviations.iter().map(|d| format!("{:?} {} {}", d.kind, d.template, d.count));
-    deviations.collect::<Vec<_>>().join("; ")
+/// All of it but where the records stand, which is not the same in one log for all, and the order in which a model names what is missing.
+fn explanation(finding: &BlockFinding) -> String {
+    let Explanation { deviations, nearest, end_nats, events, templates, evidence, .. } = &finding.explanation;
+    let said = deviations.iter().map(|d| format!("{:?} {} {} of {}, {}", d.kind, d.template, d.count, d.expected, d.seen));
+    let shown: Vec<_> = events.iter().map(|event| (&templates[usize::from(event.template)], event.nats)).collect();
+    let said = said.collect::<Vec<_>>().join("; ");
+    let mut nearest = nearest.clone();
+    nearest.iter_mut().for_each(|story| story.events.sort_by(|a, b| a.template.cmp(&b.template)));
+    format!("{said}; {nearest:?} {end_nats:?} {shown:?} and {} records more", evidence.len())
 }
 
 fn nearby(finding: &BlockFinding) -> String {

@@ -8,11 +8,12 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::limits::{ALERT_POSITIONS_MAX, DEVIATIONS_MAX, INCIDENTS_MAX};
-use crate::pipeline::event::{BlockId, LogTime, PoolId, Position};
+use crate::limits::{DEVIATIONS_MAX, INCIDENTS_MAX};
+use crate::pipeline::event::{BlockId, LogTime, PoolId};
 use crate::pipeline::session::{Case, Cause};
 use crate::pipeline::verdict::{
     Alert, AlertId, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Finding, IncidentId, Reason, Verdict,
+    evidence,
 };
 
 /// Incidents that are firing, or were until lately.
@@ -56,13 +57,14 @@ impl Trigger {
     }
 
     /// The episode is anomalous: the alert that says so, unless it has been said. The incident must not be firing for an alert.
+    /// Of the deviations, those beyond [`DEVIATIONS_MAX`] make part of the signature and are not told.
     pub fn fire(
         &mut self,
         case: &Case,
         pool: Option<String>,
         verdict: Verdict,
         model: &str,
-        explanation: Explanation,
+        mut explanation: Explanation,
     ) -> Option<Alert> {
         let id = incident_id(case, pool.as_deref());
         let incident = self.incidents.entry(id).or_insert_with(|| Incident { opened: case.time, alerts: 0, firing: None });
@@ -70,9 +72,11 @@ impl Trigger {
             return None;
         }
         incident.alerts += 1;
-        let (signature, positions) = (signature(&explanation.deviations), positions(case, &explanation.deviations));
+        let signature = signature(&explanation.deviations);
+        explanation.deviations.truncate(DEVIATIONS_MAX);
         let (block, events, nearby) = (case.block, case.events_seen, case.nearby.clone());
-        let finding = BlockFinding { block, pool, verdict, model: model.to_owned(), explanation, events, nearby: Vec::new() };
+        let (model, in_short) = (model.to_owned(), explanation.in_short());
+        let finding = BlockFinding { block, pool, verdict, model, explanation: in_short, events, nearby: Vec::new() };
         let fired = Fired { signature: signature.clone(), by_silence: case.by_silence, finding: finding.clone() };
         incident.firing = Some(Box::new(fired));
         let alert = Alert {
@@ -85,9 +89,9 @@ impl Trigger {
             },
             time: case.time,
             signature,
-            positions,
+            positions: explanation.events.iter().map(|event| event.position).collect(),
             by_silence: case.by_silence,
-            finding: Finding::Block(Box::new(BlockFinding { nearby, ..finding })),
+            finding: Finding::Block(Box::new(BlockFinding { explanation, nearby, ..finding })),
         };
         self.by_age.insert((incident.opened, id));
         self.firing += 1;
@@ -106,7 +110,7 @@ impl Trigger {
         incident.alerts += 1;
         fired.finding.verdict = verdict;
         fired.by_silence = case.by_silence;
-        Some(Alert { positions: positions(case, &[]), ..resolved(id, *fired, incident.alerts, reason, case.time) })
+        Some(Alert { positions: evidence::earliest(case), ..resolved(id, *fired, incident.alerts, reason, case.time) })
     }
 
     /// Takes back, oldest first, what rests only on events of templates that are part of normal stories by now; what such a story lacks is
@@ -166,23 +170,6 @@ fn resolved(incident: IncidentId, fired: Fired, number: u32, reason: Reason, tim
     }
 }
 
-/// The records that show the deviations first, then the earliest of the episode; in log order.
-fn positions(case: &Case, deviations: &[Deviation]) -> Vec<Position> {
-    let mut wanted: Vec<Position> = deviations.iter().filter_map(|deviation| deviation.position).collect();
-    for event in &case.events {
-        if wanted.len() >= ALERT_POSITIONS_MAX {
-            break;
-        }
-        if !wanted.contains(&event.position) {
-            wanted.push(event.position);
-        }
-    }
-    let mut ordered: Vec<Position> = case.events.iter().map(|event| event.position).filter(|p| wanted.contains(p)).collect();
-    ordered.dedup();
-    ordered.truncate(ALERT_POSITIONS_MAX);
-    ordered
-}
-
 /// The first pool of a cluster goes without its name, since it may become known only later.
 fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
     let BlockId { pool: id, number } = case.block;
@@ -195,10 +182,20 @@ pub(super) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32)
     AlertId(hash(&[b"alert", &incident.0.to_be_bytes(), alert_type.name().as_bytes(), &number.to_be_bytes()]))
 }
 
-/// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers.
-fn signature(deviations: &[Deviation]) -> String {
-    let mut parts: Vec<String> =
-        deviations.iter().map(|deviation| format!("{:?} {}", deviation.kind, deviation.template)).collect();
+/// Equal for blocks that go wrong in the same way, also under another model: made of texts, not of numbers. Which events are out of
+/// place the model alone says: it names them only where nothing else departs, and beside what is missing or too much it counts once. An
+/// event that no normal story has says more than the disorder that it leaves behind.
+pub(super) fn signature(deviations: &[Deviation]) -> String {
+    let is_some = |kind: DeviationKind| deviations.iter().any(|deviation| deviation.kind == kind);
+    let is_other = deviations.iter().any(|deviation| deviation.kind != DeviationKind::Unexpected);
+    let part = |deviation: &Deviation| match deviation.kind {
+        DeviationKind::Unexpected if is_some(DeviationKind::Unknown) => None,
+        DeviationKind::Unexpected if is_other => Some(format!("{:?}", deviation.kind)),
+        DeviationKind::Unknown | DeviationKind::Excess | DeviationKind::Missing | DeviationKind::Unexpected => {
+            Some(format!("{:?} {}", deviation.kind, deviation.template))
+        }
+    };
+    let mut parts: Vec<String> = deviations.iter().filter_map(part).collect();
     parts.sort_unstable();
     parts.dedup();
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
@@ -219,8 +216,9 @@ pub(super) fn hash(parts: &[&[u8]]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{SourceId, TemplateId, Token};
+    use crate::pipeline::event::{Position, SourceId, TemplateId, Token};
     use crate::pipeline::session::{Begin, SessionEvent};
+    use crate::pipeline::verdict::ShownEvent;
 
     #[test]
     fn an_incident_fires_once_and_is_resolved_once() {
@@ -272,7 +270,7 @@ mod tests {
             let mut trigger = Trigger::default();
             let deviation = |&(kind, template, count): &(DeviationKind, &str, u32)| {
                 let template = template.to_owned();
-                Deviation { kind, template, count, nats: 1.0, position: None }
+                Deviation { kind, template, count, expected: 0, seen: 0, nats: 1.0, position: None }
             };
             let deviations: Vec<Deviation> = deviations.iter().map(deviation).collect();
             let explanation = Explanation { deviations, ..explanation(Excess) };
@@ -296,6 +294,64 @@ mod tests {
         assert_eq!(trigger.firing(), INCIDENTS_MAX as u64 - 1);
     }
 
+    #[test]
+    fn the_signature_is_the_set_of_deviations_by_text() {
+        use DeviationKind::{Excess, Missing, Unexpected, Unknown};
+        let of = |kinds: &[(DeviationKind, &str, f32)]| {
+            let deviations: Vec<_> = kinds.iter().map(|&(kind, template, nats)| deviation(kind, template, nats)).collect();
+            signature(&deviations)
+        };
+        let known = of(&[(Unknown, "a", 9.0), (Missing, "b", 0.0)]);
+        assert_eq!(of(&[(Missing, "b", 0.0), (Unknown, "a", 2.0)]), known, "order, counts and errors say nothing");
+        assert_eq!(of(&[(Missing, "b", 0.0), (Missing, "b", 0.0), (Unknown, "a", 1.0)]), known, "it is a set");
+        assert_eq!(
+            of(&[(Unknown, "a", 9.0), (Unexpected, "c", 8.0), (Missing, "b", 0.0)]),
+            known,
+            "disorder comes with the rest"
+        );
+        assert_ne!(of(&[(Excess, "a", 9.0), (Missing, "b", 0.0)]), known, "the kind of deviation counts");
+        assert_ne!(of(&[(Unknown, "a", 9.0)]), known, "all deviations count");
+        assert_ne!(of(&[(Unexpected, "c", 9.0)]), of(&[(Unexpected, "d", 9.0)]), "disorder alone is told apart");
+        let disordered = of(&[(Unexpected, "c", 9.0), (Missing, "b", 0.0)]);
+        assert_eq!(of(&[(Unexpected, "d", 9.0), (Unexpected, "c", 8.0), (Missing, "b", 0.0)]), disordered, "it is one thing");
+        assert_ne!(of(&[(Missing, "b", 0.0)]), disordered, "and no unfinished story");
+    }
+
+    #[test]
+    fn deviations_beyond_the_bound_make_the_signature_and_are_not_told() {
+        let texts: Vec<String> = (0..=DEVIATIONS_MAX).map(|number| format!("{number:02}")).collect();
+        let fire = |texts: &[String]| {
+            let deviations = texts.iter().map(|text| deviation(DeviationKind::Missing, text, 0.0)).collect();
+            let explanation = Explanation { deviations, ..Explanation::default() };
+            Trigger::default().fire(&case(1, 5), None, verdict(true), "m", explanation).expect("fires")
+        };
+        let told = |alert: &Alert| {
+            let Finding::Block(finding) = &alert.finding else { panic!("it is of a block") };
+            finding.explanation.deviations.len()
+        };
+        let (less, most, more) = (fire(&texts[2..]), fire(&texts[1..]), fire(&texts));
+        assert_eq!([&less, &most, &more].map(told), [DEVIATIONS_MAX - 1, DEVIATIONS_MAX, DEVIATIONS_MAX]);
+        assert!(less.signature != most.signature && most.signature != more.signature);
+        let reversed: Vec<String> = texts.iter().rev().cloned().collect();
+        assert_eq!(fire(&reversed).signature, more.signature);
+    }
+
+    #[test]
+    fn what_resolves_says_again_what_departed_and_nothing_of_the_records() {
+        let mut trigger = Trigger::default();
+        let events = vec![ShownEvent { position: case(1, 5).events[0].position, template: 0, nats: 9.0 }];
+        let (templates, evidence) = (vec!["x".to_owned()], vec![events[0].position]);
+        let full = Explanation { events, templates, evidence, end_nats: Some(1.0), ..explanation(DeviationKind::Missing) };
+        let fired = trigger.fire(&case(1, 5), None, verdict(true), "m", full.clone()).expect("fires");
+        let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
+        let of = |alert: &Alert| match &alert.finding {
+            Finding::Block(finding) => finding.explanation.clone(),
+            _ => Explanation::default(),
+        };
+        assert_eq!((of(&fired), of(&resolved)), (full, explanation(DeviationKind::Missing)));
+        assert_eq!((fired.quoted().count(), resolved.quoted().count()), (2, 1));
+    }
+
     fn fire(trigger: &mut Trigger, block: i64, time: i64) -> Option<Alert> {
         trigger.fire(&case(block, time), None, verdict(true), "m", explanation(DeviationKind::Excess))
     }
@@ -310,8 +366,12 @@ mod tests {
     }
 
     fn explanation(kind: DeviationKind) -> Explanation {
-        let deviation = Deviation { kind, template: "x".to_owned(), count: 1, nats: 1.0, position: None };
-        Explanation { deviations: vec![deviation], training_sessions_above: 0, training_sessions: 10 }
+        Explanation { deviations: vec![deviation(kind, "x", 1.0)], training_sessions: 10, ..Explanation::default() }
+    }
+
+    fn deviation(kind: DeviationKind, template: &str, nats: f32) -> Deviation {
+        let template = template.to_owned();
+        Deviation { kind, template, count: 1 + nats as u32, expected: 1, seen: 2, nats, position: None }
     }
 
     fn case(number: i64, time: i64) -> Case {

@@ -1,13 +1,19 @@
 //! What an alert on a block says of it.
 
-use std::net::SocketAddrV4;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, SocketAddrV4};
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::verdict::{BlockFinding, Deviation, DeviationKind, Nearby, Reason};
+use crate::config::REDACTED;
+use crate::pipeline::event::origin::Role;
+use crate::pipeline::event::{Position, parse};
+use crate::pipeline::verdict::{
+    Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, evidence,
+};
 
-use super::{LineDocument, LineSource, bounded, clean, grouped, level_name, quoted, rfc3339, times};
+use super::words::{Names, exception_class, times};
+use super::{Edge, LineDocument, Record, grouped, level_name};
 
 /// What was found of a block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +38,17 @@ pub struct BlockDocument {
     pub datanodes: Vec<String>,
     /// The HDFS file that the block was allocated for, if a quoted line says so.
     pub hdfs_path: Option<String>,
+    /// DataNodes of which the NameNode said in this episode that they hold a replica (`addStoredBlock … is added to …`), counted by
+    /// address; later deletions are not taken off. `null` when no line of a NameNode was read, when the story was joined midway and
+    /// none is known, and when the alert takes another one back.
+    #[serde(default)]
+    pub replicas_confirmed: Option<u32>,
+    /// Their addresses, `ip:port`, sorted; not all of them where there are many.
+    #[serde(default)]
+    pub replicas_on: Vec<String>,
+    /// Commands that show how the block and its file are now.
+    #[serde(default)]
+    pub look_further: Vec<String>,
     /// Events of the episode, also those that no line shows.
     pub events: u32,
     /// Trouble on the same hosts within a minute of the block's last event, latest first.
@@ -60,8 +77,20 @@ pub struct NearbyDocument {
 pub struct ExplanationDocument {
     /// One plain sentence.
     pub summary: String,
+    /// The same as `deviations`, each as a sentence; at the end, if that is unlikely, that the story stops here.
+    #[serde(default)]
+    pub difference: Vec<String>,
     /// Worst first.
     pub deviations: Vec<DeviationDocument>,
+    /// Whether the story was seen from its start. Else it may have what it seems to lack.
+    #[serde(default)]
+    pub from_start: bool,
+    /// The normal story that it was held against; `null` in what takes an alert back.
+    #[serde(default)]
+    pub nearest: Option<NormalStoryDocument>,
+    /// How unexpected it is that the story stops here, nats; `null` while it may go on.
+    #[serde(default)]
+    pub end_nats: Option<f32>,
     /// Sessions of the training data behind the comparison.
     pub training_sessions: u64,
     /// How many of them scored as high or higher.
@@ -77,86 +106,192 @@ pub struct DeviationDocument {
     pub template: String,
     /// How often, >= 1.
     pub count: u32,
+    /// How often the nearest normal story has it.
+    #[serde(default)]
+    pub expected: u32,
+    /// How often this story has it; of events that repeat without end not every one counts.
+    #[serde(default)]
+    pub seen: u32,
     /// How unexpected, nats; 0 for what is missing.
     pub nats: f32,
+    /// Class of the exception that came with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exception: Option<String>,
     /// The same in words, without the template.
     pub text: String,
 }
 
+/// What a normal block does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalStoryDocument {
+    /// What happens in it: first the events that this story has too, in its order.
+    pub events: Vec<NormalEventDocument>,
+    /// Kinds of events that `events` has no room for.
+    pub events_left_out: u32,
+    /// Its share of the normal stories that were learnt, those that rest midway counted as stories too; 0..=1.
+    pub share: f32,
+}
+
+/// One kind of event of a normal story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalEventDocument {
+    /// Text of the template.
+    pub template: String,
+    /// How often it happens there.
+    pub expected: u32,
+    /// How often it happens here.
+    pub seen: u32,
+}
+
 impl BlockDocument {
-    /// `lines` are the records quoted; those near the block are read from `source`.
-    pub(super) fn new(
-        finding: &BlockFinding,
-        reason: Reason,
-        lines: &[LineDocument],
-        source: &dyn LineSource,
-        zone: &TimeZone,
-    ) -> Self {
-        let texts = || lines.iter().filter_map(|line| line.text.as_deref());
+    /// `records` are those quoted; the others are read from the edge's source.
+    pub(super) fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
+        let more: Vec<Record> = finding.explanation.evidence.iter().map(|position| edge.read(*position)).collect();
+        let texts = || records.iter().chain(&more).map(|record| record.text.as_str());
+        let mut replicas: BTreeSet<&str> = texts().filter_map(confirmed_replica).collect();
+        let hears_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
+        let may_be_none = finding.explanation.from_start && hears_namenode;
+        let is_told = alert.alert_type != AlertType::Resolved && (may_be_none || !replicas.is_empty());
+        replicas.retain(|_| is_told);
+        let block = finding.block.to_string();
+        let hdfs_path = texts().find_map(hdfs_path).map(|path| edge.clean(path));
         Self {
-            block: finding.block.to_string(),
-            pool: finding.pool.as_deref().map(clean),
+            look_further: look_further(&block, hdfs_path.as_deref()),
+            block,
+            pool: finding.pool.as_deref().map(super::clean),
             score: finding.verdict.score,
             threshold: finding.verdict.threshold,
             distance: finding.verdict.distance,
-            model: clean(&finding.model),
-            explanation: ExplanationDocument::new(finding, reason),
-            hosts: bounded(lines.iter().map(|line| line.host.clone())),
-            datanodes: bounded(texts().flat_map(datanodes)),
-            hdfs_path: texts().find_map(hdfs_path).map(clean),
+            model: super::clean(&finding.model),
+            explanation: ExplanationDocument::new(finding, alert, records, edge),
+            hosts: edge.bounded(records.iter().map(|record| record.line.host.clone())),
+            datanodes: edge.bounded(texts().flat_map(datanodes)),
+            hdfs_path,
+            replicas_confirmed: is_told.then_some(replicas.len() as u32),
+            replicas_on: edge.bounded(replicas.into_iter().map(str::to_owned)),
             events: finding.events,
-            nearby: finding.nearby.iter().map(|nearby| NearbyDocument::new(nearby, source, zone)).collect(),
+            nearby: finding.nearby.iter().map(|nearby| NearbyDocument::new(nearby, edge)).collect(),
         }
+    }
+
+    /// Leaves out what is least telling; false when nothing is left.
+    pub(super) fn leave_out(&mut self) -> bool {
+        let explanation = &mut self.explanation;
+        explanation.nearest.take().is_some()
+            || self.nearby.pop().is_some()
+            || explanation.deviations.pop().is_some()
+            || explanation.difference.pop().is_some()
+    }
+}
+
+/// Gives quoted records what the model said of their events.
+pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: &Edge<'_>) {
+    for (record, event) in records.iter_mut().zip(&explanation.events) {
+        let template = explanation.templates.get(usize::from(event.template));
+        let shows = |deviation: &&Deviation| match deviation.kind {
+            DeviationKind::Unknown => Some(&deviation.template) == template,
+            DeviationKind::Excess | DeviationKind::Missing | DeviationKind::Unexpected => {
+                deviation.position == Some(event.position)
+            }
+        };
+        record.line.template = template.map(|template| edge.clean(template));
+        record.line.nats = Some(event.nats);
+        record.line.shows = explanation.deviations.iter().find(shows).map(|deviation| deviation.kind);
     }
 }
 
 impl NearbyDocument {
-    fn new(nearby: &Nearby, source: &dyn LineSource, zone: &TimeZone) -> Self {
+    fn new(nearby: &Nearby, edge: &Edge<'_>) -> Self {
         Self {
-            host: clean(&nearby.host),
-            text: clean(&nearby.template),
+            host: edge.clean(&nearby.host),
+            text: edge.clean(&nearby.template),
             level: level_name(nearby.level).to_owned(),
-            time: rfc3339(nearby.first, zone),
+            time: edge.time(nearby.first),
             count: nearby.count,
-            line: LineDocument::new(source.line(nearby.position)),
+            line: edge.read(nearby.position).line,
         }
     }
 }
 
 impl ExplanationDocument {
-    fn new(finding: &BlockFinding, reason: Reason) -> Self {
+    fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
+        let Explanation { deviations, from_start, nearest, end_nats, training_sessions, training_sessions_above, .. } =
+            &finding.explanation;
+        let record = |position: Position| records.get(alert.positions.iter().position(|quoted| *quoted == position)?);
+        let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), edge);
+        let deviations: Vec<_> = deviations.iter().map(document).collect();
+        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge));
+        let names = names(&deviations, nearest.as_ref());
+        let end = end_nats.filter(|nats| *nats > finding.verdict.threshold);
+        let end = end.map(|nats| format!("the story stops where normal ones go on ({nats:.2} nats)"));
         Self {
-            summary: summary(finding, reason),
-            deviations: finding.explanation.deviations.iter().map(DeviationDocument::new).collect(),
-            training_sessions: finding.explanation.training_sessions,
-            training_sessions_above: finding.explanation.training_sessions_above,
+            summary: summary(finding, &deviations, &names, alert.reason),
+            difference: deviations.iter().map(|deviation| names.difference(deviation)).chain(end).collect(),
+            deviations,
+            from_start: *from_start,
+            nearest,
+            end_nats: *end_nats,
+            training_sessions: *training_sessions,
+            training_sessions_above: *training_sessions_above,
         }
     }
 }
 
+impl ExplanationDocument {
+    /// Names that tell all events apart that it speaks of.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        names(&self.deviations, self.nearest.as_ref())
+    }
+}
+
+fn names(deviations: &[DeviationDocument], nearest: Option<&NormalStoryDocument>) -> Names {
+    let normal = nearest.into_iter().flat_map(|story| &story.events).map(|event| event.template.as_str());
+    Names::new(deviations.iter().map(|deviation| deviation.template.as_str()).chain(normal))
+}
+
+impl NormalStoryDocument {
+    fn new(story: &NormalStory, edge: &Edge<'_>) -> Self {
+        let events = story.events.iter().map(|event| NormalEventDocument {
+            template: edge.clean(&event.template),
+            expected: event.expected,
+            seen: event.seen,
+        });
+        Self { events: events.collect(), events_left_out: story.events_left_out, share: story.share }
+    }
+}
+
 impl DeviationDocument {
-    fn new(deviation: &Deviation) -> Self {
+    fn new(deviation: &Deviation, record: Option<&Record>, edge: &Edge<'_>) -> Self {
         Self {
             kind: deviation.kind,
-            template: clean(&deviation.template),
+            template: edge.clean(&deviation.template),
             count: deviation.count,
+            expected: deviation.expected,
+            seen: deviation.seen,
             nats: deviation.nats,
+            exception: record.and_then(|record| exception_class(&record.text)).map(|exception| edge.clean(exception)),
             text: departure(deviation.kind, deviation.count),
         }
     }
 }
 
 /// One sentence for people who have never heard of autoencoders.
-pub(super) fn summary(finding: &BlockFinding, reason: Reason) -> String {
+fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], names: &Names, reason: Reason) -> String {
     let block = finding.block;
+    let worst = deviations.first().map(|deviation| format!(": {}", names.difference(deviation))).unwrap_or_default();
     let sessions = finding.explanation.training_sessions;
     let below = sessions.saturating_sub(finding.explanation.training_sessions_above);
     match reason {
-        Reason::UnknownEvent => format!("{block} has an event that no normal story has{}.", worst(finding)),
-        Reason::UnlikelyStory if sessions == 0 => format!("The story of {block} is an unlikely one{}.", worst(finding)),
+        Reason::UnknownEvent => {
+            let said = deviations.first().map(|event| format!(": {}, {}", names.of_event(event), times(event.count)));
+            let said = said.unwrap_or_default();
+            format!("{block} has an event that no normal story has{said}.")
+        }
+        Reason::UnlikelyStory if sessions == 0 => format!("The story of {block} is an unlikely one{worst}."),
         Reason::UnlikelyStory => {
             let (below, sessions) = (grouped(below), grouped(sessions));
-            format!("The story of {block} is less likely than {below} of {sessions} normal stories{}.", worst(finding))
+            format!("The story of {block} is less likely than {below} of {sessions} normal stories{worst}.")
         }
         Reason::Recovered => format!("{block} is well again: what was missing came after all."),
         Reason::Retracted => format!("{block} was normal after all: what seemed unlikely is part of normal stories."),
@@ -170,14 +305,6 @@ pub(super) fn summary(finding: &BlockFinding, reason: Reason) -> String {
             format!("{block} is no longer followed: it has been open for too long, or newer incidents took its place.")
         }
     }
-}
-
-/// The worst deviation as the end of a sentence.
-fn worst(finding: &BlockFinding) -> String {
-    let Some(deviation) = finding.explanation.deviations.first() else {
-        return String::new();
-    };
-    format!("; {}: {}", departure(deviation.kind, deviation.count), quoted(&deviation.template))
 }
 
 fn departure(kind: DeviationKind, count: u32) -> String {
@@ -214,4 +341,27 @@ pub(super) fn hdfs_path(text: &str) -> Option<&str> {
     let of_2008 = || line.split_once("NameSystem.allocateBlock: ")?.1.rsplit_once(". blk_").map(|(path, _)| path);
     let of_today = || line.split_once("BLOCK* allocate ")?.1.split_once(" for ").map(|(_, path)| path);
     of_2008().or_else(of_today).filter(|path| path.starts_with('/'))
+}
+
+/// The DataNode of which the NameNode says that it holds a replica now. What DataNodes say of themselves does not count: only what the
+/// NameNode knows of is found by readers.
+pub(super) fn confirmed_replica(text: &str) -> Option<&str> {
+    let record = parse::parse(text.as_bytes());
+    let content = record.map_or(text, |record| std::str::from_utf8(record.content).unwrap_or(text));
+    let line = content.lines().next().filter(|line| evidence::confirms_replica(line))?;
+    let address = line.split_once(" is added to")?.0.rsplit(' ').next()?;
+    address.parse::<SocketAddr>().is_ok().then_some(address)
+}
+
+/// Commands that show how the block is, and its file unless its path is not to be told.
+fn look_further(block: &str, hdfs_path: Option<&str>) -> Vec<String> {
+    let path = hdfs_path.filter(|path| !path.contains(REDACTED) && !path.ends_with('…'));
+    let file = path.map(|path| format!("hdfs fsck {} -files -blocks -locations", shell_quoted(path)));
+    std::iter::once(format!("hdfs fsck -blockId {block}")).chain(file).collect()
+}
+
+/// `path` as one word of a POSIX shell: what a log names is pasted by people.
+pub(super) fn shell_quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

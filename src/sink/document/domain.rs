@@ -1,11 +1,11 @@
 //! What an alert says of what the model does not know: a template that has become frequent, or traffic that does not fit it.
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::verdict::{DomainFinding, Reason, TemplateFinding};
 
-use super::{clean, grouped, quoted, rfc3339};
+use super::words::{grouped, quoted_start};
+use super::{Edge, clean};
 
 /// What was found of a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,26 +59,27 @@ pub struct StrangerDocument {
 }
 
 impl NewTemplateDocument {
-    pub(super) fn new(finding: &TemplateFinding, zone: &TimeZone) -> Self {
+    pub(super) fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
         let TemplateFinding { model, template, events, episodes, first, last } = finding;
-        let (said, blocks, model) = (quoted(template), grouped(*episodes), clean(model));
+        let (template, blocks, model) = (edge.clean(template), grouped(*episodes), clean(model));
+        let said = quoted_start(&template);
         Self {
-            template: clean(template),
+            template,
             summary: format!(
                 "Model {model} does not know what {blocks} blocks say: {said}. From now on it is left out of their stories."
             ),
             model,
             events: *events,
             episodes: *episodes,
-            first: rfc3339(*first, zone),
-            last: rfc3339(*last, zone),
+            first: edge.time(*first),
+            last: edge.time(*last),
             advice: vec![LEARN.to_owned(), MUTE.to_owned()],
         }
     }
 }
 
 impl DomainDocument {
-    pub(super) fn new(finding: &DomainFinding, reason: Reason) -> Self {
+    pub(super) fn new(finding: &DomainFinding, reason: Reason, edge: &Edge<'_>) -> Self {
         let DomainFinding { model, share, share_max, templates, held_back } = finding;
         let resolved = reason == Reason::Recovered;
         Self {
@@ -86,7 +87,7 @@ impl DomainDocument {
             summary: summary(finding, reason),
             share: *share,
             share_max: *share_max,
-            unknown_templates: templates.iter().map(StrangerDocument::new).collect(),
+            unknown_templates: templates.iter().map(|template| StrangerDocument::new(template, edge)).collect(),
             held_back: *held_back,
             advice: if resolved { Vec::new() } else { vec![LEARN.to_owned(), LIMITS.to_owned()] },
         }
@@ -99,8 +100,8 @@ impl DomainDocument {
 }
 
 impl StrangerDocument {
-    fn new(finding: &TemplateFinding) -> Self {
-        Self { text: clean(&finding.template), events: finding.events, episodes: finding.episodes }
+    fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
+        Self { text: edge.clean(&finding.template), events: finding.events, episodes: finding.episodes }
     }
 }
 

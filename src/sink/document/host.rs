@@ -1,12 +1,12 @@
 //! What an alert on a host says of it.
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::event::layout::Level;
 use crate::pipeline::verdict::{Complaint, HostFinding, Reason};
 
-use super::{bounded, clean, grouped, level_name, quoted, rfc3339, times};
+use super::words::{quoted_start, times};
+use super::{Edge, grouped, level_name};
 
 /// What was found of a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,13 +55,13 @@ pub struct TemplateDocument {
 }
 
 impl HostDocument {
-    pub(super) fn new(finding: &HostFinding, zone: &TimeZone) -> Self {
+    pub(super) fn new(finding: &HostFinding, edge: &Edge<'_>) -> Self {
         Self {
-            host: clean(&finding.host),
-            summary: summary(finding),
-            templates: finding.complaints.iter().map(|complaint| TemplateDocument::new(complaint, zone)).collect(),
+            host: edge.clean(&finding.host),
+            summary: summary(finding, edge),
+            templates: finding.complaints.iter().map(|complaint| TemplateDocument::new(complaint, edge)).collect(),
             templates_left_out: finding.complaints_left_out,
-            also_on: bounded(finding.also_on.iter().cloned()),
+            also_on: edge.bounded(finding.also_on.iter().cloned()),
         }
     }
 
@@ -74,26 +74,26 @@ impl HostDocument {
 }
 
 impl TemplateDocument {
-    fn new(complaint: &Complaint, zone: &TimeZone) -> Self {
+    fn new(complaint: &Complaint, edge: &Edge<'_>) -> Self {
         Self {
-            text: clean(&complaint.template),
-            exception: complaint.exception.as_deref().map(clean),
+            text: edge.clean(&complaint.template),
+            exception: complaint.exception.as_deref().map(|exception| edge.clean(exception)),
             level: level_name(complaint.level).to_owned(),
             reason: complaint.reason,
             meaning: complaint.statement.map(|statement| statement.meaning().to_owned()),
-            subject: complaint.subject.as_deref().map(clean),
+            subject: complaint.subject.as_deref().map(|subject| edge.clean(subject)),
             advice: complaint.statement.and_then(|statement| statement.advice()).map(str::to_owned),
             count: complaint.count,
-            first: rfc3339(complaint.first, zone),
-            last: rfc3339(complaint.last, zone),
+            first: edge.time(complaint.first),
+            last: edge.time(complaint.last),
             usual_per_minute: complaint.usual_per_minute,
         }
     }
 }
 
 /// What a person on call has to know first.
-fn summary(finding: &HostFinding) -> String {
-    let host = clean(&finding.host);
+fn summary(finding: &HostFinding, edge: &Edge<'_>) -> String {
+    let host = edge.clean(&finding.host);
     let Some(complaint) = finding.complaints.first() else {
         return format!("{host} is in trouble.");
     };
@@ -103,13 +103,13 @@ fn summary(finding: &HostFinding) -> String {
         1 => "; and one more kind of trouble".to_owned(),
         more => format!("; and {} more kinds of trouble", grouped(more)),
     };
-    format!("{host}: {}{more}.", worst(complaint))
+    format!("{host}: {}{more}.", worst(complaint, edge))
 }
 
-fn worst(complaint: &Complaint) -> String {
-    let subject = complaint.subject.as_deref().map(|subject| format!(" ({})", clean(subject))).unwrap_or_default();
-    let exception = complaint.exception.as_deref().map(|exception| format!(" ({})", clean(exception))).unwrap_or_default();
-    let said = format!("{} {}{exception}", level_name(complaint.level), quoted(&complaint.template));
+fn worst(complaint: &Complaint, edge: &Edge<'_>) -> String {
+    let aside = |text: &Option<String>| text.as_deref().map(|text| format!(" ({})", edge.clean(text))).unwrap_or_default();
+    let (subject, exception) = (aside(&complaint.subject), aside(&complaint.exception));
+    let said = format!("{} {}{exception}", level_name(complaint.level), quoted_start(&edge.clean(&complaint.template)));
     let times = times(complaint.count);
     match (complaint.reason, complaint.statement) {
         (_, Some(statement)) => format!("{}{subject}", statement.meaning()),
