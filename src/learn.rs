@@ -80,8 +80,8 @@ pub struct Learned {
     pub contract: Contract,
     /// The weights.
     pub weights: Weights,
-    /// Share of normal blocks that would alarm, 0..=1: of the training stories, those whose counts no other story has and whose score
-    /// is above the threshold, as Good & Turing estimate what has not been seen (Good 1953).
+    /// Share of normal blocks that alarm, 0..=1: of the training stories, those that score above the threshold and whose kind is not known
+    /// from the others when each fifth of them is held back once. The score is that of a network that has learnt from all.
     pub false_alarms_expected: f64,
     /// Stories set aside because they look like failures.
     pub suspects: u64,

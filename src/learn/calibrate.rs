@@ -102,13 +102,15 @@ pub fn score_all(network: &Network, windows: &[&[Token]]) -> Result<Vec<f32>> {
     Ok(scores)
 }
 
-/// Where the threshold stands at first, and the share of normal blocks that alarm there: of the whole stories, those that are the only
-/// ones of their kind and score higher, as Good & Turing estimate what has not been seen (Good 1953).
+/// Where the threshold stands at first, and the share of normal blocks that alarm there: of the whole stories, those that score higher and
+/// whose kind would not be known had they been held back.
 ///
-/// `lonely` are the scores of stories that are the only ones of their kind.
-pub fn threshold(scores: &Scores, lonely: &[f32]) -> (f32, f64) {
-    let alarming =
-        |threshold: f32| lonely.iter().filter(|&&score| score > threshold).count() as f64 / scores.sessions().max(1) as f64;
+/// `strangers` are the scores of these, with how often they occurred.
+pub fn threshold(scores: &Scores, strangers: &[(f32, u64)]) -> (f32, f64) {
+    let alarming = |threshold: f32| {
+        let alarms: u64 = strangers.iter().filter(|(score, _)| *score > threshold).map(|(_, times)| times).sum();
+        alarms as f64 / scores.sessions().max(1) as f64
+    };
     let candidates = THRESHOLD_QUANTILES.map(|share| scores.quantile(share));
     let bearable = candidates.into_iter().find(|&threshold| alarming(threshold) <= FALSE_ALARMS_MAX);
     let threshold = bearable.unwrap_or(candidates[candidates.len() - 1]);

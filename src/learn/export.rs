@@ -1,10 +1,8 @@
 //! Puts together what a model file holds, with windows to check it by.
 
-use std::collections::BTreeSet;
-
 use super::calibrate::{Scores, calibrate, distance, score_all, threshold};
 use super::network::{EMBEDDING, HIDDEN, LATENT, Network};
-use super::windows::{Windows, counts};
+use super::windows::Windows;
 use super::{Corpus, LearnError, Learned, Options};
 use crate::limits::PATTERNS_MAX;
 use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training, vocabulary_sha256};
@@ -26,7 +24,7 @@ pub fn export(
     windows: &Windows,
     scores: &Scores,
 ) -> Result<Learned, LearnError> {
-    let (threshold, false_alarms_expected) = threshold(scores, &lonely(network, windows)?);
+    let (threshold, false_alarms_expected) = threshold(scores, &strangers(network, windows)?);
     let calibration = calibrate(scores, windows, threshold);
     let golden = golden(network, windows, &calibration)?;
     let training = Training {
@@ -66,14 +64,10 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
     }
 }
 
-/// Scores of the whole stories that are the only ones of their kind.
-fn lonely(network: &Network, windows: &Windows) -> Result<Vec<f32>, LearnError> {
-    let kind =
-        |window: &[Token]| counts(window).into_iter().filter(|(token, _)| !windows.loose.contains(token)).collect::<Vec<_>>();
-    let once: BTreeSet<_> =
-        windows.patterns().into_iter().filter(|pattern| pattern.sessions == 1).map(|pattern| pattern.counts).collect();
-    let lonely: Vec<&[Token]> = windows.whole.keys().filter(|window| once.contains(&kind(window))).map(Vec::as_slice).collect();
-    Ok(score_all(network, &lonely)?)
+/// Scores of the whole stories whose kind would not be known had they been held back, with how often they occurred.
+fn strangers(network: &Network, windows: &Windows) -> Result<Vec<(f32, u64)>, LearnError> {
+    let stories: Vec<&[Token]> = windows.strangers.keys().map(Vec::as_slice).collect();
+    Ok(score_all(network, &stories)?.into_iter().zip(windows.strangers.values().copied()).collect())
 }
 
 /// Windows from the commonest to the rarest, with what goes wrong in blocks done to them: cut, joined late, an unknown event.

@@ -28,6 +28,8 @@ pub struct Windows {
     pub resting: BTreeMap<Vec<(Token, u16)>, u64>,
     /// Tokens that say nothing of how far a story has come; no kind counts them.
     pub loose: BTreeSet<Token>,
+    /// Whole stories told from their beginning whose kind would not be known had they been held back, with how often they occurred.
+    pub strangers: BTreeMap<Vec<Token>, u64>,
     /// Distinct windows that were left out because there are more than [`TRAINING_WINDOWS_MAX`].
     pub left_out: u64,
     /// Stories that were set aside.
@@ -46,6 +48,8 @@ const BEGINS_SHARE: f64 = 0.001;
 /// In HDFS_v1 these are the reads: their counts spread by 7 and 8, the next one's by 3.
 const ENDLESS_STORIES_MIN: usize = 20;
 const ENDLESS_SPREAD_MIN: u64 = 4;
+/// One story in so many is held back at a time.
+const HELD_BACK_EVERY: usize = 5;
 
 impl Windows {
     /// The windows of a corpus without its `suspects`, which are indices of stories; a block rests when nothing but endless events has come for `quiet_millis`.
@@ -62,6 +66,7 @@ impl Windows {
             endings: reader.kinds(reader.habits.endings()),
             resting: BTreeMap::new(),
             loose: reader.loose(),
+            strangers: reader.strangers(corpus, &stories),
             left_out: 0,
             suspects: suspects.len() as u64,
         };
@@ -215,6 +220,38 @@ impl Reader {
         self.habits.endings().contains_key(&self.habits.kind(&story.events))
     }
 
+    /// Whole stories of kinds that would not be known if they, and others with them, had not been learnt from: each fifth of the stories
+    /// is held back once.
+    fn strangers(&self, corpus: &Corpus, stories: &[&Story]) -> BTreeMap<Vec<Token>, u64> {
+        let mut strangers = BTreeMap::new();
+        for turn in 0..HELD_BACK_EVERY {
+            let is_held_back = |index: usize| index % HELD_BACK_EVERY == turn;
+            let of = |held_back: bool| move |&(index, _): &(usize, &&Story)| is_held_back(index) == held_back;
+            let others: Vec<&Story> = stories.iter().enumerate().filter(of(false)).map(|(_, story)| *story).collect();
+            let Some(others) = Self::new(corpus, &others, self.quiet_millis).map(|reader| (reader.known(&others), reader)) else {
+                continue;
+            };
+            for (_, story) in stories.iter().enumerate().filter(of(true)).filter(|(_, story)| is_whole(story)) {
+                if !others.0.contains(&others.1.habits.kind(&story.events)) {
+                    *strangers.entry(self.window(Begin::Start, &story.events)).or_default() += 1;
+                }
+            }
+        }
+        strangers
+    }
+
+    /// All kinds of stories that are known from these, over or at rest.
+    fn known(&self, stories: &[&Story]) -> BTreeSet<Kind> {
+        let rested = self.rested(stories);
+        let begun = stories.iter().filter(|story| !story.joined_midway);
+        let cuts = begun.flat_map(|story| self.habits.closing_cuts(story).into_iter().map(|cut| &story.events[..cut]));
+        let mut known: BTreeSet<Kind> = cuts.map(|head| self.habits.kind(head)).collect();
+        known.extend(self.habits.concluded(&rested));
+        known.extend(rested);
+        known.extend(self.habits.endings().keys().cloned());
+        known
+    }
+
     /// Kinds of stories that are at rest and not over, where they are told from their beginning.
     fn rested(&self, stories: &[&Story]) -> BTreeSet<Kind> {
         let begun = stories.iter().filter(|story| !story.joined_midway);
@@ -326,6 +363,15 @@ mod tests {
         let windows = windows(vec![plain(&[0, 1]), plain(&[0, 1, 1]), plain(&[0, 1, 1, 1])]);
         let sessions: Vec<_> = windows.patterns().iter().map(|pattern| (pattern.counts[1].1, pattern.sessions)).collect();
         assert_eq!(sessions[3..], [(4, 0), (5, 0)], "{sessions:?}");
+    }
+
+    #[test]
+    fn a_kind_is_strange_when_no_story_that_is_not_held_back_is_of_it() {
+        let usual = || (0..10).map(|_| plain(&[0, 0]));
+        let strangers = |odd: usize| windows(usual().chain((0..odd).map(|_| plain(&[0, 1]))).collect()).strangers;
+        assert_eq!(strangers(0), BTreeMap::new());
+        assert_eq!(strangers(1), BTreeMap::from([(tokens(START, &[6, 7]), 1)]));
+        assert_eq!(strangers(2), BTreeMap::new(), "each is known from the other");
     }
 
     #[test]

@@ -167,10 +167,10 @@ impl Summary {
                 let blocks = grouped(blocks.round() as u64);
                 writeln!(
                     out,
-                    "false alarms expected: {of_blocks:.0} of 100,000 blocks, {alarms:.1} a day at the {blocks} blocks a day of these logs"
+                    "false alarms expected, as of stories held back: {of_blocks:.0} of 100,000 blocks, {alarms:.1} a day at the {blocks} a day of these logs"
                 )
             }
-            None => writeln!(out, "false alarms expected: {of_blocks:.0} of 100,000 blocks"),
+            None => writeln!(out, "false alarms expected, as of stories held back: {of_blocks:.0} of 100,000 blocks"),
         }
     }
 }
