@@ -13,6 +13,7 @@ mod doctor;
 mod evaluating;
 mod explanations;
 mod gzip;
+mod hadoop3;
 mod host_trouble;
 mod inode_reuse;
 mod learn_command;

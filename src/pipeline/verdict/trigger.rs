@@ -346,7 +346,7 @@ mod tests {
         let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
         let of = |alert: &Alert| match &alert.finding {
             Finding::Block(finding) => finding.explanation.clone(),
-            _ => Explanation::default(),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => Explanation::default(),
         };
         assert_eq!((of(&fired), of(&resolved)), (full, explanation(DeviationKind::Missing)));
         assert_eq!((fired.quoted().count(), resolved.quoted().count()), (2, 1));
