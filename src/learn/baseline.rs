@@ -225,6 +225,6 @@ mod tests {
     fn corpus(sessions: Vec<Vec<u32>>) -> Corpus {
         let stories = sessions.into_iter().map(|events| Story { events, ..Story::default() }).collect();
         let texts = ["allocated", "received", "failed"].map(str::to_owned).to_vec();
-        Corpus { texts, stories, inputs: Vec::new(), drain: DrainSettings::hdfs(), scope: Scope::Cluster }
+        Corpus { texts, stories, inputs: Vec::new(), drain: DrainSettings::hdfs(), scope: Scope::Cluster, calm: BTreeSet::new() }
     }
 }

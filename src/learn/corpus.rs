@@ -1,5 +1,6 @@
 //! What is learnt from: stories of blocks, and the windows that are made of them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub struct Corpus {
     pub drain: DrainSettings,
     /// Which logs the stories were gathered from.
     pub scope: Scope,
+    /// Events that were never said at level WARN or above, nor with an exception. Session files do not tell.
+    pub calm: BTreeSet<u32>,
 }
 
 /// Why stories cannot be read.
@@ -129,8 +132,14 @@ impl Corpus {
         let first = paths.first().ok_or(CorpusError::NoInput)?;
         let templates = templates.map_or_else(|| first.with_file_name(TEMPLATES_FILE), Path::to_owned);
         let texts: Vec<String> = read(&templates)?.lines().map(str::to_owned).collect();
-        let mut corpus =
-            Self { texts, stories: Vec::new(), inputs: Vec::new(), drain: DrainSettings::hdfs(), scope: Scope::Cluster };
+        let mut corpus = Self {
+            texts,
+            stories: Vec::new(),
+            inputs: Vec::new(),
+            drain: DrainSettings::hdfs(),
+            scope: Scope::Cluster,
+            calm: BTreeSet::new(),
+        };
         for path in paths {
             let text = read(path)?;
             corpus.inputs.push((file_name(path), sha256(text.as_bytes())));

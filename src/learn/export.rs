@@ -64,10 +64,12 @@ fn profile(corpus: &Corpus, options: &Options, windows: &Windows, calibration: C
     }
 }
 
-/// Scores of the whole stories whose kind would not be known had they been held back, with how often they occurred.
+/// Scores of the whole stories whose kind would not be known had they been held back, or is not kept, with how often they occurred.
 fn strangers(network: &Network, windows: &Windows) -> Result<Vec<(f32, u64)>, LearnError> {
-    let stories: Vec<&[Token]> = windows.strangers.keys().map(Vec::as_slice).collect();
-    Ok(score_all(network, &stories)?.into_iter().zip(windows.strangers.values().copied()).collect())
+    let mut strangers = windows.strangers.clone();
+    strangers.extend(windows.of_kinds_left_out(PATTERNS_MAX).map(|(window, times)| (window.clone(), *times)));
+    let stories: Vec<&[Token]> = strangers.keys().map(Vec::as_slice).collect();
+    Ok(score_all(network, &stories)?.into_iter().zip(strangers.values().copied()).collect())
 }
 
 /// Windows from the commonest to the rarest, with what goes wrong in blocks done to them: cut, joined late, an unknown event.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::corpus::Story;
 use super::windows::{endless_buckets, is_whole};
+use crate::limits::SESSION_EVENTS_MAX;
 
 /// How often each event stands in a story, sorted by event, loose events left out.
 pub type Kind = Vec<(u32, u16)>;
@@ -43,6 +44,8 @@ pub struct Habits {
     loose: BTreeSet<u32>,
     /// Kinds of whole stories, with how many are of each.
     endings: BTreeMap<Kind, u64>,
+    /// Events that nearly all stories have.
+    core: BTreeSet<u32>,
     /// Events after which nothing but their like comes, such as the deletion of replicas one by one.
     closing: BTreeSet<u32>,
     /// Whether what comes before the closing is a whole story, nearly always; so where it is not known as one, it is one too.
@@ -61,8 +64,8 @@ impl Habits {
         habits.loose.extend(habits.additional(&events, whole.len()));
         habits.endings = habits.kinds(&whole);
         let begun: Vec<&Story> = stories.iter().copied().filter(|story| !story.joined_midway).collect();
-        let core = core(&begun);
-        habits.closing = habits.closing(&whole, events.into_iter().filter(|event| !core.contains(event)).collect());
+        habits.core = core(&begun);
+        habits.closing = habits.closing(&whole, events.into_iter().filter(|event| !habits.core.contains(event)).collect());
         habits.closes_whole_stories = habits.closes_whole_stories(&whole);
         habits
     }
@@ -72,14 +75,27 @@ impl Habits {
         self.loose.contains(&event)
     }
 
-    /// The kind of a story with these events.
+    /// The kind of a story with these events, as far as a session keeps them.
     pub fn kind(&self, events: &[u32]) -> Kind {
         let mut counts: BTreeMap<u32, u16> = BTreeMap::new();
-        for event in events.iter().filter(|event| !self.loose.contains(event)) {
-            let count = counts.entry(*event).or_default();
-            *count = count.saturating_add(1);
+        for event in self.kept(events).filter(|event| !self.loose.contains(event)) {
+            *counts.entry(event).or_default() += 1;
         }
         counts.into_iter().collect()
+    }
+
+    /// The events of these that a session keeps: of endless ones few, and of all no more than [`SESSION_EVENTS_MAX`].
+    fn kept(&self, events: &[u32]) -> impl Iterator<Item = u32> {
+        let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+        let is_kept = move |event: &u32| match self.endless.get(event) {
+            Some(&buckets) => {
+                let occurrence = seen.entry(*event).or_default();
+                *occurrence += 1;
+                occurrence.is_power_of_two() && occurrence.ilog2() < u32::from(buckets)
+            }
+            None => true,
+        };
+        events.iter().copied().filter(is_kept).take(SESSION_EVENTS_MAX)
     }
 
     /// Kinds of whole stories, with how many are of each.
@@ -91,10 +107,11 @@ impl Habits {
     pub fn stops(&self, events: &[u32]) -> Vec<usize> {
         let mut counts: BTreeMap<u32, u16> = BTreeMap::new();
         let mut stops = Vec::new();
-        let opened = self.closes_whole_stories.then(|| self.opened(events));
+        let opened = self.opened(events).filter(|&opened| self.closes_whole_stories && self.is_complete(&events[..opened]));
         for (length, event) in (1..events.len()).zip(events) {
             if !self.loose.contains(event) {
-                *counts.entry(*event).or_default() += 1;
+                let count = counts.entry(*event).or_default();
+                *count = count.saturating_add(1);
             }
             if opened == Some(length)
                 || self.endings.contains_key(&counts.iter().map(|(&event, &count)| (event, count)).collect::<Kind>())
@@ -110,7 +127,9 @@ impl Habits {
     pub fn closing_cuts(&self, story: &Story) -> Vec<usize> {
         let events = &story.events;
         let last = events.len().saturating_sub(usize::from(!story.cut_short));
-        let earliest = self.opened(events);
+        let Some(earliest) = self.opened(events) else {
+            return Vec::new();
+        };
         let opened = self.stops(events).into_iter().find(|&stop| stop >= earliest);
         let Some(opened) = opened else {
             return Vec::new();
@@ -118,10 +137,16 @@ impl Habits {
         (opened + 1..=last).filter(|&length| !self.loose.contains(&events[length - 1])).collect()
     }
 
-    /// Length of the head of a story before its closing; that of the whole story when it does not close.
-    fn opened(&self, events: &[u32]) -> usize {
+    /// Length of the head of a story before its closing; `None` when it does not close.
+    fn opened(&self, events: &[u32]) -> Option<usize> {
         let is_closing = |event: &u32| self.closing.contains(event) || self.loose.contains(event);
-        events.len() - events.iter().rev().take_while(|event| is_closing(event)).count()
+        let opened = events.len() - events.iter().rev().take_while(|event| is_closing(event)).count();
+        events[opened..].iter().any(|event| self.closing.contains(event)).then_some(opened)
+    }
+
+    /// Whether nothing is missing that nearly all stories have.
+    fn is_complete(&self, events: &[u32]) -> bool {
+        self.core.iter().all(|event| events.contains(event))
     }
 
     /// Kinds that no story is of and that follow from those that were seen: what repeats may repeat once more, what came on top of some
@@ -138,10 +163,9 @@ impl Habits {
     }
 
     fn closes_whole_stories(&self, whole: &[&Story]) -> bool {
-        let heads = whole.iter().map(|story| story.events.split_at(self.opened(&story.events)));
-        let heads = heads.filter(|(_, closing)| closing.iter().any(|event| self.closing.contains(event)));
+        let heads = whole.iter().filter_map(|story| Some(&story.events[..self.opened(&story.events)?]));
         let (mut all, mut known) = (0_u64, 0_u64);
-        for (head, _) in heads {
+        for head in heads {
             all += 1;
             known += u64::from(self.endings.contains_key(&self.kind(head)));
         }
@@ -156,16 +180,16 @@ impl Habits {
         kinds
     }
 
-    /// Events that come in addition: nearly every story that has one ends as others do that have none of it.
+    /// Events that come in addition: nearly every story that has one ends as others do that have none of it, and most have none.
     fn additional(&self, events: &BTreeSet<u32>, whole: usize) -> Vec<u32> {
         let least = (ADDITIONAL_SHARE_MIN * whole as f64).max(ADDITIONAL_STORIES_MIN as f64);
         let is_additional = |&event: &u32| {
             let having = || self.endings.iter().filter(|(kind, _)| kind.iter().any(|&(other, _)| other == event));
             let without = |kind: &Kind| kind.iter().copied().filter(|&(other, _)| other != event).collect::<Kind>();
             let stories: u64 = having().map(|(_, &stories)| stories).sum();
-            let is_ending = |kind: &Kind| self.endings.contains_key(&without(kind));
-            let alike: u64 = having().filter(|(kind, _)| is_ending(kind)).map(|(_, &stories)| stories).sum();
-            stories as f64 >= least && alike as f64 >= ADDITIONAL_ALIKE_SHARE * stories as f64
+            let is_usual = |kind: &Kind, stories: u64| self.endings.get(&without(kind)).is_some_and(|&others| others >= stories);
+            let alike: u64 = having().filter(|&(kind, &stories)| is_usual(kind, stories)).map(|(_, &stories)| stories).sum();
+            stories as f64 >= least && 2 * stories <= whole as u64 && alike as f64 >= ADDITIONAL_ALIKE_SHARE * stories as f64
         };
         events.iter().copied().filter(is_additional).collect()
     }
@@ -215,9 +239,7 @@ pub fn having(stories: &[&Story]) -> BTreeMap<u32, u64> {
 
 /// What follows of repetitions and additions.
 fn concluded(kinds: &BTreeMap<Kind, u64>, rested: &BTreeSet<Kind>) -> BTreeSet<Kind> {
-    let mut commonest: Vec<(&Kind, &u64)> = kinds.iter().collect();
-    commonest.sort_by_key(|&(kind, times)| (std::cmp::Reverse(times), kind));
-    let commonest: Vec<&Kind> = commonest.into_iter().map(|(kind, _)| kind).take(PHASE_KINDS_MAX).collect();
+    let commonest = commonest(kinds.iter().map(|(kind, times)| (kind, *times)));
     let mut found: BTreeSet<Kind> = commonest.iter().flat_map(|base| repeated(base, &commonest)).collect();
     let additions = additions(&commonest);
     for _ in 0..ADDITIONS_TOGETHER {
@@ -289,14 +311,39 @@ fn added(base: &Kind, phase: &Kind) -> Option<Kind> {
     phase.iter().all(|&(event, _)| is_new(event)).then(|| plus(base, phase))
 }
 
-/// Whether `kind` is one of `trusted` with a phase repeated that another of them has once.
-pub fn repeats_a_phase(kind: &Kind, trusted: &BTreeSet<&Kind>) -> bool {
-    let phases = |base: &&&Kind| trusted.iter().filter_map(|other| more(base, other)).collect::<Vec<_>>();
-    let is_multiple = |base: &Kind, phase: &Kind| {
-        let mut repeated = std::iter::successors(Some(plus(base, phase)), |kind| Some(plus(kind, phase)));
-        repeated.by_ref().take(PHASE_REPEATS_MAX).skip(1).any(|repeated| repeated == *kind)
+/// Phases that some kinds have more than others, by the kind that has them not.
+pub struct Phases<'a>(Vec<(&'a Kind, Vec<Kind>)>);
+
+impl<'a> Phases<'a> {
+    /// The phases of the commonest of these kinds.
+    pub fn of(kinds: &BTreeMap<&'a Kind, u64>) -> Self {
+        let commonest = commonest(kinds.iter().map(|(kind, times)| (*kind, *times)));
+        let phases = |base: &Kind| commonest.iter().filter_map(|other| more(base, other)).collect();
+        Self(commonest.iter().map(|&base| (base, phases(base))).collect())
+    }
+
+    /// Whether `kind` is one of the kinds with a phase repeated that another of them has once.
+    pub fn repeat_in(&self, kind: &Kind) -> bool {
+        let repeats = |surplus: Kind, phases: &[Kind]| phases.iter().any(|phase| is_multiple(&surplus, phase));
+        self.0.iter().any(|(base, phases)| more(base, kind).is_some_and(|surplus| repeats(surplus, phases)))
+    }
+}
+
+/// Whether `surplus` is twice `phase`, or three times, and so on.
+fn is_multiple(surplus: &Kind, phase: &Kind) -> bool {
+    let Some(times) = surplus.first().zip(phase.first()).map(|(surplus, phase)| surplus.1 / phase.1) else {
+        return false;
     };
-    trusted.iter().any(|base| more(base, kind).is_some() && phases(&base).iter().any(|phase| is_multiple(base, phase)))
+    let is_multiple =
+        |(surplus, phase): (&(u32, u16), &(u32, u16))| surplus.0 == phase.0 && surplus.1 == phase.1.saturating_mul(times);
+    (2..=PHASE_REPEATS_MAX as u16).contains(&times) && surplus.len() == phase.len() && surplus.iter().zip(phase).all(is_multiple)
+}
+
+/// The commonest kinds, at most [`PHASE_KINDS_MAX`].
+fn commonest<'a>(kinds: impl Iterator<Item = (&'a Kind, u64)>) -> Vec<&'a Kind> {
+    let mut commonest: Vec<(&Kind, u64)> = kinds.collect();
+    commonest.sort_by_key(|&(kind, times)| (std::cmp::Reverse(times), kind));
+    commonest.into_iter().map(|(kind, _)| kind).take(PHASE_KINDS_MAX).collect()
 }
 
 /// What `larger` has more than `smaller`; `None` when it has less of something, or nothing more.
@@ -411,9 +458,9 @@ mod tests {
     #[test]
     fn a_rare_kind_that_repeats_a_phase_of_trusted_ones_is_told() {
         let (base, once) = (kind(&[(0, 3)]), kind(&[(0, 4), (1, 2)]));
-        let trusted = BTreeSet::from([&base, &once]);
+        let trusted = BTreeMap::from([(&base, 9), (&once, 9)]);
         for (rare, expected) in [(&[(0, 6), (1, 6)][..], true), (&[(0, 6), (1, 5)], false), (&[(0, 4), (1, 2), (2, 1)], false)] {
-            assert_eq!(repeats_a_phase(&kind(rare), &trusted), expected, "{rare:?}");
+            assert_eq!(Phases::of(&trusted).repeat_in(&kind(rare)), expected, "{rare:?}");
         }
     }
 

@@ -62,6 +62,10 @@ struct Gatherer {
     hashes: BTreeMap<SourceId, Sha256>,
     blocks: HashMap<(usize, BlockId), usize>,
     stories: Vec<Gathered>,
+    /// Templates that were said at level WARN or above, or with an exception.
+    grave: BTreeSet<TemplateId>,
+    /// The last event of each host.
+    told_until: HashMap<usize, LogTime>,
     events: usize,
 }
 
@@ -88,6 +92,8 @@ impl Gatherer {
             hashes: BTreeMap::new(),
             blocks: HashMap::new(),
             stories: Vec::new(),
+            grave: BTreeSet::new(),
+            told_until: HashMap::new(),
             events: 0,
         })
     }
@@ -145,10 +151,14 @@ impl Gatherer {
         if let Some(read) = read.as_ref().filter(|read| !self.hosts.contains_key(&read.source)) {
             self.hosts.insert(read.source, self.host(stream));
         }
-        let Self { follower, front, blocks, stories, events, hashes, hosts, .. } = self;
+        let Self { follower, front, blocks, stories, grave, told_until, events, hashes, hosts, .. } = self;
         let mut emit = |output: Output<'_>| {
             if let Output::Event { event, joined } = output {
                 let host = hosts.get(&event.position.source).copied().unwrap_or_default();
+                told_until.insert(host, event.time);
+                if event.grave {
+                    grave.insert(event.template);
+                }
                 add(blocks, stories, events, host, &event, joined);
             }
         };
@@ -189,18 +199,22 @@ impl Gatherer {
         for (template, index) in &indices {
             texts[*index as usize] = self.front.template_text(*template).unwrap_or_else(|| format!("(dropped template {index})"));
         }
+        let grave: BTreeSet<TemplateId> = self.grave.iter().map(|template| self.front.newest_template(*template)).collect();
+        let calm = indices.iter().filter(|(template, _)| !grave.contains(template)).map(|(_, index)| *index).collect();
         let openers = openers(&self.stories);
+        let told_until = self.told_until;
+        let ends = |host: usize| told_until.get(&host).copied().filter(|_| self.how.each_host).unwrap_or(end);
         let scope = scope(self.names.values(), self.how.each_host);
         let inputs = self.hashes.into_iter().map(|(source, hash)| (file_name(&self.follower, source), hex(&hash.finalize())));
         let inputs = inputs.collect();
         let stories = self.stories.into_iter().map(|story| Story {
             joined_midway: story.joined_midway || !story.events.first().is_some_and(|first| openers.contains(first)),
-            cut_short: story.times.last().is_some_and(|last| last.plus_millis(self.how.quiet_millis) > end),
+            cut_short: story.times.last().is_some_and(|last| last.plus_millis(self.how.quiet_millis) > ends(story.host)),
             events: story.events.iter().map(|template| indices[template]).collect(),
             times: Some(story.times),
             host: story.host,
         });
-        Ok(Corpus { texts, stories: stories.collect(), inputs, drain: self.how.drain, scope })
+        Ok(Corpus { texts, stories: stories.collect(), inputs, drain: self.how.drain, scope, calm })
     }
 }
 
@@ -247,7 +261,8 @@ fn openers(stories: &[Gathered]) -> BTreeSet<TemplateId> {
     let mut counts: BTreeMap<TemplateId, (u64, u64)> = BTreeMap::new();
     for story in stories.iter().filter(|story| !story.joined_midway) {
         let seen: BTreeSet<TemplateId> = story.events.iter().copied().collect();
-        let early: BTreeSet<TemplateId> = story.events.iter().take(OPENING_EVENTS).copied().collect();
+        let opening = story.events.len().div_ceil(OPENING_PART).min(OPENING_EVENTS);
+        let early: BTreeSet<TemplateId> = story.events.iter().take(opening).copied().collect();
         for template in seen {
             let (stories, openings) = counts.entry(template).or_default();
             *stories += 1;
@@ -296,7 +311,8 @@ const JOIN_GRACE_MILLIS: i64 = 30_000;
 const WATCH_CHUNKS: u64 = 32;
 /// Events of one story that are kept: a block that is read all day needs no more to be known as such.
 const STORY_EVENTS_MAX: usize = 4096;
-/// An event opens stories when it is among the first so many events of most stories it is part of. In HDFS_v1 a story opens with the
-/// allocation and three receipts, in any order.
+/// An event opens stories when it is among the first so many events of most stories it is part of, and in the first third of them. In
+/// HDFS_v1 a story opens with the allocation and three receipts, in any order; on one DataNode all of it are three events.
 const OPENING_EVENTS: usize = 4;
+const OPENING_PART: usize = 3;
 const OPENING_SHARE: f64 = 0.8;

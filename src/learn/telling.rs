@@ -198,6 +198,13 @@ mod tests {
 
     fn corpus(stories: Vec<Story>) -> Corpus {
         let texts = ["a", "b", "c"].map(str::to_owned).to_vec();
-        Corpus { texts, stories, inputs: Vec::new(), drain: DrainSettings::hdfs(), scope: Scope::Cluster }
+        Corpus {
+            texts,
+            stories,
+            inputs: Vec::new(),
+            drain: DrainSettings::hdfs(),
+            scope: Scope::Cluster,
+            calm: std::collections::BTreeSet::new(),
+        }
     }
 }

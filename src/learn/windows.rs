@@ -96,6 +96,17 @@ impl Windows {
         patterns(self.endings.iter())
     }
 
+    /// Whole stories told from their beginning that are of none of the `max` most frequent kinds, with how often they occurred.
+    pub fn of_kinds_left_out(&self, max: usize) -> impl Iterator<Item = (&Vec<Token>, &u64)> {
+        let left_out: BTreeSet<Vec<(Token, u16)>> = self.patterns().into_iter().skip(max).map(|pattern| pattern.counts).collect();
+        let kind = |window: &[Token]| {
+            let counts = counts(window).into_iter().filter(|(token, _)| !self.loose.contains(token));
+            counts.collect::<Vec<_>>()
+        };
+        let begun = self.whole.iter().filter(|(window, _)| window[0] == START);
+        begun.filter(move |(window, _)| !left_out.is_empty() && left_out.contains(&kind(window)))
+    }
+
     fn add(&mut self, reader: &Reader, index: usize, story: &Story, random: &mut ChaCha8Rng) {
         let begin = if story.joined_midway { Begin::Mid } else { Begin::Start };
         let rests = reader.rests(story);
@@ -427,6 +438,7 @@ mod tests {
             inputs: Vec::new(),
             drain,
             scope: Scope::Cluster,
+            calm: BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Learning: what is learnt is what runs, the same each time, and good enough to ship.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -157,6 +158,7 @@ fn synthetic() -> Corpus {
         inputs: vec![("s".into(), "0".into())],
         drain,
         scope: Scope::Cluster,
+        calm: BTreeSet::new(),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Summary {
     false_alarms_per_100k: f64,
     /// `None` where the inputs do not tell times.
     false_alarms_per_day: Option<f64>,
+    /// Whether what each host says of a block is a story of its own, so that blocks count once for each host that tells of them.
+    each_host: bool,
     windows_left_out: u64,
     patterns_left_out: u64,
     seconds: Seconds,
@@ -72,6 +74,7 @@ impl Summary {
             count_patterns: profile.calibration.patterns.len(),
             false_alarms_per_100k: 100_000.0 * false_alarms,
             false_alarms_per_day: supply.blocks_per_day().map(|blocks| blocks * false_alarms),
+            each_host: args.each_host,
             windows_left_out: learned.windows_left_out,
             patterns_left_out: learned.patterns_left_out,
             supply,
@@ -164,10 +167,11 @@ impl Summary {
         let of_blocks = self.false_alarms_per_100k;
         match self.false_alarms_per_day.zip(self.supply.blocks_per_day()) {
             Some((alarms, blocks)) => {
-                let blocks = grouped(blocks.round() as u64);
+                let (blocks, hosts) =
+                    (grouped(blocks.round() as u64), if self.each_host { " of all hosts together" } else { "" });
                 writeln!(
                     out,
-                    "false alarms expected, as of stories held back: {of_blocks:.0} of 100,000 blocks, {alarms:.1} a day at the {blocks} a day of these logs"
+                    "false alarms expected, as of stories held back: {of_blocks:.0} of 100,000 blocks, {alarms:.1} a day at the {blocks} a day of these logs{hosts}"
                 )
             }
             None => writeln!(out, "false alarms expected, as of stories held back: {of_blocks:.0} of 100,000 blocks"),
