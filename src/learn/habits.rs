@@ -385,6 +385,31 @@ mod tests {
     }
 
     #[test]
+    fn what_most_stories_have_is_no_addition_because_one_lacks_it() {
+        for kinds in [&[(100, &[0, 1][..]), (1, &[0])][..], &[(30, &[0, 1]), (30, &[0, 2]), (30, &[0, 3]), (1, &[0])]] {
+            let habits = habits(kinds);
+            assert!((0..4).all(|event| !habits.is_loose(event)), "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_of_what_a_session_keeps() {
+        let habits = habits(&[(50, &[0, 1]), (20, &[0; 40]), (1, &[0, 5])]);
+        let long = vec![1; SESSION_EVENTS_MAX + 1];
+        assert_eq!(habits.kind(&long), [(1, SESSION_EVENTS_MAX as u16)]);
+        let hot = [vec![0; 2 * SESSION_EVENTS_MAX], vec![1]].concat();
+        assert_eq!((habits.is_loose(0), habits.kind(&hot)), (true, kind(&[(1, 1)])), "endless events take few places");
+    }
+
+    #[test]
+    fn a_write_that_is_broken_off_is_no_place_to_rest() {
+        let habits = habits(&[(30, &[0, 1, 1]), (30, &[0, 1, 1, 2, 3])]);
+        assert_eq!(habits.stops(&[0, 1, 2, 3]), [2], "what closes shows that it was over");
+        assert_eq!(habits.stops(&[0, 2, 3]), [] as [usize; 0], "but not without what nearly all stories have");
+        assert_eq!(habits.stops(&[0, 1, 0]), [] as [usize; 0]);
+    }
+
+    #[test]
     fn blocks_rest_where_whole_stories_end() {
         let habits = habits(&[(10, &[0]), (50, &[0, 1])]);
         assert_eq!(habits.stops(&[0, 1]), [1]);

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use hdfs_vigil::learn::CorpusError;
 use hdfs_vigil::learn::logs::{How, Reading, gather};
-use hdfs_vigil::pipeline::profile::DrainSettings;
+use hdfs_vigil::pipeline::profile::{DrainSettings, Scope};
 
 use crate::real_data;
 use crate::vigil::{Place, append, story_lines};
@@ -28,6 +28,41 @@ fn rotated_and_compressed_logs_in_folders_are_learnt_without_labels() {
     assert_eq!(first["count"].as_u64(), Some(3), "{told}");
     assert!(told["false_alarms_per_day"].is_number() && told["seconds"]["training"].as_f64() > Some(0.0), "{told}");
     check_model(&place, "model.onnx");
+}
+
+#[test]
+fn each_host_tells_its_own_stories_up_to_the_end_of_its_own_log() {
+    let place = Place::new("");
+    for (host, blocks) in [("dn1", 100..300), ("dn2", 100..2100)] {
+        let line = |second: i64, message: &str| {
+            let (hour, minute, second) = (10 + second / 3600, second / 60 % 60, second % 60);
+            format!(
+                "2026-11-23 {hour:02}:{minute:02}:{second:02},000 INFO org.apache.hadoop.hdfs.server.datanode.DataNode: {message}\n"
+            )
+        };
+        let old = (0..50).map(|block| {
+            line(60, &format!("Scheduling blk_{block}_1 file deletion")) + &line(61, &format!("Deleted blk_{block}_1"))
+        });
+        let written = blocks.clone().map(|block: i64| {
+            let begun = line(block, &format!("Receiving block blk_{block}_1 src: /10.0.0.1:1 dest: /10.0.0.2:2"));
+            let ended = line(block, &format!("PacketResponder for blk_{block}_1 terminating"));
+            if block + 1 == blocks.end { begun } else { begun + &ended }
+        });
+        let log = place.logs().join(format!("hadoop-hdfs-datanode-{host}.log"));
+        std::fs::write(log, old.chain(written).collect::<String>()).expect("writes");
+    }
+    let how = How { quiet_millis: 300_000, drain: DrainSettings::hdfs(), each_host: true };
+    let corpus = gather(&[place.logs()], &how, &mut |_| true).expect("they are logs");
+    let of_host = |host| corpus.stories.iter().filter(move |story| story.host == host);
+    assert_eq!((corpus.scope, of_host(0).count(), of_host(1).count()), (Scope::Datanode, 250, 2050));
+    for host in [0, 1] {
+        assert_eq!(of_host(host).filter(|story| story.joined_midway).count(), 50, "deletions begin no story");
+        let broken_off = of_host(host).filter(|story| !story.joined_midway && story.events.len() == 1);
+        assert!(
+            broken_off.clone().count() == 1 && broken_off.clone().all(|story| story.cut_short),
+            "the log of host {host} ends there"
+        );
+    }
 }
 
 #[test]
