@@ -152,15 +152,24 @@ impl Stamp {
     }
 }
 
+/// A model that may take over from another one: checked in full.
+///
+/// # Errors
+/// Why it may not.
+pub fn successor(bytes: &[u8]) -> Result<Scorer, String> {
+    let scorer = Scorer::checked(bytes).map_err(|error| error.to_string())?;
+    let unknown_mask = |mask| format!("it asks for mask {mask:?}, which this version does not have");
+    Pipeline::can_take(&scorer.contract().profile).map_err(unknown_mask)?;
+    Ok(scorer)
+}
+
 /// The model in the file, checked in full, with a copy kept of it; `None` when it runs already.
 fn load(path: &Path, copies: &ModelCopies, running: &str) -> Result<Option<Box<Scorer>>, String> {
     let bytes = scorer::read(path).map_err(|error| error.to_string())?;
     if scorer::sha256(&bytes) == running {
         return Ok(None);
     }
-    let scorer = Scorer::checked(&bytes).map_err(|error| error.to_string())?;
-    let unknown_mask = |mask| format!("it asks for mask {mask:?}, which this version does not have");
-    Pipeline::can_take(&scorer.contract().profile).map_err(unknown_mask)?;
+    let scorer = successor(&bytes)?;
     copies.keep(&bytes).map_err(|error| error.to_string())?;
     Ok(Some(Box::new(scorer)))
 }
