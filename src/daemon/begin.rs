@@ -125,7 +125,7 @@ fn models(path: &Path, copies: &ModelCopies, written_under: Option<&str>) -> any
     }
     match Scorer::from_bytes(&bytes) {
         Ok(scorer) => {
-            keep(copies, &bytes);
+            keep(copies, &bytes, |_| false);
             Ok(Models { scorer, next: None, refused: None })
         }
         Err(error) => copy_instead(path, copies, written_under, error),
@@ -136,15 +136,15 @@ fn models(path: &Path, copies: &ModelCopies, written_under: Option<&str>) -> any
 fn with_successor(before: Scorer, bytes: &[u8], copies: &ModelCopies) -> Models {
     match model_file::successor(bytes) {
         Ok(next) => {
-            keep(copies, bytes);
+            keep(copies, bytes, |copy| scorer::sha256(copy) == before.sha256());
             Models { scorer: before, next: Some(next), refused: None }
         }
         Err(reason) => Models { scorer: before, next: None, refused: Some(reason) },
     }
 }
 
-fn keep(copies: &ModelCopies, bytes: &[u8]) {
-    if let Err(error) = copies.keep(bytes) {
+fn keep(copies: &ModelCopies, bytes: &[u8], is_needed: impl Fn(&[u8]) -> bool) {
+    if let Err(error) = copies.keep(bytes, is_needed) {
         warn!(%error, "The model could not be copied; without a sound model file there would be none to start with.");
     }
 }

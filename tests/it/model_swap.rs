@@ -246,6 +246,35 @@ fn a_file_that_was_refused_is_refused_at_the_next_start_too() {
     assert_eq!(fs::read(place.path("state/model-current.onnx")).unwrap(), fs::read(model()).unwrap());
 }
 
+#[test]
+fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let running = fs::read(model()).unwrap();
+    let came_and_went = |place: &Place| {
+        fs::write(place.path("state/model-current.onnx"), renamed("hdfs-gone")).unwrap();
+        fs::write(place.path("state/model-previous.onnx"), &running).unwrap();
+    };
+    append(&place.logs().join("dn1.log"), &story_lines(200));
+    let vigil = started(&place);
+    came_and_went(&place);
+    put(&place, &renamed("hdfs-v2"));
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    assert_eq!(fs::read(place.path("state/model-previous.onnx")).unwrap(), running, "the one that ran");
+    put(&place, &running);
+    place.wait_for("the swap back", |place| swaps(place) == 2);
+    assert!(vigil.stop().success());
+    came_and_went(&place);
+    put(&place, &renamed("hdfs-v3"));
+    let vigil = started(&place);
+    place.wait_for("the swap at the start", |place| swaps(place) == 3);
+    assert_eq!(fs::read(place.path("state/model-previous.onnx")).unwrap(), running, "the one that the checkpoint was of");
+    assert_eq!(fs::read(place.path("state/model-current.onnx")).unwrap(), renamed("hdfs-v3"));
+    ends_as_if_undisturbed(&place, vigil);
+}
+
 /// The lines of blocks that nothing happens to, see [`story_lines`].
 fn normal(lines: &[String]) -> Vec<String> {
     let goes_wrong = |block: &u64| block % 7 == 3 || block % 11 == 5;
