@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use hdfs_vigil::model::contract::Contract;
@@ -273,6 +274,28 @@ fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went
     assert_eq!(fs::read(place.path("state/model-previous.onnx")).unwrap(), running, "the one that the checkpoint was of");
     assert_eq!(fs::read(place.path("state/model-current.onnx")).unwrap(), renamed("hdfs-v3"));
     ends_as_if_undisturbed(&place, vigil);
+}
+
+#[test]
+fn what_is_promoted_is_written_through_no_link() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("victim"), "untouched").unwrap();
+    let victim_mode = fs::metadata(place.path("victim")).unwrap().permissions().mode();
+    std::os::unix::fs::symlink(place.path("victim"), place.path("model.onnx.new")).unwrap();
+    std::os::unix::fs::symlink(place.path("victim"), place.path("model.onnx.previous.new")).unwrap();
+    fs::set_permissions(place.path("model.onnx"), fs::Permissions::from_mode(0o4750)).unwrap();
+    promote(&place, &renamed("hdfs-v2"));
+    assert_eq!(fs::read(place.path("victim")).unwrap(), b"untouched");
+    assert_eq!(fs::metadata(place.path("victim")).unwrap().permissions().mode(), victim_mode);
+    for (name, bytes) in [("model.onnx", renamed("hdfs-v2")), ("model.onnx.previous", fs::read(model()).unwrap())] {
+        let found = fs::symlink_metadata(place.path(name)).unwrap();
+        assert!(found.is_file(), "{name}");
+        assert_eq!(found.permissions().mode() & 0o7777, 0o640, "{name}: it is read, never run");
+        assert_eq!(fs::read(place.path(name)).unwrap(), bytes);
+    }
 }
 
 /// The lines of blocks that nothing happens to, see [`story_lines`].

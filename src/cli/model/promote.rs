@@ -1,8 +1,8 @@
 //! `hdfs-vigil model promote` and `rollback`: put another model where the configuration says, checked in full, and put it back.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -144,9 +144,9 @@ impl Place {
     /// Replaces a file as a whole: whoever looks sees the old bytes or the new ones, also after a crash.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temporary = beside(path, ".new");
-        let mut file = File::create(&temporary)?;
+        let mut file = create_new(&temporary)?;
         file.write_all(bytes)?;
-        let mode = self.like.as_ref().map_or(READABLE, |like| like.permissions().mode());
+        let mode = self.like.as_ref().map_or(READABLE, |like| like.permissions().mode() & READ_OR_WRITE);
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         if let Some(like) = &self.like {
             // Only root may give files away; for others the owner is right already, or their group must be.
@@ -159,6 +159,19 @@ impl Place {
     }
 }
 
+/// A file that was not there, so no link that somebody has laid leads elsewhere: root may run this where others may write.
+fn create_new(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)
+}
+
 const OWN_PLACE: &str = "/etc/hdfs-vigil/model.onnx";
 /// A model is no secret.
 const READABLE: u32 = 0o644;
+/// All that may be taken over of a mode: a model is never run.
+const READ_OR_WRITE: u32 = 0o666;
+/// Until it is complete, and its owner and mode are known.
+const PRIVATE: u32 = 0o600;
