@@ -275,7 +275,11 @@ impl Daemon {
             Answer::Same { asked: false } => {}
             Answer::Same { asked: true } => info!(model = self.model.name, "The model file holds the model that runs already."),
             Answer::Refused(reason) => self.refuse_model(&reason),
-            Answer::Next(scorer) => self.begin_swap(*scorer),
+            Answer::Next(scorer) => {
+                self.begin_swap(*scorer);
+                // Else a crash from here on would give what has been read since the last checkpoint to the next model.
+                let _ = self.checkpoint();
+            }
         }
     }
 

@@ -277,6 +277,31 @@ fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went
 }
 
 #[test]
+fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let more = fs::read_to_string(place.path("more.toml")).unwrap();
+    place.configure(&format!("{more}[state]\ncheckpoint_interval = \"1h\"\n"));
+    append(&place.logs().join("dn1.log"), &story_lines(200));
+    let expected = place.undisturbed();
+    let vigil = started(&place);
+    place.wait_for("all alerts", |place| place.alert_ids() == expected);
+    put(&place, &renamed("hdfs-v2"));
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    vigil.kill();
+    // As if the machine had stopped before the swap was done: what was written then is the checkpoint before the last.
+    fs::remove_file(place.path("state/checkpoint")).unwrap();
+    let vigil = started(&place);
+    place.wait_for("the swap", |place| swaps(place) == 2);
+    assert!(vigil.stop().success());
+    assert_eq!(place.alert_ids(), expected);
+    let others: Vec<_> = place.alerts().into_iter().filter(|alert| alert["model"] != "hdfs-v1").collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
 fn what_is_promoted_is_written_through_no_link() {
     if library_missing() {
         return;
