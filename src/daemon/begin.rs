@@ -7,7 +7,6 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::daemon::build;
-use crate::daemon::model_file;
 use crate::daemon::outbox::Outbox;
 use crate::ingest::Saved;
 use crate::model::scorer::{self, LoadError, Scorer};
@@ -134,12 +133,12 @@ fn models(path: &Path, copies: &ModelCopies, written_under: Option<&str>) -> any
 
 /// Is as strict as a running daemon: what that has refused does not take over at its next start.
 fn with_successor(before: Scorer, bytes: &[u8], copies: &ModelCopies) -> Models {
-    match model_file::successor(bytes) {
+    match Scorer::checked(bytes) {
         Ok(next) => {
             keep(copies, bytes, |copy| scorer::sha256(copy) == before.sha256());
             Models { scorer: before, next: Some(next), refused: None }
         }
-        Err(reason) => Models { scorer: before, next: None, refused: Some(reason) },
+        Err(error) => Models { scorer: before, next: None, refused: Some(error.to_string()) },
     }
 }
 

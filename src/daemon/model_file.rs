@@ -8,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::config::Config;
 use crate::model::scorer::{self, Scorer};
-use crate::pipeline::Pipeline;
 use crate::state::model_copies::ModelCopies;
 
 /// The configured model file. One load is under way at most, and none until a model that takes over is in the checkpoint:
@@ -153,24 +152,13 @@ impl Stamp {
     }
 }
 
-/// A model that may take over from another one: checked in full.
-///
-/// # Errors
-/// Why it may not.
-pub fn successor(bytes: &[u8]) -> Result<Scorer, String> {
-    let scorer = Scorer::checked(bytes).map_err(|error| error.to_string())?;
-    let unknown_mask = |mask| format!("it asks for mask {mask:?}, which this version does not have");
-    Pipeline::can_take(&scorer.contract().profile).map_err(unknown_mask)?;
-    Ok(scorer)
-}
-
 /// The model in the file, checked in full, with a copy kept of it; `None` when it runs already.
 fn load(path: &Path, copies: &ModelCopies, running: &str) -> Result<Option<Box<Scorer>>, String> {
     let bytes = scorer::read(path).map_err(|error| error.to_string())?;
     if scorer::sha256(&bytes) == running {
         return Ok(None);
     }
-    let scorer = successor(&bytes)?;
+    let scorer = Scorer::checked(&bytes).map_err(|error| error.to_string())?;
     copies.keep(&bytes, |copy| scorer::sha256(copy) == running).map_err(|error| error.to_string())?;
     Ok(Some(Box::new(scorer)))
 }

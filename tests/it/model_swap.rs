@@ -323,6 +323,21 @@ fn what_is_promoted_is_written_through_no_link() {
     }
 }
 
+#[test]
+fn what_the_daemon_would_refuse_is_not_promoted() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("mask.onnx"), changed(|json| json.replace(r#""masks":["#, r#""masks":["planet","#))).unwrap();
+    let (code, said, _) = place.run(&["model", "promote", "mask.onnx", "--config", "vigil.toml", "--config", "more.toml"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("broken  mask.onnx") && said.contains("planet") && !said.contains("passes every check"), "{said}");
+    assert_eq!(fs::read(place.path("model.onnx")).unwrap(), fs::read(model()).unwrap());
+    let (code, said, _) = place.run(&["model", "check", "mask.onnx"]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
 /// The lines of blocks that nothing happens to, see [`story_lines`].
 fn normal(lines: &[String]) -> Vec<String> {
     let goes_wrong = |block: &u64| block % 7 == 3 || block % 11 == 5;
