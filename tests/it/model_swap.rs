@@ -338,6 +338,47 @@ fn what_the_daemon_would_refuse_is_not_promoted() {
     assert_eq!(code, Some(1), "{said}");
 }
 
+#[test]
+fn a_model_that_cannot_be_read_is_not_taken_for_none() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("next.onnx"), renamed("hdfs-v2")).unwrap();
+    fs::write(place.path("model.onnx.previous"), renamed("hdfs-v3")).unwrap();
+    fs::remove_file(place.path("model.onnx")).unwrap();
+    // Root reads everything but a directory.
+    fs::create_dir(place.path("model.onnx")).unwrap();
+    for command in [&["model", "promote", "next.onnx"][..], &["model", "rollback"]] {
+        let arguments = [command, &["--config", "vigil.toml", "--config", "more.toml"]].concat();
+        let (code, _, complaint) = place.run(&arguments);
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(complaint.contains("read the model that is there now"), "{complaint}");
+        assert_eq!(fs::read(place.path("model.onnx.previous")).unwrap(), renamed("hdfs-v3"));
+    }
+}
+
+#[test]
+fn a_rollback_that_was_cut_short_is_finished_by_the_next() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let (before, after) = (fs::read(model()).unwrap(), renamed("hdfs-v2"));
+    // What a crash between its last two steps leaves behind.
+    for (name, bytes) in [("model.onnx", &before), ("model.onnx.previous", &before), ("model.onnx.aside", &after)] {
+        fs::write(place.path(name), bytes).unwrap();
+    }
+    let roll_back = || place.run(&["model", "rollback", "--config", "vigil.toml", "--config", "more.toml"]);
+    for (current, previous) in [(&before, &after), (&after, &before)] {
+        let (code, said, complaint) = roll_back();
+        assert_eq!(code, Some(0), "{said}{complaint}");
+        assert!(fs::read(place.path("model.onnx")).unwrap() == *current, "{said}");
+        assert!(fs::read(place.path("model.onnx.previous")).unwrap() == *previous, "{said}");
+        assert!(!place.path("model.onnx.aside").exists());
+    }
+}
+
 /// The lines of blocks that nothing happens to, see [`story_lines`].
 fn normal(lines: &[String]) -> Vec<String> {
     let goes_wrong = |block: &u64| block % 7 == 3 || block % 11 == 5;
