@@ -290,6 +290,8 @@ fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
     put(&place, &renamed("hdfs-v2"));
     place.wait_for("the swap", |place| swaps(place) == 1);
+    vigil.signal("HUP");
+    place.wait_for("what comes behind its checkpoint", |place| place.said().contains("holds the model that runs already"));
     vigil.kill();
     // As if the machine had stopped before the swap was done: what was written then is the checkpoint before the last.
     fs::remove_file(place.path("state/checkpoint")).unwrap();
