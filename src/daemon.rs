@@ -93,6 +93,8 @@ struct Daemon {
     /// The one that is about to take over.
     next_model: Option<Model>,
     model_file: ModelFile,
+    /// Whether the newest checkpoint is still of the model before.
+    swap_unwritten: bool,
     outbox: Outbox,
     /// What could not be done, until it is tried again.
     failed: Vec<Done>,
@@ -158,6 +160,7 @@ impl Daemon {
             model,
             next_model: None,
             model_file,
+            swap_unwritten: false,
             outbox,
             failed: Vec::new(),
             teller: Teller::spawn(config, edge.webhook(), Arc::clone(metrics), done.clone())?,
@@ -201,7 +204,7 @@ impl Daemon {
             let wait = if busy { Duration::ZERO } else { self.wait() };
             select! {
                 recv(control) -> control => match control {
-                    Ok(Control::Reload) => self.model_file.ask(self.engine.is_swapping()),
+                    Ok(Control::Reload) => self.model_file.ask(self.is_unsettled()),
                     Ok(Control::Stop) | Err(_) => return Ok(()),
                 },
                 recv(self.model_file.loaded()) -> loaded => loaded.into_iter().for_each(|loaded| self.handle_loaded(loaded)),
@@ -262,7 +265,7 @@ impl Daemon {
             tell_notice(&notice);
         }
         self.waker.watch(self.engine.follower.directories());
-        self.model_file.look(self.engine.is_swapping());
+        self.model_file.look(self.is_unsettled());
         self.scanned_at = Instant::now();
         self.scan_at = self.scanned_at + self.scan_interval;
     }
@@ -272,7 +275,11 @@ impl Daemon {
             Answer::Same { asked: false } => {}
             Answer::Same { asked: true } => info!(model = self.model.name, "The model file holds the model that runs already."),
             Answer::Refused(reason) => self.refuse_model(&reason),
-            Answer::Next(scorer) => self.begin_swap(*scorer),
+            Answer::Next(scorer) => {
+                self.begin_swap(*scorer);
+                // Else a crash from here on would give what has been read since the last checkpoint to the next model.
+                let _ = self.checkpoint();
+            }
         }
     }
 
@@ -303,7 +310,13 @@ impl Daemon {
             previous = %self.model_file.copies().previous().display(),
             "The model was swapped."
         );
+        self.swap_unwritten = true;
         let _ = self.checkpoint();
+    }
+
+    /// Whether a model is to take over, or has and the checkpoint is not of it yet.
+    fn is_unsettled(&self) -> bool {
+        self.engine.is_swapping() || self.swap_unwritten
     }
 
     fn refuse_model(&self, reason: &str) {
@@ -407,6 +420,7 @@ impl Daemon {
             templates: self.journal.mark(),
         })?;
         self.journal.settle();
+        self.swap_unwritten = false;
         Ok(bytes)
     }
 

@@ -111,23 +111,41 @@ fn restore(state: &StateDirectory) -> Result<Option<Restored>, StateError> {
     Ok(Some(loaded.content))
 }
 
-/// The configured model; beside it the model that the checkpoint was written under, where that is another one and there is a copy of it;
-/// or a copy alone when the configured model cannot be used.
+/// The configured model, or a copy when that cannot be used. Where the checkpoint was written under another model of which there is a
+/// copy, that one; beside it the configured model, if it may take over.
 fn models(path: &Path, copies: &ModelCopies, written_under: Option<&str>) -> anyhow::Result<Models> {
-    let configured = scorer::read(path).and_then(|bytes| Ok((Scorer::from_bytes(&bytes)?, bytes)));
-    let (scorer, bytes) = match configured {
-        Ok(configured) => configured,
+    let bytes = match scorer::read(path) {
+        Ok(bytes) => bytes,
         Err(error) => return copy_instead(path, copies, written_under, error),
     };
-    let other = written_under.filter(|sha256| *sha256 != scorer.sha256());
-    let before = other.and_then(|sha256| copy(copies, |copy| copy == sha256));
-    if let Err(error) = copies.keep(&bytes) {
+    let other = written_under.filter(|sha256| *sha256 != scorer::sha256(&bytes));
+    if let Some(before) = other.and_then(|sha256| copy(copies, |copy| copy == sha256)) {
+        return Ok(with_successor(before, &bytes, copies));
+    }
+    match Scorer::from_bytes(&bytes) {
+        Ok(scorer) => {
+            keep(copies, &bytes, |_| false);
+            Ok(Models { scorer, next: None, refused: None })
+        }
+        Err(error) => copy_instead(path, copies, written_under, error),
+    }
+}
+
+/// Is as strict as a running daemon: what that has refused does not take over at its next start.
+fn with_successor(before: Scorer, bytes: &[u8], copies: &ModelCopies) -> Models {
+    match Scorer::checked(bytes) {
+        Ok(next) => {
+            keep(copies, bytes, |copy| scorer::sha256(copy) == before.sha256());
+            Models { scorer: before, next: Some(next), refused: None }
+        }
+        Err(error) => Models { scorer: before, next: None, refused: Some(error.to_string()) },
+    }
+}
+
+fn keep(copies: &ModelCopies, bytes: &[u8], is_needed: impl Fn(&[u8]) -> bool) {
+    if let Err(error) = copies.keep(bytes, is_needed) {
         warn!(%error, "The model could not be copied; without a sound model file there would be none to start with.");
     }
-    Ok(match before {
-        Some(before) => Models { scorer: before, next: Some(scorer), refused: None },
-        None => Models { scorer, next: None, refused: None },
-    })
 }
 
 fn copy_instead(path: &Path, copies: &ModelCopies, written_under: Option<&str>, error: LoadError) -> anyhow::Result<Models> {

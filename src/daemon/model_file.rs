@@ -8,10 +8,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::config::Config;
 use crate::model::scorer::{self, Scorer};
-use crate::pipeline::Pipeline;
 use crate::state::model_copies::ModelCopies;
 
-/// The configured model file. One load is under way at most, and none while a model is taking over.
+/// The configured model file. One load is under way at most, and none until a model that takes over is in the checkpoint:
+/// there are two copies, and three models would need one.
 pub struct ModelFile {
     path: PathBuf,
     watch: bool,
@@ -93,18 +93,18 @@ impl ModelFile {
         sha256.clone_into(&mut self.running);
     }
 
-    /// Loads the file as soon as no other load is under way and no model is taking over, whether it has changed or not.
-    pub fn ask(&mut self, is_swapping: bool) {
+    /// Loads the file as soon as no other load is under way and no swap is unsettled, whether it has changed or not.
+    pub fn ask(&mut self, is_unsettled: bool) {
         self.asked = true;
-        self.look(is_swapping);
+        self.look(is_unsettled);
     }
 
     /// Loads the file if it looks otherwise than when it was loaded last, and as it did at the last look: while it is being written, or
     /// is gone for the moment, it is left alone.
-    pub fn look(&mut self, is_swapping: bool) {
+    pub fn look(&mut self, is_unsettled: bool) {
         let stamp = Stamp::of(&self.path);
         let is_steady = std::mem::replace(&mut self.looked, stamp) == stamp;
-        if is_swapping || self.loading.is_some() {
+        if is_unsettled || self.loading.is_some() {
             return;
         }
         let is_news = self.watch && is_steady && stamp.is_some() && stamp != self.tried;
@@ -159,8 +159,6 @@ fn load(path: &Path, copies: &ModelCopies, running: &str) -> Result<Option<Box<S
         return Ok(None);
     }
     let scorer = Scorer::checked(&bytes).map_err(|error| error.to_string())?;
-    let unknown_mask = |mask| format!("it asks for mask {mask:?}, which this version does not have");
-    Pipeline::can_take(&scorer.contract().profile).map_err(unknown_mask)?;
-    copies.keep(&bytes).map_err(|error| error.to_string())?;
+    copies.keep(&bytes, |copy| scorer::sha256(copy) == running).map_err(|error| error.to_string())?;
     Ok(Some(Box::new(scorer)))
 }

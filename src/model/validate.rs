@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::limits::{VOCABULARY_MAX, WINDOW_STEPS_MAX};
 use crate::model::contract::{CONTRACT_VERSION, Contract, Golden, Training, vocabulary_sha256};
 use crate::pipeline::event::Token;
+use crate::pipeline::event::template::mask::Masks;
 use crate::pipeline::profile::{
     Calibration, CountPattern, DrainSettings, END, FIRST_EVENT, MID, Profile, RESUMED, START, UNKNOWN,
 };
@@ -82,7 +83,10 @@ fn vocabulary(contract: &Contract) -> Result<(), ContractError> {
 fn drain(drain: &DrainSettings) -> Result<(), ContractError> {
     require(drain.depth >= 3, "profile.drain.depth", drain.depth, ">= 3")?;
     require((0.0..=1.0).contains(&drain.similarity), "profile.drain.similarity", drain.similarity, "0..=1")?;
-    require(drain.children_max >= 1, "profile.drain.children_max", drain.children_max, ">= 1")
+    require(drain.children_max >= 1, "profile.drain.children_max", drain.children_max, ">= 1")?;
+    let unknown = Masks::from_names(drain.masks.iter().map(String::as_str)).err();
+    let bound = format!("one of {}; train the model again with this program, or upgrade", Masks::NAMES.join(", "));
+    require(unknown.is_none(), "profile.drain.masks", unknown.unwrap_or_default(), bound)
 }
 
 fn calibration(calibration: &Calibration, tokens: usize) -> Result<(), ContractError> {

@@ -32,17 +32,20 @@ impl ModelCopies {
         self.directory.join(PREVIOUS_NAME)
     }
 
-    /// Makes these bytes the copy of the model that runs, and that copy the previous one. Nothing when they are that already.
+    /// Makes these bytes the copy of the model that runs or is to take over, and that copy the previous one. Nothing when they are that
+    /// already. A previous copy that `is_needed` stays, and the newer one gives way, unless that is needed itself.
     ///
     /// # Errors
     /// When the system refuses; both copies stay as they were, or the newer of them is the previous one.
-    pub fn keep(&self, bytes: &[u8]) -> Result<(), StateError> {
+    pub fn keep(&self, bytes: &[u8], is_needed: impl Fn(&[u8]) -> bool) -> Result<(), StateError> {
         if fs::read(self.current()).is_ok_and(|current| current == bytes) {
             return Ok(());
         }
         let temporary = self.directory.join(TEMPORARY_NAME);
         write(&temporary, bytes).map_err(|source| io_error("write", &temporary, source))?;
-        self.replace(&temporary).map_err(|source| io_error("replace", &self.current(), source))
+        let is_needed = |path: &Path| fs::read(path).is_ok_and(|bytes| is_needed(&bytes));
+        let moves_on = is_needed(&self.current()) || !is_needed(&self.previous());
+        self.replace(&temporary, moves_on).map_err(|source| io_error("replace", &self.current(), source))
     }
 
     /// The bytes of both copies, that of the running model first, as far as they can be read.
@@ -51,8 +54,8 @@ impl ModelCopies {
         [self.current(), self.previous()].into_iter().filter_map(|path| fs::read(path).ok()).collect()
     }
 
-    fn replace(&self, temporary: &Path) -> io::Result<()> {
-        if self.current().exists() {
+    fn replace(&self, temporary: &Path, moves_on: bool) -> io::Result<()> {
+        if moves_on && self.current().exists() {
             fs::rename(self.current(), self.previous())?;
         }
         fs::rename(temporary, self.current())?;
@@ -83,14 +86,32 @@ mod tests {
         for (bytes, expected) in
             [(&a, vec![&a]), (&a, vec![&a]), (&b, vec![&b, &a]), (&b, vec![&b, &a]), (&c, vec![&c, &b]), (&b, vec![&b, &c])]
         {
-            copies.keep(bytes).expect("the directory can be written");
+            copies.keep(bytes, |_| false).expect("the directory can be written");
             assert_eq!(copies.read().iter().collect::<Vec<_>>(), expected);
         }
     }
 
     #[test]
+    fn the_one_that_is_needed_never_gives_way() {
+        for (before, next, expected) in [
+            (["x", "needed"], "next", ["next", "needed"]),
+            (["needed", "x"], "next", ["next", "needed"]),
+            (["needed", "needed"], "next", ["next", "needed"]),
+            (["next", "needed"], "next", ["next", "needed"]),
+            (["x", "y"], "next", ["next", "x"]),
+        ] {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let copies = ModelCopies::new(directory.path());
+            fs::write(copies.current(), before[0]).expect("the directory can be written");
+            fs::write(copies.previous(), before[1]).expect("the directory can be written");
+            copies.keep(next.as_bytes(), |bytes| bytes == b"needed").expect("the directory can be written");
+            assert_eq!(copies.read(), expected.map(|bytes| bytes.as_bytes().to_vec()), "{before:?}");
+        }
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_written_is_named() {
-        let error = ModelCopies::new(Path::new("/no/such/directory")).keep(b"a").expect_err("there is none");
+        let error = ModelCopies::new(Path::new("/no/such/directory")).keep(b"a", |_| true).expect_err("there is none");
         assert!(error.to_string().contains("failed to write /no/such/directory/model.new"), "{error}");
     }
 }

@@ -51,6 +51,10 @@ fn a_contract_that_cannot_be_true_is_refused() {
         "contract: version is 9, must be 1; train the model again",
     );
     check_contract(|json| json.replace(r#""depth":4"#, r#""depth":2"#), "contract: profile.drain.depth is 2, must be >= 3");
+    check_contract(
+        |json| json.replace(r#""masks":["#, r#""masks":["planet","#),
+        "contract: profile.drain.masks is planet, must be one of block, ",
+    );
     check_contract(|json| json.replace(r#""log_sd":0.25"#, r#""log_sd":null"#), "contract: invalid type: null");
     check_contract(|json| json.replace("Event 1 of <*>", ""), "contract: profile.vocabulary[1].text is empty");
     check_contract(|_| "{".to_owned(), "contract: EOF while parsing");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use hdfs_vigil::model::contract::Contract;
@@ -186,11 +187,8 @@ fn swaps_and_kill_9_at_random_moments_change_no_alert() {
         pause(random.random_range(20..300));
         vigil.kill();
     }
-    let expected = place.undisturbed();
     let vigil = place.start();
-    place.wait_for("all alerts", |place| place.alert_ids() == expected);
-    assert!(vigil.stop().success());
-    assert_eq!(place.alert_ids(), expected);
+    ends_as_told_once_or_more(&place, vigil);
     assert!(swaps(&place) > 0, "{}", place.said());
     assert!(!place.said().contains("there is no copy of that"), "{}", place.said());
 }
@@ -221,6 +219,197 @@ fn what_is_promoted_is_checked_before_anything_is_touched() {
         complaint.contains("model.path is /usr/share/hdfs-vigil") && complaint.contains("a place of packages"),
         "{complaint}"
     );
+}
+
+#[test]
+fn a_file_that_was_refused_is_refused_at_the_next_start_too() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let lines = story_lines(200);
+    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
+    append(&log, first);
+    let vigil = started(&place);
+    put(&place, &SyntheticModel::large().bytes());
+    let refused = |place: &Place| place.said().matches("model has no golden windows").count();
+    place.wait_for("the refusal", |place| refused(place) == 1);
+    assert!(vigil.stop().success());
+    append(&log, second);
+    let vigil = started(&place);
+    assert_eq!(refused(&place), 2, "{}", place.said());
+    check_metrics(&place, "hdfs_vigil_model_info{model=\"hdfs-v1\",sha256=");
+    ends_as_if_undisturbed(&place, vigil);
+    assert_eq!(swaps(&place), 0);
+    assert_eq!(fs::read(place.path("state/model-current.onnx")).unwrap(), fs::read(model()).unwrap());
+}
+
+#[test]
+fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let running = fs::read(model()).unwrap();
+    let came_and_went = |place: &Place| {
+        fs::write(place.path("state/model-current.onnx"), renamed("hdfs-gone")).unwrap();
+        fs::write(place.path("state/model-previous.onnx"), &running).unwrap();
+    };
+    append(&place.logs().join("dn1.log"), &story_lines(200));
+    let vigil = started(&place);
+    came_and_went(&place);
+    put(&place, &renamed("hdfs-v2"));
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    assert_eq!(fs::read(place.path("state/model-previous.onnx")).unwrap(), running, "the one that ran");
+    put(&place, &running);
+    place.wait_for("the swap back", |place| swaps(place) == 2);
+    assert!(vigil.stop().success());
+    came_and_went(&place);
+    put(&place, &renamed("hdfs-v3"));
+    let vigil = started(&place);
+    place.wait_for("the swap at the start", |place| swaps(place) == 3);
+    assert_eq!(fs::read(place.path("state/model-previous.onnx")).unwrap(), running, "the one that the checkpoint was of");
+    assert_eq!(fs::read(place.path("state/model-current.onnx")).unwrap(), renamed("hdfs-v3"));
+    ends_as_if_undisturbed(&place, vigil);
+}
+
+#[test]
+fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let lines = story_lines(200);
+    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
+    append(&log, first);
+    let vigil = started(&place);
+    place.wait_for("some alerts", |place| place.alerts().len() > 5);
+    // Where checkpoints are written first, so that none can be.
+    let obstacle = place.path("state/checkpoint.new");
+    place.wait_for("a moment without a checkpoint", |_| fs::create_dir(&obstacle).is_ok());
+    put(&place, &renamed("hdfs-v2"));
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    put(&place, &renamed("hdfs-v3"));
+    vigil.signal("HUP");
+    pause(500);
+    assert_eq!(swaps(&place), 1);
+    vigil.kill();
+    fs::remove_dir(&obstacle).unwrap();
+    append(&log, second);
+    let vigil = started(&place);
+    place.wait_for("the swap to the third", |place| swaps(place) == 2);
+    assert!(!place.said().contains("there is no copy of that"), "{}", place.said());
+    ends_as_told_once_or_more(&place, vigil);
+}
+
+#[test]
+fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let more = fs::read_to_string(place.path("more.toml")).unwrap();
+    place.configure(&format!("{more}[state]\ncheckpoint_interval = \"1h\"\n"));
+    let lines = story_lines(200);
+    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
+    append(&log, first);
+    let vigil = started(&place);
+    place.wait_for("some alerts", |place| place.alerts().len() > 5);
+    put(&place, &renamed("hdfs-v2"));
+    place.wait_for("the swap", |place| swaps(place) == 1);
+    vigil.signal("HUP");
+    place.wait_for("what comes behind its checkpoint", |place| place.said().contains("holds the model that runs already"));
+    let told = place.alert_ids();
+    vigil.kill();
+    // As if the machine had stopped before the swap was done: what was written then is the checkpoint before the last.
+    fs::remove_file(place.path("state/checkpoint")).unwrap();
+    append(&log, second);
+    let expected = place.undisturbed();
+    let vigil = started(&place);
+    place.wait_for("all alerts", |place| place.alert_ids() == expected);
+    assert!(vigil.stop().success());
+    assert_eq!(swaps(&place), 2);
+    let alerts = place.alerts();
+    let mut again = alerts.iter().filter(|alert| told.contains(alert["id"].as_str().unwrap()));
+    assert!(again.all(|alert| alert["model"] == "hdfs-v1"), "{}", place.said());
+}
+
+#[test]
+fn what_is_promoted_is_written_through_no_link() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("victim"), "untouched").unwrap();
+    let victim_mode = fs::metadata(place.path("victim")).unwrap().permissions().mode();
+    std::os::unix::fs::symlink(place.path("victim"), place.path("model.onnx.new")).unwrap();
+    std::os::unix::fs::symlink(place.path("victim"), place.path("model.onnx.previous.new")).unwrap();
+    fs::set_permissions(place.path("model.onnx"), fs::Permissions::from_mode(0o4750)).unwrap();
+    promote(&place, &renamed("hdfs-v2"));
+    assert_eq!(fs::read(place.path("victim")).unwrap(), b"untouched");
+    assert_eq!(fs::metadata(place.path("victim")).unwrap().permissions().mode(), victim_mode);
+    for (name, bytes) in [("model.onnx", renamed("hdfs-v2")), ("model.onnx.previous", fs::read(model()).unwrap())] {
+        let found = fs::symlink_metadata(place.path(name)).unwrap();
+        assert!(found.is_file(), "{name}");
+        assert_eq!(found.permissions().mode() & 0o7777, 0o640, "{name}: it is read, never run");
+        assert_eq!(fs::read(place.path(name)).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn what_the_daemon_would_refuse_is_not_promoted() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("mask.onnx"), changed(|json| json.replace(r#""masks":["#, r#""masks":["planet","#))).unwrap();
+    let (code, said, _) = place.run(&["model", "promote", "mask.onnx", "--config", "vigil.toml", "--config", "more.toml"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("broken  mask.onnx") && said.contains("planet") && !said.contains("passes every check"), "{said}");
+    assert_eq!(fs::read(place.path("model.onnx")).unwrap(), fs::read(model()).unwrap());
+    let (code, said, _) = place.run(&["model", "check", "mask.onnx"]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[test]
+fn a_model_that_cannot_be_read_is_not_taken_for_none() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    fs::write(place.path("next.onnx"), renamed("hdfs-v2")).unwrap();
+    fs::write(place.path("model.onnx.previous"), renamed("hdfs-v3")).unwrap();
+    fs::remove_file(place.path("model.onnx")).unwrap();
+    // Root reads everything but a directory.
+    fs::create_dir(place.path("model.onnx")).unwrap();
+    for command in [&["model", "promote", "next.onnx"][..], &["model", "rollback"]] {
+        let arguments = [command, &["--config", "vigil.toml", "--config", "more.toml"]].concat();
+        let (code, _, complaint) = place.run(&arguments);
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(complaint.contains("read the model that is there now"), "{complaint}");
+        assert_eq!(fs::read(place.path("model.onnx.previous")).unwrap(), renamed("hdfs-v3"));
+    }
+}
+
+#[test]
+fn a_rollback_that_was_cut_short_is_finished_by_the_next() {
+    if library_missing() {
+        return;
+    }
+    let place = place();
+    let (before, after) = (fs::read(model()).unwrap(), renamed("hdfs-v2"));
+    // What a crash between its last two steps leaves behind.
+    for (name, bytes) in [("model.onnx", &before), ("model.onnx.previous", &before), ("model.onnx.aside", &after)] {
+        fs::write(place.path(name), bytes).unwrap();
+    }
+    let roll_back = || place.run(&["model", "rollback", "--config", "vigil.toml", "--config", "more.toml"]);
+    for (current, previous) in [(&before, &after), (&after, &before)] {
+        let (code, said, complaint) = roll_back();
+        assert_eq!(code, Some(0), "{said}{complaint}");
+        assert!(fs::read(place.path("model.onnx")).unwrap() == *current, "{said}");
+        assert!(fs::read(place.path("model.onnx.previous")).unwrap() == *previous, "{said}");
+        assert!(!place.path("model.onnx.aside").exists());
+    }
 }
 
 /// The lines of blocks that nothing happens to, see [`story_lines`].
@@ -272,10 +461,18 @@ fn ends_as_if_undisturbed(place: &Place, vigil: Vigil) {
     assert_eq!(place.alerts().len(), expected.len(), "no alert is told twice");
 }
 
+/// What a crash finds told and not in the checkpoint is told again, under the same id.
+fn ends_as_told_once_or_more(place: &Place, vigil: Vigil) {
+    let expected = place.undisturbed();
+    place.wait_for("all alerts", |place| place.alert_ids() == expected);
+    assert!(vigil.stop().success());
+    assert_eq!(place.alert_ids(), expected);
+}
+
 fn check_metrics(place: &Place, expected: &str) {
     place.wait_for(expected, |place| {
         let said = place.said();
-        let address = said.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+        let address = said.split("address=").last().and_then(|rest| rest.split_whitespace().next()).unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -289,12 +486,13 @@ fn renamed(name: &str) -> Vec<u8> {
     changed(|json| json.replace(r#""name":"hdfs-v1""#, &format!(r#""name":{name:?}"#)))
 }
 
-/// The shipped model with another contract.
+/// The shipped model with another contract, which need not say what its vocabulary hashes to.
 fn changed(change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let contract: Contract = Scorer::load(Path::new(&model())).unwrap().contract().clone();
     let json = serde_json::to_string(&contract).unwrap();
-    let changed = change(&json);
-    assert_ne!(json, changed);
+    let unhashed = serde_json::to_string(&Contract { vocabulary_sha256: None, ..contract }).unwrap();
+    let changed = change(&unhashed);
+    assert_ne!(unhashed, changed);
     with_contract(fs::read(model()).unwrap(), &json, &changed)
 }
 

@@ -1,8 +1,8 @@
 //! `hdfs-vigil model promote` and `rollback`: put another model where the configuration says, checked in full, and put it back.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -36,7 +36,7 @@ pub fn promote(file: &Path, configured: &Configured, out: &mut dyn Write) -> Res
     let config = Config::load(&configured.config)?;
     let path = own_path(&config)?;
     let Some(next) = sound(file, out)? else { return Ok(Outcome::Broken) };
-    let before = fs::read(path).ok();
+    let before = present(path)?;
     if before.as_ref() == Some(&next.bytes) {
         writeln!(out, "ok      {} holds this model already", path.display())?;
         return Ok(Outcome::Kept);
@@ -66,17 +66,33 @@ pub fn rollback(configured: &Configured, out: &mut dyn Write) -> Result<Outcome>
         );
     }
     let Some(next) = sound(&previous(path), out)? else { return Ok(Outcome::Broken) };
-    let (place, before) = (Place::of(path), fs::read(path).ok());
-    // Written down before it is replaced, so that a crash loses neither of the two.
+    let before = present(path)?;
     let aside = beside(path, ".aside");
-    if let Some(before) = &before {
-        place.write(&aside, before).with_context(|| no_room(path))?;
+    // One that was cut short there has only its last step to go, and what it took away is aside.
+    let is_cut_short = before.as_ref() == Some(&next.bytes) && aside.exists();
+    if !is_cut_short {
+        replace(path, before.as_deref(), &aside, &next.bytes)?;
     }
-    place.write(path, &next.bytes).with_context(|| no_room(path))?;
     if before.is_some() {
         fs::rename(&aside, previous(path)).with_context(|| format!("keep the model before as {}", previous(path).display()))?;
     }
     tell(&config.model, &next, before.is_some(), out)
+}
+
+/// What was there is written down aside before it is replaced, so that a crash loses neither of the two.
+fn replace(path: &Path, before: Option<&[u8]>, aside: &Path, next: &[u8]) -> Result<()> {
+    let place = Place::of(path);
+    before.map_or(Ok(()), |before| place.write(aside, before)).with_context(|| no_room(path))?;
+    place.write(path, next).with_context(|| no_room(path))
+}
+
+/// The bytes of the model that is there, if one is.
+fn present(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read the model that is there now, {} (model.path)", path.display())),
+    }
 }
 
 /// The configured path, unless the next upgrade of a package would silently put back what is there now.
@@ -144,9 +160,9 @@ impl Place {
     /// Replaces a file as a whole: whoever looks sees the old bytes or the new ones, also after a crash.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temporary = beside(path, ".new");
-        let mut file = File::create(&temporary)?;
+        let mut file = create_new(&temporary)?;
         file.write_all(bytes)?;
-        let mode = self.like.as_ref().map_or(READABLE, |like| like.permissions().mode());
+        let mode = self.like.as_ref().map_or(READABLE, |like| like.permissions().mode() & READ_OR_WRITE);
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         if let Some(like) = &self.like {
             // Only root may give files away; for others the owner is right already, or their group must be.
@@ -159,6 +175,19 @@ impl Place {
     }
 }
 
+/// A file that was not there, so no link that somebody has laid leads elsewhere: root may run this where others may write.
+fn create_new(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)
+}
+
 const OWN_PLACE: &str = "/etc/hdfs-vigil/model.onnx";
 /// A model is no secret.
 const READABLE: u32 = 0o644;
+/// All that may be taken over of a mode: a model is never run.
+const READ_OR_WRITE: u32 = 0o666;
+/// Until it is complete, and its owner and mode are known.
+const PRIVATE: u32 = 0o600;

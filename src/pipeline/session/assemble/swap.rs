@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::limits::SESSION_EVENTS_MAX;
 use crate::pipeline::event::{BlockId, TemplateId, Token};
 use crate::pipeline::profile::{Profile, UNKNOWN};
 use crate::pipeline::session::assemble::{Assembler, Session, begins};
@@ -102,8 +103,12 @@ impl Session {
             renaming.add(SessionEvent { token, ..*event }, appearances)?;
         }
         for (token, count) in &self.endless {
-            let seen = thinned.get(token)?;
-            renaming.count(seen.token, u64::from(*count).saturating_sub(seen.told))?;
+            match thinned.get(token) {
+                Some(seen) => renaming.count(seen.token, u64::from(*count).saturating_sub(seen.told))?,
+                // It came first when no more events were kept, so how often it came no longer matters.
+                None if self.events.len() >= SESSION_EVENTS_MAX => {}
+                None => return None,
+            }
         }
         Some(renaming.finish())
     }
@@ -175,6 +180,17 @@ mod tests {
         for buckets in [1, 2, 3, 5] {
             let next = vocabulary(&[("read", false, Some(buckets)), ("opened", true, None), ("written", false, None)]);
             check(&story, &next, &[(OPENED, 7), (WRITTEN, 8), (READ, 6)]);
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_full_goes_on_with_what_came_too_late_to_be_kept() {
+        for written in [SESSION_EVENTS_MAX - 2, SESSION_EVENTS_MAX - 1, SESSION_EVENTS_MAX] {
+            let story: Vec<u16> = [OPENED].into_iter().chain(vec![WRITTEN; written]).chain([READ; 5]).collect();
+            let same = vocabulary(&[("opened", true, None), ("written", false, None), ("read", false, Some(5))]);
+            check_ends(&story, &same, &[(OPENED, 6), (WRITTEN, 7), (READ, 8)], false);
+            let other = vocabulary(&[("read", false, Some(5)), ("opened", true, None), ("written", false, None)]);
+            check(&story, &other, &[(OPENED, 7), (WRITTEN, 8), (READ, 6)]);
         }
     }
 
