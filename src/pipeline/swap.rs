@@ -70,6 +70,7 @@ impl Pipeline {
             self.domain.rename_model(&next);
         } else {
             self.domain.change_model(&next, 0, keeps_ids);
+            self.domain.handle_mined(&next, self.front.templates().mined());
         }
         self.profile = next;
         self.domain.settle(&mut self.trigger, &mut self.alerts);
@@ -140,6 +141,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_neutral_is_so_again_when_the_model_before_comes_back() {
+        let (before, next) = (profile(&["<*> was opened"]), profile(&["<*> was opened", "<*> moved away"]));
+        let mut pipeline = with_neutral("moved away");
+        swap_to(&mut pipeline, &next);
+        assert_eq!((unknown_blocks(&mut pipeline, "moved away"), pipeline.stats().neutral_templates), (0, 0), "it is known");
+        swap_to(&mut pipeline, &before);
+        assert_eq!((unknown_blocks(&mut pipeline, "moved away"), pipeline.stats().neutral_templates), (0, 1));
+        assert_eq!(alerts(&mut pipeline), [], "and it is not told again");
+    }
+
+    #[test]
+    fn what_was_not_neutral_becomes_so_when_the_model_before_comes_back() {
+        let (before, next) = (profile(&["<*> was opened"]), profile(&["<*> was opened", "<*> moved away"]));
+        let mut pipeline = pipeline(&["blk_1 was opened", "blk_1 moved away"]);
+        swap_to(&mut pipeline, &next);
+        swap_to(&mut pipeline, &before);
+        assert_eq!(unknown_blocks(&mut pipeline, "moved away"), 24, "a hundred events tell");
+        assert_eq!(alerts(&mut pipeline), [(0, AlertType::Template)]);
+        assert_eq!(unknown_blocks(&mut pipeline, "moved away"), 0);
+    }
+
+    #[test]
     fn a_model_with_an_unknown_mask_is_refused_and_changes_nothing() {
         let mut pipeline = pipeline(&["blk_1 was opened"]);
         let (before, mut next) = (pipeline.profile.clone(), profile(&["z"]));
@@ -153,6 +176,43 @@ mod tests {
         pipeline.open_stream(StreamId(0), "dn.log", false);
         read(&mut pipeline, 0, messages);
         pipeline
+    }
+
+    /// One to which a sentence is unknown that many blocks have said.
+    fn with_neutral(said: &str) -> Pipeline {
+        let mut pipeline = pipeline(&[]);
+        unknown_blocks(&mut pipeline, said);
+        assert_eq!((pipeline.stats().neutral_templates, alerts(&mut pipeline)), (1, vec![(0, AlertType::Template)]));
+        pipeline
+    }
+
+    /// Forty new blocks are opened and say it: how many of them are to be judged at once. All that is judged is normal.
+    fn unknown_blocks(pipeline: &mut Pipeline, said: &str) -> usize {
+        let first = 100 * (pipeline.stats().records as i64 + 1);
+        let stories = (first..first + 40).flat_map(|block| {
+            let opened = format!("blk_{block} was opened");
+            [opened.clone(), opened.clone(), opened, format!("blk_{block} {said}")]
+        });
+        let stories: Vec<String> = stories.collect();
+        let stories: Vec<&str> = stories.iter().map(String::as_str).collect();
+        read(pipeline, 1000 * first as u64, &stories);
+        let unknown = pipeline.cases.iter().filter(|case| case.cause == Cause::UnknownEvent).count();
+        judge_all(pipeline);
+        unknown
+    }
+
+    fn swap_to(pipeline: &mut Pipeline, next: &Profile) {
+        judge_all(pipeline);
+        while pipeline.end_foreign(next) > 0 {
+            judge_all(pipeline);
+        }
+        pipeline.swap(next.clone()).expect("its masks are known");
+    }
+
+    fn judge_all(pipeline: &mut Pipeline) {
+        while pipeline.has_windows() {
+            judge(pipeline, 0.1, 0.0);
+        }
     }
 
     fn read(pipeline: &mut Pipeline, offset: u64, messages: &[&str]) {

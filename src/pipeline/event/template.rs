@@ -104,6 +104,11 @@ impl Templates {
         self.drain.newest(id)
     }
 
+    /// Those that are in no vocabulary and that messages still become, with their texts, by id.
+    pub fn mined(&self) -> impl Iterator<Item = (TemplateId, String)> {
+        self.drain.ids().into_iter().filter_map(|id| Some((id, self.text(id)?)))
+    }
+
     /// Templates known now.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -11,7 +11,7 @@
 //! later. What the first decides goes to the second as a notice that has its place among the cases, so that nothing depends on how
 //! late the scores are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub struct Kept {
     strangers: Strangers,
     /// Texts that were neutral under an earlier model, and that this one does not know either.
     inherited: Vec<String>,
+    /// Texts that were neutral under an earlier model, and that this one knows. They are neutral again should that one come back.
+    former: Vec<String>,
     traffic: Traffic,
     /// Whether too much of the traffic is unknown, as of the log.
     foreign: bool,
@@ -121,6 +123,7 @@ impl Domain {
             stranger.neutral &= *enabled;
         }
         state.inherited.retain(|_| *enabled);
+        state.former.retain(|_| *enabled);
         state.neutral_texts.retain(|_| *enabled);
         domain
     }
@@ -136,18 +139,28 @@ impl Domain {
     /// `same_ids` says that ids of templates keep their meaning.
     pub fn change_model(&mut self, profile: &Profile, ahead: usize, same_ids: bool) {
         let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
-        let Kept { strangers, inherited, traffic, foreign, now, .. } = &mut self.state;
-        inherited.extend(strangers.neutral_texts());
-        inherited.retain(|text| !fits_any(&vocabulary, text));
-        strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
-        inherited.sort_unstable();
-        inherited.dedup();
+        let Kept { strangers, inherited, former, traffic, foreign, now, .. } = &mut self.state;
+        let neutral = inherited.drain(..).chain(former.drain(..)).chain(strangers.neutral_texts());
+        let neutral: BTreeSet<String> = neutral.collect();
+        (*former, *inherited) = neutral.into_iter().partition(|text| fits_any(&vocabulary, text));
         inherited.truncate(STRANGERS_MAX);
+        former.truncate(STRANGERS_MAX);
+        strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
         traffic.clear();
         *foreign = false;
         let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone() };
         self.notify(notice, ahead);
         self.model.clone_from(&profile.name);
+    }
+
+    /// Another model has taken over, with these templates mined before: those that the one before knew, and this one does not, begin.
+    pub fn handle_mined(&mut self, profile: &Profile, mined: impl Iterator<Item = (TemplateId, String)>) {
+        let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
+        for (template, text) in mined {
+            if self.state.strangers.get(template).is_none() && !fits_any(&vocabulary, &text) {
+                self.handle_template(template, &[], &text);
+            }
+        }
     }
 
     /// A model takes over that knows the same: what was measured for the one before holds for it.
