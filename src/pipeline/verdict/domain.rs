@@ -11,7 +11,7 @@
 //! later. What the first decides goes to the second as a notice that has its place among the cases, so that nothing depends on how
 //! late the scores are.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,8 @@ enum Notice {
     Familiar { time: LogTime, share: f64 },
     /// Another model judges from here on, which knows none of these texts.
     ModelChanged { time: LogTime, inherited: Vec<String> },
+    /// Another model judges from here on, which knows the same events and other stories.
+    StoriesChanged { time: LogTime },
 }
 
 /// How an event stands in its session.
@@ -154,8 +156,11 @@ impl Domain {
     }
 
     /// Another model has taken over, with these templates mined before: those that the one before knew, and this one does not, begin.
+    /// No message becomes any other.
     pub fn handle_mined(&mut self, profile: &Profile, mined: impl Iterator<Item = (TemplateId, String)>) {
         let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
+        let mined: BTreeMap<TemplateId, String> = mined.collect();
+        self.state.strangers.retire(|template| !mined.contains_key(&template));
         for (template, text) in mined {
             if self.state.strangers.get(template).is_none() && !fits_any(&vocabulary, &text) {
                 self.handle_template(template, &[], &text);
@@ -163,8 +168,12 @@ impl Domain {
         }
     }
 
-    /// A model takes over that knows the same: what was measured for the one before holds for it.
-    pub fn rename_model(&mut self, profile: &Profile) {
+    /// A model takes over that knows the same: what was measured of the events holds for it. What was measured of the stories does only
+    /// if it has the `same_stories` too, and is measured anew otherwise.
+    pub fn rename_model(&mut self, profile: &Profile, same_stories: bool) {
+        if !same_stories {
+            self.notify(Notice::StoriesChanged { time: self.state.now }, 0);
+        }
         self.model.clone_from(&profile.name);
     }
 
@@ -344,6 +353,10 @@ impl Domain {
                 *neutral_texts = inherited;
                 let found = alert::Shares { model, share: 0.0, max, templates: Vec::new() };
                 alerts.extend(mismatch.restart(time, found));
+            }
+            Notice::StoriesChanged { time } => {
+                let found = alert::Shares { model, share: 0.0, max, templates: Vec::new() };
+                alerts.extend(mismatch.restart_stories(time, found));
             }
         }
     }

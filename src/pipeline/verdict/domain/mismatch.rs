@@ -80,13 +80,24 @@ impl Mismatch {
         (was_on && !self.is_on()).then(|| self.resolved(time, found))
     }
 
-    /// Another model: nothing is known of its stories.
+    /// Another model: nothing is known of its events and stories.
     pub fn restart(&mut self, time: LogTime, found: Shares<'_>) -> Option<Alert> {
         let was_on = self.is_on();
-        self.stories.clear();
-        self.far_stories = 0;
-        (self.far, self.unknown) = (false, false);
+        self.unknown = false;
+        self.forget_stories();
         was_on.then(|| self.resolved(time, found))
+    }
+
+    /// Another model that knows the same events: nothing is known of its stories.
+    pub fn restart_stories(&mut self, time: LogTime, found: Shares<'_>) -> Option<Alert> {
+        let was_on = self.is_on();
+        self.forget_stories();
+        (was_on && !self.is_on()).then(|| self.resolved(time, found))
+    }
+
+    fn forget_stories(&mut self) {
+        self.stories.clear();
+        (self.far, self.far_stories) = (false, 0);
     }
 
     fn resolved(&self, time: LogTime, found: Shares<'_>) -> Alert {

@@ -30,7 +30,7 @@ pub struct Stranger {
     pub muted: bool,
     /// Records that show it, the first ones.
     pub positions: Vec<Position>,
-    /// Whether another template has taken its place. It is kept for the events that sessions hold.
+    /// Whether no message becomes it any more. It is kept for the events that sessions hold.
     replaced: bool,
     first: LogTime,
     last: LogTime,
@@ -118,6 +118,11 @@ impl Strangers {
     /// Forgets all others.
     pub fn retain(&mut self, keep: impl Fn(&Stranger) -> bool) {
         self.by_id.retain(|_, stranger| keep(stranger));
+    }
+
+    /// No message becomes one of these any more.
+    pub fn retire(&mut self, is_former: impl Fn(TemplateId) -> bool) {
+        self.by_id.iter_mut().for_each(|(id, stranger)| stranger.replaced |= is_former(*id));
     }
 
     /// Texts of those that are neutral.
