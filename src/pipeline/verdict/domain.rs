@@ -193,7 +193,7 @@ impl Domain {
     /// Whether a session keeps an event that is to be left out by now.
     #[must_use]
     pub fn leaves_out(&self, event: &SessionEvent) -> bool {
-        event.token == UNKNOWN && self.state.strangers.get(event.template).is_some_and(|s| s.muted || (s.neutral && !event.grave))
+        event.token == UNKNOWN && self.state.strangers.line(event.template).any(|s| s.muted || (s.neutral && !event.grave))
     }
 
     /// Numbers an episode.

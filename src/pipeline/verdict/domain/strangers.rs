@@ -32,6 +32,8 @@ pub struct Stranger {
     pub positions: Vec<Position>,
     /// Whether no message becomes it any more. It is kept for the events that sessions hold.
     replaced: bool,
+    /// What has taken its place, if anything: what is decided of that holds for those events too.
+    newer: Option<TemplateId>,
     first: LogTime,
     last: LogTime,
     events: u64,
@@ -67,6 +69,12 @@ impl Strangers {
         self.by_id.get(&template)
     }
 
+    /// The template of an id, then what has taken its place one after the other, as far as they are known.
+    pub fn line(&self, template: TemplateId) -> impl Iterator<Item = &Stranger> {
+        let newer = |stranger: &&Stranger| self.get(stranger.newer?);
+        std::iter::successors(self.get(template), newer).take(self.by_id.len())
+    }
+
     /// All of them.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Stranger> {
         self.by_id.values_mut()
@@ -82,10 +90,7 @@ impl Strangers {
         stranger.neutral = (stranger.neutral || neutral) && !stranger.grave;
         for id in replaced {
             if let Some(former) = self.by_id.get_mut(id) {
-                former.replaced = true;
-            }
-            if self.by_id.get(id).is_some_and(|former| !former.neutral && !former.muted) {
-                self.by_id.remove(id);
+                former.give_way(template);
             }
         }
         self.by_id.insert(template, stranger);
@@ -164,6 +169,7 @@ impl Stranger {
             muted: false,
             positions: Vec::new(),
             replaced: false,
+            newer: None,
             first: LogTime(0),
             last: LogTime(0),
             events: 0,
@@ -218,6 +224,12 @@ impl Stranger {
             self.recent.pop_front();
         }
         is_new
+    }
+
+    /// Another template has taken its place, and over what was counted.
+    fn give_way(&mut self, newer: TemplateId) {
+        (self.replaced, self.newer) = (true, Some(newer));
+        (self.positions, self.recent, self.blocks) = (Vec::new(), VecDeque::new(), Vec::new());
     }
 
     fn take_over(&mut self, former: &Self) {

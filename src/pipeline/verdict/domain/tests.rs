@@ -143,6 +143,26 @@ fn a_template_that_widens_stays_neutral_unless_it_speaks_of_failure() {
 }
 
 #[test]
+fn what_was_said_before_a_template_widened_is_left_out_once_the_widest_is_neutral() {
+    let mut world = World::with_traffic(usual());
+    world.blocks_say(2, &["moved away"]);
+    let former = world.id("moved away");
+    let held = |grave| SessionEvent { position: event(former, grave).position, template: former, token: UNKNOWN, grave };
+    let (wider, widest) = (TemplateId(900), TemplateId(901));
+    world.domain.handle_template(wider, &[former], "moved <*>");
+    world.domain.handle_template(widest, &[wider], "<*> <*>");
+    assert!(!world.domain.leaves_out(&held(false)), "nothing is decided yet");
+    for block in 0..20 {
+        let episode = world.domain.begin_episode();
+        let of = BlockId { pool: PoolId(0), number: 5000 + block };
+        let seen = Seen { episode, is_news: true, counts: true };
+        world.domain.handle_event(&Event { block: of, ..event(widest, false) }, seen, 0);
+    }
+    assert_eq!(world.stats().neutral_templates, 1);
+    assert!(world.domain.leaves_out(&held(false)) && !world.domain.leaves_out(&held(true)));
+}
+
+#[test]
 fn what_is_muted_is_nobodys_concern_whatever_its_level() {
     let mute = vec!["disk <*> failed".to_owned()];
     let mut world = World::with_traffic(Settings { mute, ..usual() });
