@@ -90,8 +90,8 @@ enum Notice {
     Foreign { time: LogTime, share: f64, templates: Vec<TemplateFinding>, positions: Vec<Position> },
     /// It no longer is.
     Familiar { time: LogTime, share: f64 },
-    /// Another model judges from here on, which knows none of these texts.
-    ModelChanged { time: LogTime, inherited: Vec<String> },
+    /// Another model judges from here on, which knows none of these texts. The share is that of what the one before did not know.
+    ModelChanged { time: LogTime, inherited: Vec<String>, share: f64 },
     /// Another model judges from here on, which knows the same events and other stories.
     StoriesChanged { time: LogTime },
 }
@@ -148,9 +148,10 @@ impl Domain {
         inherited.truncate(STRANGERS_MAX);
         former.truncate(STRANGERS_MAX);
         strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
+        let share = traffic.share();
         traffic.clear();
         *foreign = false;
-        let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone() };
+        let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone(), share };
         self.notify(notice, ahead);
         self.model.clone_from(&profile.name);
     }
@@ -349,15 +350,11 @@ impl Domain {
                 let found = alert::Shares { model, share, max, templates: Vec::new() };
                 alerts.extend(mismatch.leave(Reason::UnknownShare, time, found));
             }
-            Notice::ModelChanged { time, inherited } => {
+            Notice::ModelChanged { time, inherited, share } => {
                 *neutral_texts = inherited;
-                let found = alert::Shares { model, share: 0.0, max, templates: Vec::new() };
-                alerts.extend(mismatch.restart(time, found));
+                alerts.extend(mismatch.restart(time, (share, max), settings.far_share_max));
             }
-            Notice::StoriesChanged { time } => {
-                let found = alert::Shares { model, share: 0.0, max, templates: Vec::new() };
-                alerts.extend(mismatch.restart_stories(time, found));
-            }
+            Notice::StoriesChanged { time } => alerts.extend(mismatch.restart_stories(time, settings.far_share_max)),
         }
     }
 }

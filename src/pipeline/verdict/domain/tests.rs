@@ -207,10 +207,16 @@ fn another_model_ends_what_was_wrong_with_the_one_before() {
     let mut world = World::new(usual());
     world.blocks_say(50, &["a", "b", "c"]);
     assert!(world.domain.is_mismatched());
-    world.domain.change_model(&profile(&["a", "b", "c"]), 0, false);
+    let next = Profile { name: "next".to_owned(), ..profile(&["a", "b", "c"]) };
+    world.domain.change_model(&next, 0, false);
     world.settle();
     assert!(!world.domain.is_mismatched());
-    assert_eq!(world.alerts.back().map(|alert| alert.alert_type), Some(AlertType::MismatchResolved));
+    let [begin, end] = world.alerts.make_contiguous() else { panic!("it begins and ends") };
+    assert_eq!((end.alert_type, end.reason), (AlertType::MismatchResolved, Reason::ModelChanged));
+    assert_eq!((&end.signature, end.incident), (&begin.signature, begin.incident));
+    let (Finding::Domain(begin), Finding::Domain(end)) = (&begin.finding, &end.finding) else { panic!("they are of the model") };
+    assert_eq!((&end.model, end.share_max), (&begin.model, begin.share_max), "it is of the model before");
+    assert!(end.share > end.share_max, "what was measured last");
 }
 
 #[test]
