@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{DOMAIN_EPISODES_MAX, STRANGER_POSITIONS_MAX, STRANGERS_MAX};
+use crate::pipeline::event::template::failure::speaks_of_failure;
 use crate::pipeline::event::{BlockId, Event, LogTime, Position, TemplateId};
 use crate::pipeline::verdict::TemplateFinding;
 
@@ -22,7 +23,7 @@ pub struct Strangers {
 pub struct Stranger {
     /// Its text.
     pub text: String,
-    /// Whether a record of it warned or carried an exception, or its text speaks of failure: it never becomes neutral by itself.
+    /// Whether a record of it warned, carried an exception or spoke of failure: it never becomes neutral by itself.
     pub grave: bool,
     /// Whether its events are left out of stories.
     pub neutral: bool,
@@ -164,7 +165,7 @@ impl Stranger {
     fn new(text: &str, used: u64) -> Self {
         Self {
             text: text.to_owned(),
-            grave: speaks_of_failure(text),
+            grave: speaks_of_failure(text.as_bytes()),
             neutral: false,
             muted: false,
             positions: Vec::new(),
@@ -252,70 +253,9 @@ impl Stranger {
     }
 }
 
-/// Whether a template speaks of failure. HDFS says much of what goes wrong with a block calmly, at level INFO: `writeBlock <*> received
-/// exception`, `PacketResponder <*> Interrupted`; in HDFS_v1 these make most of what only anomalous blocks say.
-fn speaks_of_failure(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    FAILURE.iter().any(|word| text.contains(word))
-}
-
-/// Parts of words and phrases. None of them is in what the normal stories of HDFS_v1 and of HDFS 3.4.1 say, but for the hung-up reader
-/// (`Got exception while serving`), which models know.
-const FAILURE: [&str; 27] = [
-    "exception",
-    "error",
-    "fail",
-    "fault",
-    "refus",
-    "reject",
-    "denied",
-    "timed out",
-    "timeout",
-    "time out",
-    "interrupt",
-    "abort",
-    "corrupt",
-    "broken",
-    "missing",
-    "lost ",
-    "dead",
-    "unexpected",
-    "unable",
-    "cannot",
-    "could not",
-    "does not",
-    "not found",
-    "no such",
-    "illegal",
-    "unreachable",
-    "killed",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_speaks_of_failure() {
-        for (text, expected) in [
-            ("PacketResponder <*> <*> Exception java.io.EOFException", true),
-            ("PacketResponder <*> for block <*> Interrupted.", true),
-            ("writeBlock <*> received exception <*>", true),
-            ("Failed to transfer <*> to <*> got <*>", true),
-            ("<*> Connection refused", true),
-            (
-                "BLOCK* NameSystem.addStoredBlock: addStoredBlock request received for <*> But it does not belong to any file.",
-                true,
-            ),
-            ("PendingReplicationMonitor timed out block <*>", true),
-            ("BLOCK* NameSystem.addToInvalidates: <*> is added to invalidSet of <*>", false),
-            ("BLOCK* allocate <*> replicas=<*> for <*>", false),
-            ("Scheduling <*> replica FinalizedReplica", false),
-            ("Receiving block <*> src: <*> dest: <*>", false),
-        ] {
-            assert_eq!(speaks_of_failure(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn how_many_are_kept_is_bounded_and_the_neutral_stay_longest() {
