@@ -169,7 +169,8 @@ pub const NEARBY_MAX: usize = 8;
 pub const DOMAIN_EPISODES_MAX: usize = 1000;
 
 /// Templates that the model does not know and that are counted, former ones included: as many as there can be. At the bound the one that
-/// was not heard for longest is forgotten (`strangers_forgotten`), and can no longer become neutral; neutral ones go last.
+/// was not heard for longest is forgotten (`strangers_forgotten`), and can no longer become neutral; neutral ones go last. As many texts
+/// are kept that were neutral under models before; those beyond are told again.
 pub const STRANGERS_MAX: usize = TEMPLATES_MAX;
 
 /// Records kept of such a template: its first ones.

@@ -549,7 +549,7 @@ impl Extract {
         }
         let (template, token) = self.templates.find(merged.content);
         let unknown = token == UNKNOWN;
-        let grave = unknown && (warns || self.templates.carries_exception());
+        let grave = unknown && (warns || self.templates.carries_exception() || self.templates.speaks_of_failure());
         if unknown {
             self.introduce(emit);
         }
@@ -622,6 +622,26 @@ mod tests {
     #[test]
     fn blocks_of_a_group_get_one_event() {
         check("BLOCK* ask 1.2.3.4:5 to delete  blk_-9223372036854775791_7 blk_-9223372036854775790_7", &[(0, i64::MIN + 16)]);
+    }
+
+    #[test]
+    fn what_an_unknown_message_says_of_failure_counts_where_its_template_has_a_wildcard() {
+        let mut front = Front::new(settings(), &profile(&["Failed <*>"])).expect("its masks are known");
+        front.open_stream(StreamId(0), "dn.log", false);
+        let said = ["Replica blk_1 is in state:FINALIZED", "Replica blk_2 is in state:CORRUPT", "Replica blk_3 is in state:RBW"];
+        let said = [&said[..], &said, &["Failed blk_4"]].concat();
+        let text: String = said.iter().map(|said| format!("081109 203518 143 INFO dfs.DataNode: {said}\n")).collect();
+        let (mut found, mut texts) = (Vec::new(), Vec::new());
+        let mut emit = |output: Output<'_>| match output {
+            Output::Event { event, .. } => found.push((event.block.number, event.grave)),
+            Output::Template { text, .. } => texts.push(text.to_owned()),
+            Output::Trouble(_) | Output::Source { .. } => {}
+        };
+        let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset: 0, bytes: text.as_bytes() };
+        front.handle_chunk(chunk, WallTime(0), &mut emit);
+        front.close_stream(StreamId(0), &mut emit);
+        assert_eq!(texts.last().map(String::as_str), Some("Replica <*> is in <*>"), "the template says nothing of it");
+        assert_eq!(found, [(1, false), (2, true), (3, false), (1, false), (2, true), (3, false), (4, false)]);
     }
 
     fn check(content: &str, expected: &[(u32, i64)]) {

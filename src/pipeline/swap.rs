@@ -3,13 +3,13 @@
 //! What was read before that point is judged by the model that was there when it was read: the swap waits until every window has its
 //! score, and what the next model cannot go on with ends before. So two models are never at work at once.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::limits::WINDOWS_PENDING_MAX;
 use crate::pipeline::Pipeline;
 use crate::pipeline::event::template::swap::{Names, check_masks};
 use crate::pipeline::front::Front;
-use crate::pipeline::profile::{Profile, UNKNOWN};
+use crate::pipeline::profile::{Calibration, CountPattern, FIRST_EVENT, Profile, UNKNOWN};
 use crate::pipeline::session::Case;
 use crate::pipeline::session::assemble::Assembler;
 use crate::pipeline::verdict::domain::Domain;
@@ -66,14 +66,49 @@ impl Pipeline {
         if next.calibration != self.profile.calibration {
             self.threshold = Threshold::new(self.settings.threshold, &next.calibration);
         }
-        if keeps_ids && texts(&self.profile) == texts(&next) {
-            self.domain.rename_model(&next);
+        if keeps_ids && self.profile.drain == next.drain && texts(&self.profile) == texts(&next) {
+            self.domain.rename_model(&next, Distances::of(&self.profile) == Distances::of(&next));
         } else {
             self.domain.change_model(&next, 0, keeps_ids);
+            self.domain.handle_mined(&next, self.front.templates().mined());
         }
         self.profile = next;
         self.domain.settle(&mut self.trigger, &mut self.alerts);
         Ok(Swapped { sessions_mapped: self.assembler.len() as u64, sessions_ended })
+    }
+}
+
+/// What says how far a story is from every normal one, whatever the model calls the events.
+#[derive(PartialEq)]
+struct Distances<'a> {
+    /// Normal stories: how often each text is in them.
+    patterns: BTreeSet<Vec<(&'a str, u16)>>,
+    weights: BTreeMap<(u16, &'a str), f32>,
+    max: f32,
+}
+
+impl<'a> Distances<'a> {
+    fn of(profile: &'a Profile) -> Self {
+        let Calibration { patterns, weights, distance_max, .. } = &profile.calibration;
+        let text = |token: u16| {
+            let index = token.checked_sub(FIRST_EVENT)?;
+            Some(profile.vocabulary.get(usize::from(index))?.text.as_str())
+        };
+        let pattern = |pattern: &'a CountPattern| {
+            let mut counts: Vec<(&str, u16)> =
+                pattern.counts.iter().map(|(token, count)| (text(token.0).unwrap_or_default(), *count)).collect();
+            counts.sort_unstable();
+            counts
+        };
+        let weight = |(token, weight): (u16, &f32)| match text(token) {
+            Some(text) => ((FIRST_EVENT, text), *weight),
+            None => ((token, ""), *weight),
+        };
+        Self {
+            patterns: patterns.iter().map(pattern).collect(),
+            weights: (0..).zip(weights).map(weight).collect(),
+            max: *distance_max,
+        }
     }
 }
 
@@ -140,6 +175,59 @@ mod tests {
     }
 
     #[test]
+    fn what_was_neutral_is_so_again_when_the_model_before_comes_back() {
+        let (before, next) = (profile(&["<*> was opened"]), profile(&["<*> was opened", "<*> moved away"]));
+        let mut pipeline = with_neutral("moved away");
+        swap_to(&mut pipeline, &next);
+        assert_eq!((unknown_blocks(&mut pipeline, "moved away"), pipeline.stats().neutral_templates), (0, 0), "it is known");
+        swap_to(&mut pipeline, &before);
+        assert_eq!((unknown_blocks(&mut pipeline, "moved away"), pipeline.stats().neutral_templates), (0, 1));
+        assert_eq!(alerts(&mut pipeline), [], "and it is not told again");
+    }
+
+    #[test]
+    fn what_was_not_neutral_becomes_so_when_the_model_before_comes_back() {
+        let (before, next) = (profile(&["<*> was opened"]), profile(&["<*> was opened", "<*> moved away"]));
+        let mut pipeline = pipeline(&["blk_1 was opened", "blk_1 moved away"]);
+        swap_to(&mut pipeline, &next);
+        swap_to(&mut pipeline, &before);
+        assert_eq!(unknown_blocks(&mut pipeline, "moved away"), 24, "a hundred events tell");
+        assert_eq!(alerts(&mut pipeline), [(0, AlertType::Template)]);
+        assert_eq!(unknown_blocks(&mut pipeline, "moved away"), 0);
+    }
+
+    #[test]
+    fn what_was_neutral_stays_so_when_templates_are_mined_in_another_way() {
+        let mut next = profile(&["<*> was opened"]);
+        next.drain.depth += 1;
+        let mut pipeline = with_neutral("moved away");
+        swap_to(&mut pipeline, &next);
+        assert_eq!((unknown_blocks(&mut pipeline, "moved away"), pipeline.stats().neutral_templates), (0, 1));
+        assert_eq!(alerts(&mut pipeline), [], "and it is not told again");
+    }
+
+    #[test]
+    fn stories_are_measured_anew_only_against_other_normal_stories() {
+        let (same, mut other) =
+            (Profile { name: "renamed".to_owned(), ..profile(&["<*> was opened"]) }, profile(&["<*> was opened"]));
+        other.calibration.distance_max = 5.0;
+        for (next, share, told) in [(same, 1.0, vec![]), (other, 0.0, vec![(0, AlertType::MismatchResolved)])] {
+            let mut pipeline = pipeline(&[]);
+            let said: Vec<String> = (0..300).map(|block| format!("blk_{block} was opened")).collect();
+            read(&mut pipeline, 0, &said.iter().map(String::as_str).collect::<Vec<_>>());
+            pipeline.flush();
+            while pipeline.has_windows() {
+                judge(&mut pipeline, 9.0, 1.0);
+            }
+            assert_eq!(alerts(&mut pipeline).last(), Some(&(0, AlertType::Mismatch)));
+            let (events, episodes) = (pipeline.stats().unknown_share, pipeline.stats().held_back_episodes);
+            swap_to(&mut pipeline, &next);
+            assert_eq!((pipeline.stats().far_share, alerts(&mut pipeline)), (share, told), "{}", next.name);
+            assert_eq!((pipeline.stats().unknown_share, pipeline.stats().held_back_episodes), (events, episodes));
+        }
+    }
+
+    #[test]
     fn a_model_with_an_unknown_mask_is_refused_and_changes_nothing() {
         let mut pipeline = pipeline(&["blk_1 was opened"]);
         let (before, mut next) = (pipeline.profile.clone(), profile(&["z"]));
@@ -153,6 +241,43 @@ mod tests {
         pipeline.open_stream(StreamId(0), "dn.log", false);
         read(&mut pipeline, 0, messages);
         pipeline
+    }
+
+    /// One to which a sentence is unknown that many blocks have said.
+    fn with_neutral(said: &str) -> Pipeline {
+        let mut pipeline = pipeline(&[]);
+        unknown_blocks(&mut pipeline, said);
+        assert_eq!((pipeline.stats().neutral_templates, alerts(&mut pipeline)), (1, vec![(0, AlertType::Template)]));
+        pipeline
+    }
+
+    /// Forty new blocks are opened and say it: how many of them are to be judged at once. All that is judged is normal.
+    fn unknown_blocks(pipeline: &mut Pipeline, said: &str) -> usize {
+        let first = 100 * (pipeline.stats().records as i64 + 1);
+        let stories = (first..first + 40).flat_map(|block| {
+            let opened = format!("blk_{block} was opened");
+            [opened.clone(), opened.clone(), opened, format!("blk_{block} {said}")]
+        });
+        let stories: Vec<String> = stories.collect();
+        let stories: Vec<&str> = stories.iter().map(String::as_str).collect();
+        read(pipeline, 1000 * first as u64, &stories);
+        let unknown = pipeline.cases.iter().filter(|case| case.cause == Cause::UnknownEvent).count();
+        judge_all(pipeline);
+        unknown
+    }
+
+    fn swap_to(pipeline: &mut Pipeline, next: &Profile) {
+        judge_all(pipeline);
+        while pipeline.end_foreign(next) > 0 {
+            judge_all(pipeline);
+        }
+        pipeline.swap(next.clone()).expect("its masks are known");
+    }
+
+    fn judge_all(pipeline: &mut Pipeline) {
+        while pipeline.has_windows() {
+            judge(pipeline, 0.1, 0.0);
+        }
     }
 
     fn read(pipeline: &mut Pipeline, offset: u64, messages: &[&str]) {

@@ -114,6 +114,8 @@ pub enum Reason {
     UnknownShare,
     /// Too large a share of the stories is far from every normal one.
     FarShare,
+    /// Another model has taken the place of the one that did not fit the logs.
+    ModelChanged,
 }
 
 impl Reason {
@@ -132,6 +134,7 @@ impl Reason {
             Self::Frequent => "frequent",
             Self::UnknownShare => "unknown_share",
             Self::FarShare => "far_share",
+            Self::ModelChanged => "model_changed",
         }
     }
 }

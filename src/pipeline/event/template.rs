@@ -21,6 +21,7 @@ use self::words::Words;
 pub mod changes;
 pub mod drain;
 pub mod exception;
+pub mod failure;
 mod forms;
 pub mod mask;
 mod memo;
@@ -40,6 +41,8 @@ pub struct Templates {
     drain: Drain,
     found: u64,
     log: Log,
+    /// Whether the last message is of no text of the vocabulary and speaks of failure.
+    failure: bool,
     /// What the last message did to the templates mined, until it is asked for.
     news: Option<Learned>,
 }
@@ -60,6 +63,7 @@ impl Templates {
             drain: Drain::new(&profile.drain, bounds),
             found: 0,
             log: Log::new(),
+            failure: false,
             news: None,
         })
     }
@@ -74,6 +78,7 @@ impl Templates {
             }
             None => self.find_anew(),
         };
+        self.failure = answer.failure;
         (answer.id, answer.token)
     }
 
@@ -86,6 +91,12 @@ impl Templates {
     #[must_use]
     pub fn carries_exception(&self) -> bool {
         self.reader.has_class()
+    }
+
+    /// Whether the last message is unknown to the model and speaks of failure, be it where its template has a wildcard.
+    #[must_use]
+    pub fn speaks_of_failure(&self) -> bool {
+        self.failure
     }
 
     /// The text that an id stood for when it was given, or `None` when it was dropped.
@@ -102,6 +113,11 @@ impl Templates {
     #[must_use]
     pub fn newest(&self, id: TemplateId) -> TemplateId {
         self.drain.newest(id)
+    }
+
+    /// Those that are in no vocabulary and that messages still become, with their texts, by id.
+    pub fn mined(&self) -> impl Iterator<Item = (TemplateId, String)> {
+        self.drain.ids().into_iter().filter_map(|id| Some((id, self.text(id)?)))
     }
 
     /// Templates known now.
@@ -136,7 +152,7 @@ impl Templates {
 
     fn find_anew(&mut self) -> Answer {
         let answer = match self.find_in_vocabulary() {
-            Some((id, token)) => Answer { id, token, slot: None },
+            Some((id, token)) => Answer { id, token, slot: None, failure: false },
             None => self.learn(),
         };
         self.memo.put(self.reader.words().text(), answer);
@@ -149,7 +165,8 @@ impl Templates {
             self.memo.forget();
         }
         self.found += u64::from(learned.new);
-        let answer = Answer { id: learned.id, token: UNKNOWN, slot: self.drain.slot(learned.id) };
+        let failure = failure::message_speaks_of_failure(self.reader.words().text());
+        let answer = Answer { id: learned.id, token: UNKNOWN, slot: self.drain.slot(learned.id), failure };
         self.news = (learned.new || !learned.replaced.is_empty()).then_some(learned);
         answer
     }

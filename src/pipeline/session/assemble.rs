@@ -254,11 +254,13 @@ impl Assembler {
         news && fits
     }
 
-    /// Counts an event that is left out. It postpones nothing, but a session that has nothing else must end as well.
+    /// Counts an event that is left out. It postpones nothing, but a session that has nothing else must end as well, and one that was
+    /// judged may have lacked what this stands for; no story lacks more than a session keeps.
     fn leave_out(&mut self, block: BlockId, now: LogTime) {
         let session = self.kept.sessions.get_mut(&block).expect("its event was handled just now");
         session.left_out = session.left_out.saturating_add(1);
-        if session.judge_at.is_none() && !session.idle_queued {
+        let may_be_lacked = session.judged && session.left_out as usize <= SESSION_EVENTS_MAX;
+        if session.judge_at.is_none() && (!session.idle_queued || may_be_lacked) {
             let due = now.plus_millis(self.settings.quiet_millis);
             session.judge_at = Some(due);
             self.quiet_queue.push(Reverse((due, block)));
@@ -543,6 +545,28 @@ mod tests {
         assert_eq!((assembler.kept.counts.sessions_started, assembler.kept.counts.sessions_joined), (1, 0));
         assembler.handle_event(event(6000, 2, WRITE), false, &mut domain, &mut cases);
         assert_eq!(assembler.kept.sessions[&block(2)].begin, Begin::Start, "nothing was said of it before");
+    }
+
+    #[test]
+    fn what_is_left_out_after_a_judgement_may_be_what_the_story_lacked_and_leads_to_another() {
+        let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+        for (time, number, token) in [(0, 1, WRITE), (300, 1, 1), (350, 1, 1), (1000, 2, 1)] {
+            assembler.handle_event(event(time, number, token), false, &mut domain, &mut cases);
+        }
+        let told: Vec<_> = cases.iter().map(|case| (describe(case), case.left_out, case.sets_threshold)).collect();
+        assert_eq!(told, [("1@100:quiet:1".to_owned(), 0, true), ("1@400:quiet:1".to_owned(), 2, false)]);
+    }
+
+    #[test]
+    fn what_is_left_out_leads_to_no_judgement_beyond_what_a_story_can_lack() {
+        for (given, judged) in [(254, 2), (255, 2), (256, 1)] {
+            let (mut assembler, mut domain, mut cases) = (assembler(usize::MAX), neutral(), VecDeque::new());
+            assembler.handle_event(event(0, 1, WRITE), false, &mut domain, &mut cases);
+            (1..given).for_each(|_| assembler.handle_event(event(1, 1, 1), false, &mut domain, &mut cases));
+            assembler.handle_event(event(300, 1, 1), false, &mut domain, &mut cases);
+            assembler.advance(LogTime(900), false, &domain, &mut cases);
+            assert_eq!(cases.len(), judged, "{given} left out");
+        }
     }
 
     #[test]

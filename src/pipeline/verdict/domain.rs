@@ -11,7 +11,7 @@
 //! later. What the first decides goes to the second as a notice that has its place among the cases, so that nothing depends on how
 //! late the scores are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub struct Kept {
     strangers: Strangers,
     /// Texts that were neutral under an earlier model, and that this one does not know either.
     inherited: Vec<String>,
+    /// Texts that were neutral under an earlier model, and that this one knows. They are neutral again should that one come back.
+    former: Vec<String>,
     traffic: Traffic,
     /// Whether too much of the traffic is unknown, as of the log.
     foreign: bool,
@@ -88,8 +90,10 @@ enum Notice {
     Foreign { time: LogTime, share: f64, templates: Vec<TemplateFinding>, positions: Vec<Position> },
     /// It no longer is.
     Familiar { time: LogTime, share: f64 },
-    /// Another model judges from here on, which knows none of these texts.
-    ModelChanged { time: LogTime, inherited: Vec<String> },
+    /// Another model judges from here on, which knows none of these texts. The share is that of what the one before did not know.
+    ModelChanged { time: LogTime, inherited: Vec<String>, share: f64 },
+    /// Another model judges from here on, which knows the same events and other stories.
+    StoriesChanged { time: LogTime },
 }
 
 /// How an event stands in its session.
@@ -121,6 +125,7 @@ impl Domain {
             stranger.neutral &= *enabled;
         }
         state.inherited.retain(|_| *enabled);
+        state.former.retain(|_| *enabled);
         state.neutral_texts.retain(|_| *enabled);
         domain
     }
@@ -136,22 +141,40 @@ impl Domain {
     /// `same_ids` says that ids of templates keep their meaning.
     pub fn change_model(&mut self, profile: &Profile, ahead: usize, same_ids: bool) {
         let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
-        let Kept { strangers, inherited, traffic, foreign, now, .. } = &mut self.state;
-        inherited.extend(strangers.neutral_texts());
-        inherited.retain(|text| !fits_any(&vocabulary, text));
-        strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
-        inherited.sort_unstable();
-        inherited.dedup();
+        let Kept { strangers, inherited, former, traffic, foreign, now, .. } = &mut self.state;
+        let neutral = inherited.drain(..).chain(former.drain(..)).chain(strangers.neutral_texts());
+        let neutral: BTreeSet<String> = neutral.collect();
+        (*former, *inherited) = neutral.into_iter().partition(|text| fits_any(&vocabulary, text));
         inherited.truncate(STRANGERS_MAX);
+        former.truncate(STRANGERS_MAX);
+        strangers.retain(|stranger| same_ids && !fits_any(&vocabulary, &stranger.text));
+        let share = traffic.share();
         traffic.clear();
         *foreign = false;
-        let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone() };
+        let notice = Notice::ModelChanged { time: *now, inherited: inherited.clone(), share };
         self.notify(notice, ahead);
         self.model.clone_from(&profile.name);
     }
 
-    /// A model takes over that knows the same: what was measured for the one before holds for it.
-    pub fn rename_model(&mut self, profile: &Profile) {
+    /// Another model has taken over, with these templates mined before: those that the one before knew, and this one does not, begin.
+    /// No message becomes any other.
+    pub fn handle_mined(&mut self, profile: &Profile, mined: impl Iterator<Item = (TemplateId, String)>) {
+        let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
+        let mined: BTreeMap<TemplateId, String> = mined.collect();
+        self.state.strangers.retire(|template| !mined.contains_key(&template));
+        for (template, text) in mined {
+            if self.state.strangers.get(template).is_none() && !fits_any(&vocabulary, &text) {
+                self.handle_template(template, &[], &text);
+            }
+        }
+    }
+
+    /// A model takes over that knows the same: what was measured of the events holds for it. What was measured of the stories does only
+    /// if it has the `same_stories` too, and is measured anew otherwise.
+    pub fn rename_model(&mut self, profile: &Profile, same_stories: bool) {
+        if !same_stories {
+            self.notify(Notice::StoriesChanged { time: self.state.now }, 0);
+        }
         self.model.clone_from(&profile.name);
     }
 
@@ -171,7 +194,7 @@ impl Domain {
     /// Whether a session keeps an event that is to be left out by now.
     #[must_use]
     pub fn leaves_out(&self, event: &SessionEvent) -> bool {
-        event.token == UNKNOWN && self.state.strangers.get(event.template).is_some_and(|s| s.muted || (s.neutral && !event.grave))
+        event.token == UNKNOWN && self.state.strangers.line(event.template).any(|s| s.muted || (s.neutral && !event.grave))
     }
 
     /// Numbers an episode.
@@ -327,11 +350,11 @@ impl Domain {
                 let found = alert::Shares { model, share, max, templates: Vec::new() };
                 alerts.extend(mismatch.leave(Reason::UnknownShare, time, found));
             }
-            Notice::ModelChanged { time, inherited } => {
+            Notice::ModelChanged { time, inherited, share } => {
                 *neutral_texts = inherited;
-                let found = alert::Shares { model, share: 0.0, max, templates: Vec::new() };
-                alerts.extend(mismatch.restart(time, found));
+                alerts.extend(mismatch.restart(time, (share, max), settings.far_share_max));
             }
+            Notice::StoriesChanged { time } => alerts.extend(mismatch.restart_stories(time, settings.far_share_max)),
         }
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::limits::{DEVIATIONS_MAX, INCIDENTS_MAX};
 use crate::pipeline::event::{BlockId, LogTime, PoolId};
+use crate::pipeline::profile::UNKNOWN;
 use crate::pipeline::session::{Case, Cause};
 use crate::pipeline::verdict::{
     Alert, AlertId, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Finding, IncidentId, Reason, Verdict,
@@ -40,6 +41,8 @@ struct Incident {
 struct Fired {
     signature: String,
     by_silence: bool,
+    /// Whether an unknown event was a warning or spoke of failure: that its template is part of normal stories takes nothing back.
+    grave: bool,
     finding: BlockFinding,
 }
 
@@ -77,7 +80,8 @@ impl Trigger {
         let (block, events, nearby) = (case.block, case.events_seen, case.nearby.clone());
         let (model, in_short) = (model.to_owned(), explanation.in_short());
         let finding = BlockFinding { block, pool, verdict, model, explanation: in_short, events, nearby: Vec::new() };
-        let fired = Fired { signature: signature.clone(), by_silence: case.by_silence, finding: finding.clone() };
+        let grave = case.events.iter().any(|event| event.token == UNKNOWN && event.grave);
+        let fired = Fired { signature: signature.clone(), by_silence: case.by_silence, grave, finding: finding.clone() };
         incident.firing = Some(Box::new(fired));
         let alert = Alert {
             id: alert_id(id, AlertType::Firing, incident.alerts),
@@ -117,7 +121,7 @@ impl Trigger {
     /// forgiven as far as they may stand for it. `is_neutral` is asked for texts.
     pub fn retract(&mut self, is_neutral: impl Fn(&str) -> bool, time: LogTime) -> Vec<Alert> {
         let Self { incidents, by_age, firing, .. } = self;
-        let rests = |fired: &mut Box<Fired>| rests_on(&fired.finding.explanation.deviations, &is_neutral);
+        let rests = |fired: &mut Box<Fired>| !fired.grave && rests_on(&fired.finding.explanation.deviations, &is_neutral);
         let retracted = by_age.iter().filter_map(|(_, id)| {
             let incident = incidents.get_mut(id)?;
             let fired = incident.firing.take_if(rests)?;
@@ -278,6 +282,21 @@ mod tests {
             let told: Vec<Reason> = trigger.retract(|text| text == "x", LogTime(9)).iter().map(|alert| alert.reason).collect();
             assert_eq!((told.len() == 1, trigger.firing() == 0), (retracted, retracted), "{explanation:?}");
             assert!(told.iter().all(|reason| *reason == Reason::Retracted));
+        }
+    }
+
+    #[test]
+    fn what_warned_in_the_words_of_a_neutral_template_is_not_taken_back() {
+        for (grave, retracted) in [(true, 0), (false, 1)] {
+            let mut trigger = Trigger::default();
+            let position = Position { source: SourceId(0), offset: 0, length: 0 };
+            let event = SessionEvent { position, template: TemplateId(9), token: UNKNOWN, grave };
+            let explanation = Explanation {
+                deviations: vec![deviation(DeviationKind::Unknown, "x", 9.0)],
+                ..explanation(DeviationKind::Unknown)
+            };
+            trigger.fire(&Case { events: vec![event], ..case(1, 5) }, None, verdict(true), "m", explanation);
+            assert_eq!(trigger.retract(|_| true, LogTime(9)).len(), retracted, "grave {grave}");
         }
     }
 

@@ -301,7 +301,8 @@ fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], names: &Nam
         | Reason::Burst
         | Reason::Frequent
         | Reason::UnknownShare
-        | Reason::FarShare => {
+        | Reason::FarShare
+        | Reason::ModelChanged => {
             format!("{block} is no longer followed: it has been open for too long, or newer incidents took its place.")
         }
     }

@@ -81,7 +81,7 @@ impl NewTemplateDocument {
 impl DomainDocument {
     pub(super) fn new(finding: &DomainFinding, reason: Reason, edge: &Edge<'_>) -> Self {
         let DomainFinding { model, share, share_max, templates, held_back } = finding;
-        let resolved = reason == Reason::Recovered;
+        let resolved = matches!(reason, Reason::Recovered | Reason::ModelChanged);
         Self {
             model: clean(model),
             summary: summary(finding, reason),
@@ -121,7 +121,8 @@ fn summary(finding: &DomainFinding, reason: Reason) -> String {
         1 => "One story was".to_owned(),
         held_back => format!("{} stories were", grouped(held_back)),
     };
-    format!("Model {model} fits the logs again, and blocks are told of. {episodes} anomalous and not told meanwhile.")
+    let why = if reason == Reason::ModelChanged { "was replaced by another one" } else { "fits the logs again" };
+    format!("Model {model} {why}, and blocks are told of. {episodes} anomalous and not told meanwhile.")
 }
 
 fn percent(share: f64) -> String {

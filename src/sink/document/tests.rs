@@ -173,6 +173,7 @@ fn why_blocks_are_not_told_of_and_that_they_are_again_is_said_in_one_sentence() 
         "does not fit these logs, or hardly any block is well: 62 % of the stories are like no normal one.",
     );
     check(Reason::Recovered, 1, "fits the logs again, and blocks are told of. One story was anomalous and not told meanwhile.");
+    check(Reason::ModelChanged, 0, "Model hdfs-v1 was replaced by another one, and blocks are told of. 0 stories were");
     check(Reason::Recovered, 1200, "1,200 stories were anomalous and not told meanwhile.");
 }
 

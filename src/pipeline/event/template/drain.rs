@@ -145,6 +145,14 @@ impl Drain {
         self.retired.newest(id)
     }
 
+    /// The ids of all clusters, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<TemplateId> {
+        let mut ids: Vec<TemplateId> = self.slots.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// How many clusters there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -25,6 +25,8 @@ pub struct Answer {
     pub token: Token,
     /// Where the cluster is, to be touched; `None` for a pinned template.
     pub slot: Option<u32>,
+    /// Whether the text is of no text of the vocabulary and speaks of failure.
+    pub failure: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -115,6 +117,6 @@ mod tests {
     }
 
     fn answer(number: u32) -> Answer {
-        Answer { id: TemplateId(number), token: Token(1), slot: Some(number) }
+        Answer { id: TemplateId(number), token: Token(1), slot: Some(number), failure: false }
     }
 }

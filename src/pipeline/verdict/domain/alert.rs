@@ -37,9 +37,9 @@ pub fn mismatch(which: (LogTime, u64), reason: Reason, time: LogTime, found: Sha
     alert(which, AlertType::Mismatch, reason, time, found, (positions, 0))
 }
 
-/// It is back. `held_back` episodes were not told.
-pub fn resolved(which: (LogTime, u64), time: LogTime, found: Shares<'_>, held_back: u64) -> Alert {
-    alert(which, AlertType::MismatchResolved, Reason::Recovered, time, found, (Vec::new(), held_back))
+/// It is back, or another model has taken its place. `held_back` episodes were not told.
+pub fn resolved(which: (LogTime, u64), reason: Reason, time: LogTime, found: Shares<'_>, held_back: u64) -> Alert {
+    alert(which, AlertType::MismatchResolved, reason, time, found, (Vec::new(), held_back))
 }
 
 fn alert(

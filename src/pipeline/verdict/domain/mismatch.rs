@@ -24,6 +24,8 @@ pub struct Mismatch {
     number: u64,
     /// Since when.
     opened: LogTime,
+    /// Name of the model that was out of its domain last.
+    model: String,
     /// Episodes that were anomalous and not told, ever, and when it was last entered.
     held_back: u64,
     held_back_before: u64,
@@ -69,6 +71,7 @@ impl Mismatch {
         }
         self.number += 1;
         self.opened = time;
+        self.model = found.model.to_owned();
         self.held_back_before = self.held_back;
         Some(alert::mismatch((self.opened, self.number), reason, time, found, positions))
     }
@@ -77,20 +80,38 @@ impl Mismatch {
     pub fn leave(&mut self, reason: Reason, time: LogTime, found: Shares<'_>) -> Option<Alert> {
         let was_on = self.is_on();
         *self.cause(reason) = false;
-        (was_on && !self.is_on()).then(|| self.resolved(time, found))
+        (was_on && !self.is_on()).then(|| self.resolved(Reason::Recovered, time, (found.share, found.max)))
     }
 
-    /// Another model: nothing is known of its stories.
-    pub fn restart(&mut self, time: LogTime, found: Shares<'_>) -> Option<Alert> {
-        let was_on = self.is_on();
+    /// Another model: nothing is known of its events and stories. Of the one before, `unknown` is the share of unknown events and its
+    /// limit.
+    pub fn restart(&mut self, time: LogTime, unknown: (f64, f64), far_share_max: f64) -> Option<Alert> {
+        let measured = if std::mem::take(&mut self.unknown) { Some(unknown) } else { self.far_measured(far_share_max) };
+        self.forget_stories();
+        measured.map(|measured| self.resolved(Reason::ModelChanged, time, measured))
+    }
+
+    /// Another model that knows the same events: nothing is known of its stories.
+    pub fn restart_stories(&mut self, time: LogTime, far_share_max: f64) -> Option<Alert> {
+        let measured = self.far_measured(far_share_max).filter(|_| !self.unknown);
+        self.forget_stories();
+        measured.map(|measured| self.resolved(Reason::ModelChanged, time, measured))
+    }
+
+    /// The share of far stories and its limit, if that is why it is out of its domain.
+    fn far_measured(&self, max: f64) -> Option<(f64, f64)> {
+        self.far.then(|| (self.far_share(), max))
+    }
+
+    fn forget_stories(&mut self) {
         self.stories.clear();
-        self.far_stories = 0;
-        (self.far, self.unknown) = (false, false);
-        was_on.then(|| self.resolved(time, found))
+        (self.far, self.far_stories) = (false, 0);
     }
 
-    fn resolved(&self, time: LogTime, found: Shares<'_>) -> Alert {
-        alert::resolved((self.opened, self.number), time, found, self.held_back - self.held_back_before)
+    /// The alert that ends the one before, whatever the model is called by now.
+    fn resolved(&self, reason: Reason, time: LogTime, (share, max): (f64, f64)) -> Alert {
+        let found = Shares { model: &self.model, share, max, templates: Vec::new() };
+        alert::resolved((self.opened, self.number), reason, time, found, self.held_back - self.held_back_before)
     }
 
     fn cause(&mut self, reason: Reason) -> &mut bool {

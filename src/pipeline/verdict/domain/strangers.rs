@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{DOMAIN_EPISODES_MAX, STRANGER_POSITIONS_MAX, STRANGERS_MAX};
+use crate::pipeline::event::template::failure::speaks_of_failure;
 use crate::pipeline::event::{BlockId, Event, LogTime, Position, TemplateId};
 use crate::pipeline::verdict::TemplateFinding;
 
@@ -22,7 +23,7 @@ pub struct Strangers {
 pub struct Stranger {
     /// Its text.
     pub text: String,
-    /// Whether a record of it warned or carried an exception, or its text speaks of failure: it never becomes neutral by itself.
+    /// Whether a record of it warned, carried an exception or spoke of failure: it never becomes neutral by itself.
     pub grave: bool,
     /// Whether its events are left out of stories.
     pub neutral: bool,
@@ -30,8 +31,10 @@ pub struct Stranger {
     pub muted: bool,
     /// Records that show it, the first ones.
     pub positions: Vec<Position>,
-    /// Whether another template has taken its place. It is kept for the events that sessions hold.
+    /// Whether no message becomes it any more. It is kept for the events that sessions hold.
     replaced: bool,
+    /// What has taken its place, if anything: what is decided of that holds for those events too.
+    newer: Option<TemplateId>,
     first: LogTime,
     last: LogTime,
     events: u64,
@@ -67,6 +70,12 @@ impl Strangers {
         self.by_id.get(&template)
     }
 
+    /// The template of an id, then what has taken its place one after the other, as far as they are known.
+    pub fn line(&self, template: TemplateId) -> impl Iterator<Item = &Stranger> {
+        let newer = |stranger: &&Stranger| self.get(stranger.newer?);
+        std::iter::successors(self.get(template), newer).take(self.by_id.len())
+    }
+
     /// All of them.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Stranger> {
         self.by_id.values_mut()
@@ -82,10 +91,7 @@ impl Strangers {
         stranger.neutral = (stranger.neutral || neutral) && !stranger.grave;
         for id in replaced {
             if let Some(former) = self.by_id.get_mut(id) {
-                former.replaced = true;
-            }
-            if self.by_id.get(id).is_some_and(|former| !former.neutral && !former.muted) {
-                self.by_id.remove(id);
+                former.give_way(template);
             }
         }
         self.by_id.insert(template, stranger);
@@ -118,6 +124,11 @@ impl Strangers {
     /// Forgets all others.
     pub fn retain(&mut self, keep: impl Fn(&Stranger) -> bool) {
         self.by_id.retain(|_, stranger| keep(stranger));
+    }
+
+    /// No message becomes one of these any more.
+    pub fn retire(&mut self, is_former: impl Fn(TemplateId) -> bool) {
+        self.by_id.iter_mut().for_each(|(id, stranger)| stranger.replaced |= is_former(*id));
     }
 
     /// Texts of those that are neutral.
@@ -154,11 +165,12 @@ impl Stranger {
     fn new(text: &str, used: u64) -> Self {
         Self {
             text: text.to_owned(),
-            grave: speaks_of_failure(text),
+            grave: speaks_of_failure(text.as_bytes()),
             neutral: false,
             muted: false,
             positions: Vec::new(),
             replaced: false,
+            newer: None,
             first: LogTime(0),
             last: LogTime(0),
             events: 0,
@@ -215,6 +227,12 @@ impl Stranger {
         is_new
     }
 
+    /// Another template has taken its place, and over what was counted.
+    fn give_way(&mut self, newer: TemplateId) {
+        (self.replaced, self.newer) = (true, Some(newer));
+        (self.positions, self.recent, self.blocks) = (Vec::new(), VecDeque::new(), Vec::new());
+    }
+
     fn take_over(&mut self, former: &Self) {
         self.grave |= former.grave;
         self.neutral |= former.neutral;
@@ -235,70 +253,9 @@ impl Stranger {
     }
 }
 
-/// Whether a template speaks of failure. HDFS says much of what goes wrong with a block calmly, at level INFO: `writeBlock <*> received
-/// exception`, `PacketResponder <*> Interrupted`; in HDFS_v1 these make most of what only anomalous blocks say.
-fn speaks_of_failure(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    FAILURE.iter().any(|word| text.contains(word))
-}
-
-/// Parts of words and phrases. None of them is in what the normal stories of HDFS_v1 and of HDFS 3.4.1 say, but for the hung-up reader
-/// (`Got exception while serving`), which models know.
-const FAILURE: [&str; 27] = [
-    "exception",
-    "error",
-    "fail",
-    "fault",
-    "refus",
-    "reject",
-    "denied",
-    "timed out",
-    "timeout",
-    "time out",
-    "interrupt",
-    "abort",
-    "corrupt",
-    "broken",
-    "missing",
-    "lost ",
-    "dead",
-    "unexpected",
-    "unable",
-    "cannot",
-    "could not",
-    "does not",
-    "not found",
-    "no such",
-    "illegal",
-    "unreachable",
-    "killed",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_speaks_of_failure() {
-        for (text, expected) in [
-            ("PacketResponder <*> <*> Exception java.io.EOFException", true),
-            ("PacketResponder <*> for block <*> Interrupted.", true),
-            ("writeBlock <*> received exception <*>", true),
-            ("Failed to transfer <*> to <*> got <*>", true),
-            ("<*> Connection refused", true),
-            (
-                "BLOCK* NameSystem.addStoredBlock: addStoredBlock request received for <*> But it does not belong to any file.",
-                true,
-            ),
-            ("PendingReplicationMonitor timed out block <*>", true),
-            ("BLOCK* NameSystem.addToInvalidates: <*> is added to invalidSet of <*>", false),
-            ("BLOCK* allocate <*> replicas=<*> for <*>", false),
-            ("Scheduling <*> replica FinalizedReplica", false),
-            ("Receiving block <*> src: <*> dest: <*>", false),
-        ] {
-            assert_eq!(speaks_of_failure(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn how_many_are_kept_is_bounded_and_the_neutral_stay_longest() {

@@ -143,6 +143,26 @@ fn a_template_that_widens_stays_neutral_unless_it_speaks_of_failure() {
 }
 
 #[test]
+fn what_was_said_before_a_template_widened_is_left_out_once_the_widest_is_neutral() {
+    let mut world = World::with_traffic(usual());
+    world.blocks_say(2, &["moved away"]);
+    let former = world.id("moved away");
+    let held = |grave| SessionEvent { position: event(former, grave).position, template: former, token: UNKNOWN, grave };
+    let (wider, widest) = (TemplateId(900), TemplateId(901));
+    world.domain.handle_template(wider, &[former], "moved <*>");
+    world.domain.handle_template(widest, &[wider], "<*> <*>");
+    assert!(!world.domain.leaves_out(&held(false)), "nothing is decided yet");
+    for block in 0..20 {
+        let episode = world.domain.begin_episode();
+        let of = BlockId { pool: PoolId(0), number: 5000 + block };
+        let seen = Seen { episode, is_news: true, counts: true };
+        world.domain.handle_event(&Event { block: of, ..event(widest, false) }, seen, 0);
+    }
+    assert_eq!(world.stats().neutral_templates, 1);
+    assert!(world.domain.leaves_out(&held(false)) && !world.domain.leaves_out(&held(true)));
+}
+
+#[test]
 fn what_is_muted_is_nobodys_concern_whatever_its_level() {
     let mute = vec!["disk <*> failed".to_owned()];
     let mut world = World::with_traffic(Settings { mute, ..usual() });
@@ -187,10 +207,16 @@ fn another_model_ends_what_was_wrong_with_the_one_before() {
     let mut world = World::new(usual());
     world.blocks_say(50, &["a", "b", "c"]);
     assert!(world.domain.is_mismatched());
-    world.domain.change_model(&profile(&["a", "b", "c"]), 0, false);
+    let next = Profile { name: "next".to_owned(), ..profile(&["a", "b", "c"]) };
+    world.domain.change_model(&next, 0, false);
     world.settle();
     assert!(!world.domain.is_mismatched());
-    assert_eq!(world.alerts.back().map(|alert| alert.alert_type), Some(AlertType::MismatchResolved));
+    let [begin, end] = world.alerts.make_contiguous() else { panic!("it begins and ends") };
+    assert_eq!((end.alert_type, end.reason), (AlertType::MismatchResolved, Reason::ModelChanged));
+    assert_eq!((&end.signature, end.incident), (&begin.signature, begin.incident));
+    let (Finding::Domain(begin), Finding::Domain(end)) = (&begin.finding, &end.finding) else { panic!("they are of the model") };
+    assert_eq!((&end.model, end.share_max), (&begin.model, begin.share_max), "it is of the model before");
+    assert!(end.share > end.share_max, "what was measured last");
 }
 
 #[test]
