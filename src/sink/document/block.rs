@@ -13,7 +13,7 @@ use crate::pipeline::verdict::{
 };
 
 use super::words::{Names, exception_class, times};
-use super::{Edge, LineDocument, Record, grouped, level_name};
+use super::{Edge, LineDocument, Record, bounded, grouped, level_name};
 
 /// What was found of a block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,14 +147,17 @@ impl BlockDocument {
     /// `records` are those quoted; the others are read from the edge's source.
     pub(super) fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
         let more: Vec<Record> = finding.explanation.evidence.iter().map(|position| edge.read(*position)).collect();
-        let texts = || records.iter().chain(&more).map(|record| record.text.as_str());
-        let mut replicas: BTreeSet<&str> = texts().filter_map(confirmed_replica).collect();
-        let hears_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
+        let all = || records.iter().chain(&more);
+        let confirmed = || all().filter_map(|record| Some((record, confirmed_replica(&record.text.text)?)));
+        let replicas: BTreeSet<&str> = confirmed().map(|(_, address)| address).collect();
+        let hears_namenode = all().any(|record| record.line.role == Role::NameNode);
         let may_be_none = finding.explanation.from_start && hears_namenode;
         let is_told = alert.alert_type != AlertType::Resolved && (may_be_none || !replicas.is_empty());
-        replicas.retain(|_| is_told);
         let block = finding.block.to_string();
-        let hdfs_path = texts().find_map(hdfs_path).map(|path| edge.clean(path));
+        let part = |record: &Record, part: &str| edge.part(part, [&record.text]);
+        let hdfs_path = all().find_map(|record| Some(part(record, hdfs_path(&record.text.text)?)));
+        let datanodes = all().flat_map(|record| datanodes(&record.text.text).into_iter().map(|name| part(record, name)));
+        let replicas_on = confirmed().filter(|_| is_told).map(|(record, address)| part(record, address));
         Self {
             look_further: look_further(&block, hdfs_path.as_deref()),
             block,
@@ -164,11 +167,11 @@ impl BlockDocument {
             distance: finding.verdict.distance,
             model: super::clean(&finding.model),
             explanation: ExplanationDocument::new(finding, alert, records, edge),
-            hosts: edge.bounded(records.iter().map(|record| record.line.host.clone())),
-            datanodes: edge.bounded(texts().flat_map(datanodes)),
+            hosts: bounded(records.iter().map(|record| record.line.host.clone())),
+            datanodes: bounded(datanodes),
             hdfs_path,
             replicas_confirmed: is_told.then_some(replicas.len() as u32),
-            replicas_on: edge.bounded(replicas.into_iter().map(str::to_owned)),
+            replicas_on: bounded(replicas_on),
             events: finding.events,
             nearby: finding.nearby.iter().map(|nearby| NearbyDocument::new(nearby, edge)).collect(),
         }
@@ -202,14 +205,25 @@ pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: 
 
 impl NearbyDocument {
     fn new(nearby: &Nearby, edge: &Edge<'_>) -> Self {
+        let record = edge.read(nearby.position);
         Self {
-            host: edge.clean(&nearby.host),
-            text: edge.clean(&nearby.template),
+            host: edge.part(&nearby.host, [&record.path]),
+            text: nearby_text(&nearby.template, &record, edge),
             level: level_name(nearby.level).to_owned(),
             time: edge.time(nearby.first),
             count: nearby.count,
-            line: edge.read(nearby.position).line,
+            line: record.line,
         }
+    }
+}
+
+/// The template of trouble and the class of the exception that came with it.
+fn nearby_text(template: &str, record: &Record, edge: &Edge<'_>) -> String {
+    let exception = exception_class(&record.text.text);
+    let apart = exception.and_then(|exception| Some((template.strip_suffix(&format!(" ({exception})"))?, exception)));
+    match apart {
+        Some((template, exception)) => format!("{} ({})", edge.clean(template), edge.part(exception, [&record.text])),
+        None => edge.clean(template),
     }
 }
 
@@ -270,7 +284,7 @@ impl DeviationDocument {
             expected: deviation.expected,
             seen: deviation.seen,
             nats: deviation.nats,
-            exception: record.and_then(|record| exception_class(&record.text)).map(|exception| edge.clean(exception)),
+            exception: record.and_then(|record| Some(edge.part(exception_class(&record.text.text)?, [&record.text]))),
             text: departure(deviation.kind, deviation.count),
         }
     }
@@ -319,7 +333,7 @@ fn departure(kind: DeviationKind, count: u32) -> String {
 
 /// Data nodes that a record names. The other end of a transfer is a client with a port of the moment: the source of a write, the
 /// destination of a read.
-pub(super) fn datanodes(text: &str) -> Vec<String> {
+pub(super) fn datanodes(text: &str) -> Vec<&str> {
     let client = if text.contains("HDFS_READ") { "dest: /" } else { "src: /" };
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let mut found = Vec::new();
@@ -328,7 +342,7 @@ pub(super) fn datanodes(text: &str) -> Vec<String> {
         let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
         let word = rest[start..end].trim_end_matches(['.', ':']);
         if word.parse::<SocketAddrV4>().is_ok() && !rest[..start].ends_with(client) {
-            found.push(word.to_owned());
+            found.push(word);
         }
         rest = &rest[end..];
     }
