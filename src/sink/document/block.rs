@@ -6,10 +6,11 @@ use std::net::{SocketAddr, SocketAddrV4};
 use serde::{Deserialize, Serialize};
 
 use crate::config::REDACTED;
+use crate::limits::{EVIDENCE_POSITIONS_MAX, SESSION_EVENTS_MAX};
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{Position, parse};
 use crate::pipeline::verdict::{
-    Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, evidence,
+    Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, ShownEvent, evidence,
 };
 
 use super::words::{Names, exception_class, times};
@@ -39,11 +40,11 @@ pub struct BlockDocument {
     /// The HDFS file that the block was allocated for, if a quoted line says so.
     pub hdfs_path: Option<String>,
     /// DataNodes of which the NameNode said in this episode that they hold a replica (`addStoredBlock … is added to …`), counted by
-    /// address; later deletions are not taken off. `null` when no line of a NameNode was read, when the story was joined midway and
-    /// none is known, and when the alert takes another one back.
+    /// address; later deletions are not taken off. `null` when it is not known: no line of a NameNode could be read, or not all that say
+    /// so, because they are gone or too many, or the story was joined midway and none is known; and when the alert takes another one back.
     #[serde(default)]
     pub replicas_confirmed: Option<u32>,
-    /// Their addresses, `ip:port`, sorted; not all of them where there are many.
+    /// Their addresses, `ip:port`, sorted; not all of them where there are many, none where the number is not known.
     #[serde(default)]
     pub replicas_on: Vec<String>,
     /// Commands that show how the block and its file are now.
@@ -150,9 +151,10 @@ impl BlockDocument {
         let all = || records.iter().chain(&more);
         let confirmed = || all().filter_map(|record| Some((record, confirmed_replica(&record.text.text)?)));
         let replicas: BTreeSet<&str> = confirmed().map(|(_, address)| address).collect();
-        let hears_namenode = all().any(|record| record.line.role == Role::NameNode);
+        let hears_namenode = all().any(|record| record.line.role == Role::NameNode && record.line.text.is_some());
         let may_be_none = finding.explanation.from_start && hears_namenode;
-        let is_told = alert.alert_type != AlertType::Resolved && (may_be_none || !replicas.is_empty());
+        let is_known = hears_all(finding, alert.reason, records, &more) && (may_be_none || !replicas.is_empty());
+        let is_told = alert.alert_type != AlertType::Resolved && is_known;
         let block = finding.block.to_string();
         let part = |record: &Record, part: &str| edge.part(part, [&record.text]);
         let hdfs_path = all().find_map(|record| Some(part(record, hdfs_path(&record.text.text)?)));
@@ -365,6 +367,19 @@ pub(super) fn confirmed_replica(text: &str) -> Option<&str> {
     let line = content.lines().next().filter(|line| evidence::confirms_replica(line))?;
     let address = line.split_once(" is added to")?.0.rsplit(' ').next()?;
     address.parse::<SocketAddr>().is_ok().then_some(address)
+}
+
+/// Whether all records were read again in which the NameNode confirms a replica: those `quoted` and `more`.
+fn hears_all(finding: &BlockFinding, reason: Reason, quoted: &[Record], more: &[Record]) -> bool {
+    let Explanation { events, templates, evidence, end_nats, .. } = &finding.explanation;
+    let is_gone = |record: &Record| record.line.text.is_none();
+    let confirms = |event: &ShownEvent| {
+        templates.get(usize::from(event.template)).is_some_and(|template| evidence::confirms_replica(template))
+    };
+    // A story that has rested has an end that is judged, unless it has outgrown its window; what came after that was not kept.
+    let outgrew = reason == Reason::UnlikelyStory && end_nats.is_none() && finding.events as usize > SESSION_EVENTS_MAX;
+    let lacks_quoted = quoted.iter().zip(events).any(|(record, event)| is_gone(record) && confirms(event));
+    !outgrew && evidence.len() < EVIDENCE_POSITIONS_MAX && !lacks_quoted && !more.iter().any(is_gone)
 }
 
 /// Commands that show how the block is, and its file unless its path is not to be told.

@@ -3,8 +3,8 @@
 use super::block::{confirmed_replica, datanodes, hdfs_path, shell_quoted};
 use super::*;
 use crate::limits::{
-    ALERT_POSITIONS_MAX, DEVIATIONS_MAX, DOMAIN_SAMPLES_MAX, EVIDENCE_POSITIONS_MAX, NEARBY_MAX, STORY_EVENTS_MAX,
-    TROUBLE_COMPLAINTS_MAX,
+    ALERT_POSITIONS_MAX, DEVIATIONS_MAX, DOMAIN_SAMPLES_MAX, EVIDENCE_POSITIONS_MAX, NEARBY_MAX, SESSION_EVENTS_MAX,
+    STORY_EVENTS_MAX, TROUBLE_COMPLAINTS_MAX,
 };
 use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, PoolId, SourceId};
@@ -316,7 +316,10 @@ fn replicas_are_confirmed_by_the_namenode_alone() {
 fn replicas_are_counted_by_address_and_only_where_a_namenode_was_heard() {
     let check = |lines: &[&str], expected: Option<u32>| {
         let positions: Vec<_> = (0..lines.len()).map(|number| position(number as u64)).collect();
-        let document = Document::new(&Alert { positions, ..alert() }, &Lines(lines), &TimeZone::UTC);
+        let mut alert = Alert { positions, ..alert() };
+        let Finding::Block(finding) = &mut alert.finding else { panic!("it is of a block") };
+        finding.explanation.evidence = Vec::new();
+        let document = Document::new(&alert, &Lines(lines), &TimeZone::UTC);
         assert_eq!(document.block().unwrap().replicas_confirmed, expected, "{lines:?}");
     };
     let other = LINES[3].replace("10.250.11.7", "10.250.11.8");
@@ -329,6 +332,47 @@ fn replicas_are_counted_by_address_and_only_where_a_namenode_was_heard() {
     assert_eq!(Document::new(&joined, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
     let resolved = Alert { alert_type: AlertType::Resolved, ..alert() };
     assert_eq!(Document::new(&resolved, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
+}
+
+#[test]
+fn replicas_are_not_counted_where_what_confirms_them_was_not_read() {
+    let check = |change: &dyn Fn(&mut Alert, &mut BlockFinding), expected: Option<u32>, why: &str| {
+        let mut alert = alert();
+        let Finding::Block(finding) = alert.finding.clone() else { panic!("it is of a block") };
+        let mut finding = *finding;
+        change(&mut alert, &mut finding);
+        alert.finding = Finding::Block(Box::new(finding));
+        let document = Document::new(&alert, &Example, &TimeZone::UTC);
+        let block = document.block().unwrap();
+        assert_eq!(block.replicas_confirmed, expected, "{why}");
+        assert_eq!(block.replicas_on.len(), expected.unwrap_or(0) as usize, "{why}");
+    };
+    let stored = "BLOCK* NameSystem.addStoredBlock: blockMap updated: <*> is added to blk_<*> size <*>";
+    check(&|_, _| {}, Some(1), "what is gone confirms nothing");
+    check(&|_, finding| finding.explanation.templates[2] = stored.to_owned(), None, "a quoted record that confirms one is gone");
+    check(&|_, finding| finding.explanation.evidence.push(position(2000)), None, "one that is not quoted is gone");
+    let only_gone = |alert: &mut Alert, finding: &mut BlockFinding| {
+        alert.positions = vec![position(2000)];
+        (finding.explanation.events, finding.explanation.evidence) = (Vec::new(), Vec::new());
+    };
+    check(&only_gone, None, "no line of the NameNode is there");
+    for (records, expected) in
+        [(EVIDENCE_POSITIONS_MAX - 1, Some(1)), (EVIDENCE_POSITIONS_MAX, None), (EVIDENCE_POSITIONS_MAX + 1, None)]
+    {
+        let evidence = vec![position(3000); records];
+        check(&|_, finding| finding.explanation.evidence.clone_from(&evidence), expected, "there may be more");
+    }
+    for (events, end, reason, expected) in [
+        (SESSION_EVENTS_MAX, None, Reason::UnlikelyStory, Some(1)),
+        (SESSION_EVENTS_MAX + 1, None, Reason::UnlikelyStory, None),
+        (SESSION_EVENTS_MAX + 1, None, Reason::UnknownEvent, Some(1)),
+        (SESSION_EVENTS_MAX + 1, Some(0.5), Reason::UnlikelyStory, Some(1)),
+    ] {
+        let change = |alert: &mut Alert, finding: &mut BlockFinding| {
+            (alert.reason, finding.events, finding.explanation.end_nats) = (reason, events as u32, end);
+        };
+        check(&change, expected, "the story has outgrown its window, or has not");
+    }
 }
 
 #[test]
