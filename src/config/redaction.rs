@@ -29,6 +29,12 @@ impl Redaction {
         patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether there is no pattern, so that nothing is taken out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `text` with [`REDACTED`] in place of whatever a pattern matches. All patterns look at the text as it was, and matches that touch
     /// become one, so that neither their order nor their number can make the text grow beyond what one of them could.
     #[must_use]

@@ -137,11 +137,11 @@ impl Document {
             }
             Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, &records, &edge))), finding.roles.clone()),
             Finding::Template(finding) => {
-                let about = NewTemplateDocument::new(finding, &edge);
+                let about = NewTemplateDocument::new(finding, &records, &edge);
                 (About::Template(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
             Finding::Domain(finding) => {
-                let about = DomainDocument::new(finding, alert.reason, &edge);
+                let about = DomainDocument::new(finding, alert.reason, &records, &edge);
                 (About::Domain(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
         };
@@ -286,6 +286,11 @@ impl Edge<'_> {
     /// `part` of some texts as it may be told: without what is to be taken out of it or of them.
     fn part<'a>(&self, part: &str, wholes: impl IntoIterator<Item = &'a Screened>) -> String {
         clean(&screen::part(part, wholes, self.redaction))
+    }
+
+    /// `template` as it may be told beside `records`, of some of which it may be.
+    fn template<'a>(&self, template: &str, records: impl IntoIterator<Item = &'a Record>) -> String {
+        clean(&screen::template(template, records.into_iter().map(|record| &record.text), self.redaction))
     }
 }
 

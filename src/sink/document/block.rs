@@ -192,6 +192,7 @@ impl BlockDocument {
 
 /// Gives quoted records what the model said of their events.
 pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: &Edge<'_>) {
+    let told: Vec<String> = explanation.templates.iter().map(|template| edge.template(template, &*records)).collect();
     for (record, event) in records.iter_mut().zip(&explanation.events) {
         let template = explanation.templates.get(usize::from(event.template));
         let shows = |deviation: &&Deviation| match deviation.kind {
@@ -200,7 +201,7 @@ pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: 
                 deviation.position == Some(event.position)
             }
         };
-        record.line.template = template.map(|template| edge.clean(template));
+        record.line.template = told.get(usize::from(event.template)).cloned();
         record.line.nats = Some(event.nats);
         record.line.shows = explanation.deviations.iter().find(shows).map(|deviation| deviation.kind);
     }
@@ -225,8 +226,10 @@ fn nearby_text(template: &str, record: &Record, edge: &Edge<'_>) -> String {
     let exception = exception_class(&record.text.text);
     let apart = exception.and_then(|exception| Some((template.strip_suffix(&format!(" ({exception})"))?, exception)));
     match apart {
-        Some((template, exception)) => format!("{} ({})", edge.clean(template), edge.part(exception, [&record.text])),
-        None => edge.clean(template),
+        Some((template, exception)) => {
+            format!("{} ({})", edge.template(template, [record]), edge.part(exception, [&record.text]))
+        }
+        None => edge.template(template, [record]),
     }
 }
 
@@ -235,9 +238,9 @@ impl ExplanationDocument {
         let Explanation { deviations, from_start, nearest, end_nats, training_sessions, training_sessions_above, .. } =
             &finding.explanation;
         let record = |position: Position| records.get(alert.positions.iter().position(|quoted| *quoted == position)?);
-        let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), edge);
+        let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), records, edge);
         let deviations: Vec<_> = deviations.iter().map(document).collect();
-        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge));
+        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, records, edge));
         let names = names(&deviations, nearest.as_ref());
         let end = end_nats.filter(|nats| *nats > finding.verdict.threshold);
         let end = end.map(|nats| format!("the story stops where normal ones go on ({nats:.2} nats)"));
@@ -268,9 +271,9 @@ fn names(deviations: &[DeviationDocument], nearest: Option<&NormalStoryDocument>
 }
 
 impl NormalStoryDocument {
-    fn new(story: &NormalStory, edge: &Edge<'_>) -> Self {
+    fn new(story: &NormalStory, records: &[Record], edge: &Edge<'_>) -> Self {
         let events = story.events.iter().map(|event| NormalEventDocument {
-            template: edge.clean(&event.template),
+            template: edge.template(&event.template, records),
             expected: event.expected,
             seen: event.seen,
         });
@@ -279,10 +282,11 @@ impl NormalStoryDocument {
 }
 
 impl DeviationDocument {
-    fn new(deviation: &Deviation, record: Option<&Record>, edge: &Edge<'_>) -> Self {
+    /// `record` shows it; it is one of the `records` quoted.
+    fn new(deviation: &Deviation, record: Option<&Record>, records: &[Record], edge: &Edge<'_>) -> Self {
         Self {
             kind: deviation.kind,
-            template: edge.clean(&deviation.template),
+            template: edge.template(&deviation.template, records),
             count: deviation.count,
             expected: deviation.expected,
             seen: deviation.seen,

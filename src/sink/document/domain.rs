@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::verdict::{DomainFinding, Reason, TemplateFinding};
 
 use super::words::{grouped, quoted_start};
-use super::{Edge, clean};
+use super::{Edge, Record, clean};
 
 /// What was found of a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,9 +59,10 @@ pub struct StrangerDocument {
 }
 
 impl NewTemplateDocument {
-    pub(super) fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
+    /// `records` are those quoted.
+    pub(super) fn new(finding: &TemplateFinding, records: &[Record], edge: &Edge<'_>) -> Self {
         let TemplateFinding { model, template, events, episodes, first, last } = finding;
-        let (template, blocks, model) = (edge.clean(template), grouped(*episodes), clean(model));
+        let (template, blocks, model) = (edge.template(template, records), grouped(*episodes), clean(model));
         let said = quoted_start(&template);
         Self {
             template,
@@ -79,7 +80,8 @@ impl NewTemplateDocument {
 }
 
 impl DomainDocument {
-    pub(super) fn new(finding: &DomainFinding, reason: Reason, edge: &Edge<'_>) -> Self {
+    /// `records` are those quoted.
+    pub(super) fn new(finding: &DomainFinding, reason: Reason, records: &[Record], edge: &Edge<'_>) -> Self {
         let DomainFinding { model, share, share_max, templates, held_back } = finding;
         let resolved = reason == Reason::Recovered;
         Self {
@@ -87,7 +89,7 @@ impl DomainDocument {
             summary: summary(finding, reason),
             share: *share,
             share_max: *share_max,
-            unknown_templates: templates.iter().map(|template| StrangerDocument::new(template, edge)).collect(),
+            unknown_templates: templates.iter().map(|template| StrangerDocument::new(template, records, edge)).collect(),
             held_back: *held_back,
             advice: if resolved { Vec::new() } else { vec![LEARN.to_owned(), LIMITS.to_owned()] },
         }
@@ -100,8 +102,8 @@ impl DomainDocument {
 }
 
 impl StrangerDocument {
-    fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
-        Self { text: edge.clean(&finding.template), events: finding.events, episodes: finding.episodes }
+    fn new(finding: &TemplateFinding, records: &[Record], edge: &Edge<'_>) -> Self {
+        Self { text: edge.template(&finding.template, records), events: finding.events, episodes: finding.episodes }
     }
 }
 

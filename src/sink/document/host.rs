@@ -85,7 +85,7 @@ impl TemplateDocument {
         let alike = |value: &str| Screened::new(complaint.template.replace(WILDCARD, value), edge.redaction);
         let part = |text: &String| edge.part(text, records.iter().map(|record| &record.text).chain([&alike(text)]));
         Self {
-            text: edge.clean(&complaint.template),
+            text: edge.template(&complaint.template, records),
             exception: complaint.exception.as_ref().map(part),
             level: level_name(complaint.level).to_owned(),
             reason: complaint.reason,

@@ -438,6 +438,30 @@ fn what_a_pattern_finds_by_the_words_beside_it_is_not_told_of_hosts() {
 }
 
 #[test]
+fn what_a_pattern_finds_by_what_a_template_leaves_out_is_not_told_of_the_template() {
+    let secret = "Write refused uid=<*>(alice) on host dn-<*>.secret.example.com";
+    let mut block = alert();
+    let Finding::Block(finding) = &mut block.finding else { panic!("it is of a block") };
+    (finding.explanation.deviations[0].template, finding.explanation.templates[1]) = (secret.to_owned(), secret.to_owned());
+    finding.explanation.nearest.as_mut().unwrap().events[0].template = secret.to_owned();
+    finding.nearby[0].template = secret.to_owned();
+    let mut host = trouble();
+    let Finding::Host(finding) = &mut host.finding else { panic!("it is of a host") };
+    (finding.complaints[0].template, finding.complaints[0].statement) = (secret.to_owned(), None);
+    let stranger = || TemplateFinding { template: secret.to_owned(), ..stranger() };
+    let template = Alert { finding: Finding::Template(Box::new(stranger())), ..mismatch() };
+    let mut model = mismatch();
+    let Finding::Domain(finding) = &mut model.finding else { panic!("it is of the model") };
+    finding.templates = vec![stranger()];
+    let redaction = Redaction::new(&[r"uid=\d+\(\w+\)", r"dn-\d+\.secret\.example\.com"].map(str::to_owned)).unwrap();
+    for alert in [block, host, template, model] {
+        let json = Document::redacted(&alert, &Example, &TimeZone::UTC, &redaction).to_json();
+        assert!(["alice", "secret"].iter().all(|taken_out| !json.contains(taken_out)), "{json}");
+        assert!(json.contains("Write refused [redacted] on host [redacted]"), "{json}");
+    }
+}
+
+#[test]
 fn a_secret_is_taken_out_before_texts_are_cut() {
     let secret = format!("{}secret", "x".repeat(DOCUMENT_TEXT_BYTES_MAX - 3));
     let source = One(Line { path: "a.log".into(), offset: 0, text: Ok(secret.into_bytes()) });
