@@ -10,7 +10,7 @@ use super::{Edge, Record, clean};
 /// What was found of a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTemplateDocument {
-    /// Its text, as `domain.mute` takes it.
+    /// Its text, as `domain.mute` takes it, unless it is too long or not all of it may be told; `advice` does not name that then.
     pub template: String,
     /// Name of the model that does not know it.
     pub model: String,
@@ -61,9 +61,10 @@ pub struct StrangerDocument {
 impl NewTemplateDocument {
     /// `records` are those quoted.
     pub(super) fn new(finding: &TemplateFinding, records: &[Record], edge: &Edge<'_>) -> Self {
-        let TemplateFinding { model, template, events, episodes, first, last } = finding;
-        let (template, blocks, model) = (edge.template(template, records), grouped(*episodes), clean(model));
+        let TemplateFinding { model, template: text, events, episodes, first, last } = finding;
+        let (template, blocks, model) = (edge.template(text, records), grouped(*episodes), clean(model));
         let said = quoted_start(&template);
+        let mute = (template == *text).then_some(MUTE);
         Self {
             template,
             summary: format!(
@@ -74,7 +75,7 @@ impl NewTemplateDocument {
             episodes: *episodes,
             first: edge.time(*first),
             last: edge.time(*last),
-            advice: vec![LEARN.to_owned(), MUTE.to_owned()],
+            advice: std::iter::once(LEARN).chain(mute).map(str::to_owned).collect(),
         }
     }
 }

@@ -462,6 +462,23 @@ fn what_a_pattern_finds_by_what_a_template_leaves_out_is_not_told_of_the_templat
 }
 
 #[test]
+fn to_mute_a_template_is_advised_only_where_its_text_would() {
+    for (template, redact, mutes) in [
+        ("Opening a replica of <*>".to_owned(), "nothing", true),
+        ("Opening a replica of <*>".to_owned(), "replica", false),
+        ("x".repeat(DOCUMENT_TEXT_BYTES_MAX), "nothing", true),
+        ("x".repeat(DOCUMENT_TEXT_BYTES_MAX + 1), "nothing", false),
+    ] {
+        let finding = Finding::Template(Box::new(TemplateFinding { template, ..stranger() }));
+        let redaction = Redaction::new(&[redact.to_owned()]).unwrap();
+        let document = Document::redacted(&Alert { finding, ..mismatch() }, &Example, &TimeZone::UTC, &redaction);
+        let About::Template(about) = &document.about else { panic!("it is of a template") };
+        assert_eq!(about.advice.iter().any(|step| step.contains("domain.mute")), mutes, "{}", about.template);
+        assert_eq!(about.advice.len(), 1 + usize::from(mutes));
+    }
+}
+
+#[test]
 fn a_secret_is_taken_out_before_texts_are_cut() {
     let secret = format!("{}secret", "x".repeat(DOCUMENT_TEXT_BYTES_MAX - 3));
     let source = One(Line { path: "a.log".into(), offset: 0, text: Ok(secret.into_bytes()) });
