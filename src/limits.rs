@@ -136,8 +136,8 @@ pub const DEVIATIONS_MAX: usize = 12;
 /// Records quoted by one alert: those of its deviations first, then the earliest.
 pub const ALERT_POSITIONS_MAX: usize = 40;
 
-/// Records that an alert does not quote and that are read again to see where the replicas are; the first ones. What later ones say is
-/// left out: of a block with more copies fewer are told to be confirmed.
+/// Records that an alert does not quote and that are read again to see where the replicas are; the first ones. At the bound there may be
+/// more, so no number of replicas is told (`replicas_confirmed` is null).
 pub const EVIDENCE_POSITIONS_MAX: usize = 32;
 
 /// Kinds of events told of the normal story that an alert holds a block against. Further ones are counted (`events_left_out`).

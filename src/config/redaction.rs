@@ -29,12 +29,32 @@ impl Redaction {
         patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether there is no pattern, so that nothing is taken out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `text` with [`REDACTED`] in place of whatever a pattern matches. All patterns look at the text as it was, and matches that touch
     /// become one, so that neither their order nor their number can make the text grow beyond what one of them could.
     #[must_use]
     pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Self::without(text, self.matches(text))
+    }
+
+    /// Where a pattern matches in `text`, in bytes; in no order, and they may overlap.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> Vec<Range<usize>> {
         let matches = self.0.iter().flat_map(|pattern| pattern.find_iter(text)).map(|found| found.range());
-        let mut ranges: Vec<Range<usize>> = matches.filter(|range| !range.is_empty()).collect();
+        matches.filter(|range| !range.is_empty()).collect()
+    }
+
+    /// `text` with [`REDACTED`] in place of `ranges` of bytes, as [`Redaction::matches`] gives them: what touches becomes one.
+    ///
+    /// # Panics
+    /// If a range ends outside of the text or within a character.
+    #[must_use]
+    pub fn without(text: &str, mut ranges: Vec<Range<usize>>) -> Cow<'_, str> {
         if ranges.is_empty() {
             return Cow::Borrowed(text);
         }

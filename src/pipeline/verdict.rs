@@ -213,7 +213,8 @@ pub struct NormalStory {
     pub events: Vec<NormalEvent>,
     /// Kinds of events beyond that bound.
     pub events_left_out: u32,
-    /// Its share of the normal stories that were learnt, those that rest midway counted as stories too; 0..=1.
+    /// Share of the stories learnt that were like it, at their end or while they rested midway, so that those of several stories may make
+    /// more than 1; 0..=1. 0 = none was: it was concluded from others.
     pub share: f32,
 }
 

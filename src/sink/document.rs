@@ -1,6 +1,5 @@
 //! An alert as others read it: the JSON object of the webhook, the file and the page, with the raw lines read again.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -19,6 +18,7 @@ use crate::pipeline::verdict::{Alert, AlertType, DeviationKind, Finding, Reason}
 mod block;
 mod domain;
 mod host;
+mod screen;
 mod words;
 
 pub use block::{
@@ -27,6 +27,8 @@ pub use block::{
 pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
 pub use words::{Names, brief, grouped, readable};
+
+use screen::Screened;
 
 /// An alert with everything that people need to act on it. As JSON it has at most [`DOCUMENT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,13 +135,13 @@ impl Document {
                 let about = BlockDocument::new(finding, alert, &records, &edge);
                 (About::Block(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
-            Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, &edge))), finding.roles.clone()),
+            Finding::Host(finding) => (About::Host(Box::new(HostDocument::new(finding, &records, &edge))), finding.roles.clone()),
             Finding::Template(finding) => {
-                let about = NewTemplateDocument::new(finding, &edge);
+                let about = NewTemplateDocument::new(finding, &records, &edge);
                 (About::Template(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
             Finding::Domain(finding) => {
-                let about = DomainDocument::new(finding, alert.reason, &edge);
+                let about = DomainDocument::new(finding, alert.reason, &records, &edge);
                 (About::Domain(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
         };
@@ -235,9 +237,11 @@ struct Edge<'a> {
 
 /// A record that was read again.
 struct Record {
-    /// All of it, for what can be read out of it; not to be told.
-    text: String,
-    /// The same as it is told.
+    /// All of it, for what can be read out of it; not to be told. Empty when it could not be read again.
+    text: Screened,
+    /// The path of its file, for the same.
+    path: Screened,
+    /// The record as it is told.
     line: LineDocument,
 }
 
@@ -263,25 +267,37 @@ impl Edge<'_> {
             Ok(bytes) => (Some(String::from_utf8_lossy(bytes)), None),
             Err(reason) => (None, Some(self.clean(reason))),
         };
+        let screened = |text: &str| Screened::new(text.to_owned(), self.redaction);
+        let (is_there, text, path) = (text.is_some(), screened(text.as_deref().unwrap_or_default()), screened(&path));
         let line = LineDocument {
-            path: self.clean(&path),
+            path: clean(&path.told()),
             offset,
-            host: self.clean(&host.unwrap_or_default()),
+            host: self.part(&host.unwrap_or_default(), [&path]),
             role,
-            text: text.as_deref().map(|text| self.clean(text)),
+            text: is_there.then(|| clean(&text.told())),
             reason,
             template: None,
             nats: None,
             shows: None,
         };
-        Record { text: text.map(Cow::into_owned).unwrap_or_default(), line }
+        Record { text, path, line }
     }
 
-    /// The first of some names in alphabetical order, as they may be told.
-    fn bounded(&self, names: impl Iterator<Item = String>) -> Vec<String> {
-        let names: BTreeSet<_> = names.map(|name| self.clean(&name)).collect();
-        names.into_iter().take(DOCUMENT_HOSTS_MAX).collect()
+    /// `part` of some texts as it may be told: without what is to be taken out of it or of them.
+    fn part<'a>(&self, part: &str, wholes: impl IntoIterator<Item = &'a Screened>) -> String {
+        clean(&screen::part(part, wholes, self.redaction))
     }
+
+    /// `template` as it may be told beside `records`, of some of which it may be.
+    fn template<'a>(&self, template: &str, records: impl IntoIterator<Item = &'a Record>) -> String {
+        clean(&screen::template(template, records.into_iter().map(|record| &record.text), self.redaction))
+    }
+}
+
+/// The first of some names in alphabetical order.
+fn bounded(names: impl Iterator<Item = String>) -> Vec<String> {
+    let names: BTreeSet<_> = names.collect();
+    names.into_iter().take(DOCUMENT_HOSTS_MAX).collect()
 }
 
 /// `time` in RFC 3339, with the offset of `zone`.

@@ -262,7 +262,7 @@ fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fm
     let Some(story) = &block.explanation.nearest else { return Ok(()) };
     let seen = if reason == Reason::UnknownEvent { "so far" } else { "saw" };
     let joined = if block.explanation.from_start { "" } else { "; this one was joined midway" };
-    writeln!(text, "\n  The nearest normal story ({} of those learnt{joined}):", percent(story.share))?;
+    writeln!(text, "\n  The nearest normal story ({}{joined}):", commonness(story.share))?;
     writeln!(text, "    expected {seen:>6}")?;
     let names = block.explanation.names();
     for event in &story.events {
@@ -274,9 +274,15 @@ fn write_nearest(text: &mut String, reason: Reason, block: &BlockDocument) -> fm
     Ok(())
 }
 
-fn percent(share: f32) -> String {
+/// How many of the stories that were learnt have been like one with this share of them.
+fn commonness(share: f32) -> String {
     let percent = 100.0 * share;
-    if percent < 1.0 { "less than 1 %".to_owned() } else { format!("{percent:.0} %") }
+    match percent {
+        0.0 => "like none that was learnt, concluded from others".to_owned(),
+        0.0..1.0 => "less than 1 % of those learnt".to_owned(),
+        99.5.. => "nearly all of those learnt".to_owned(),
+        _ => format!("{percent:.0} % of those learnt"),
+    }
 }
 
 fn write_lines(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
@@ -379,6 +385,23 @@ mod tests {
         let About::Block(block) = &mut document.about else { panic!("it is of a block") };
         block.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
         insta::assert_snapshot!(render(&document, false));
+    }
+
+    #[test]
+    fn a_normal_story_is_told_as_learnt_only_if_it_was() {
+        for (share, expected) in [
+            (0.0, "like none that was learnt, concluded from others"),
+            (0.001, "less than 1 % of those learnt"),
+            (0.01, "1 % of those learnt"),
+            (0.994, "99 % of those learnt"),
+            (1.0, "nearly all of those learnt"),
+        ] {
+            let mut document = example();
+            let About::Block(block) = &mut document.about else { panic!("it is of a block") };
+            block.explanation.nearest.as_mut().unwrap().share = share;
+            let text = render(&document, false);
+            assert!(text.contains(&format!("The nearest normal story ({expected}):")), "{share}: {text}");
+        }
     }
 
     #[test]

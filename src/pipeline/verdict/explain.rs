@@ -130,11 +130,12 @@ impl<'a> Comparison<'a> {
             expected: self.expected(token),
             seen: self.seen(token),
         };
-        let all: u64 = self.profile.calibration.patterns.iter().map(|pattern| pattern.sessions).sum();
+        // The sum over the patterns would be of nothing: a session is in the pattern of each of its phases, in some of them more than once.
+        let learnt = self.profile.calibration.sessions.max(1);
         Some(NormalStory {
             events: tokens.iter().take(STORY_EVENTS_MAX).map(event).collect(),
             events_left_out: tokens.len().saturating_sub(STORY_EVENTS_MAX) as u32,
-            share: pattern.sessions as f32 / all.max(1) as f32,
+            share: pattern.sessions.min(learnt) as f32 / learnt as f32,
         })
     }
 
@@ -230,7 +231,21 @@ mod tests {
         let story = explained(&[8, 8, 7], Begin::Start, Cause::Quiet, &[(6, 1), (7, 2), (8, 1)]).nearest.expect("there is one");
         let told: Vec<_> = story.events.iter().map(|event| (event.template.as_str(), event.expected, event.seen)).collect();
         assert_eq!(told, [("c", 1, 2), ("b", 2, 1), ("a", 1, 0)]);
-        assert_eq!((story.events_left_out, story.share), (0, 0.25));
+        assert_eq!(story.events_left_out, 0);
+    }
+
+    #[test]
+    fn the_share_of_a_story_is_of_the_sessions_that_were_learnt() {
+        for (sessions, share) in [(0, 0.0), (10, 0.01), (999, 0.999), (1000, 1.0), (1001, 1.0)] {
+            let mut profile = profile(&["a"]);
+            let pattern = |count| CountPattern { counts: vec![(Token(6), count)], sessions };
+            profile.calibration.patterns = vec![pattern(1), pattern(99)];
+            let score = Score { score: 10.0, distance: 1.0, token_error: vec![0.5; 2] };
+            let verdict = Verdict { anomalous: true, score: 10.0, threshold: 3.0, distance: 1.0 };
+            let case = case(&[6], Begin::Start, Cause::Quiet);
+            let story = explain(&case, &score, &verdict, &profile, |_| None).nearest.expect("there is one");
+            assert_eq!((profile.calibration.sessions, story.share), (1000, share), "{sessions}");
+        }
     }
 
     #[test]
@@ -293,7 +308,7 @@ mod tests {
         assert!(!explained(&[6], Begin::Resumed, Cause::Quiet, &[(6, 1)]).from_start);
     }
 
-    /// An episode beside one normal story, which a quarter of them are; the error of its end is 0.5, of all else 10.
+    /// An episode beside one normal story; the error of its end is 0.5, of all else 10.
     fn explained(tokens: &[u16], begin: Begin, cause: Cause, normal: &[(u16, u16)]) -> Explanation {
         let mut profile = profile(&["a", "b", "c"]);
         let counts = normal.iter().map(|&(token, count)| (Token(token), count)).collect();

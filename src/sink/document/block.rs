@@ -6,14 +6,15 @@ use std::net::{SocketAddr, SocketAddrV4};
 use serde::{Deserialize, Serialize};
 
 use crate::config::REDACTED;
+use crate::limits::{EVIDENCE_POSITIONS_MAX, SESSION_EVENTS_MAX};
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{Position, parse};
 use crate::pipeline::verdict::{
-    Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, evidence,
+    Alert, AlertType, BlockFinding, Deviation, DeviationKind, Explanation, Nearby, NormalStory, Reason, ShownEvent, evidence,
 };
 
 use super::words::{Names, exception_class, times};
-use super::{Edge, LineDocument, Record, grouped, level_name};
+use super::{Edge, LineDocument, Record, bounded, grouped, level_name};
 
 /// What was found of a block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,11 +40,11 @@ pub struct BlockDocument {
     /// The HDFS file that the block was allocated for, if a quoted line says so.
     pub hdfs_path: Option<String>,
     /// DataNodes of which the NameNode said in this episode that they hold a replica (`addStoredBlock … is added to …`), counted by
-    /// address; later deletions are not taken off. `null` when no line of a NameNode was read, when the story was joined midway and
-    /// none is known, and when the alert takes another one back.
+    /// address; later deletions are not taken off. `null` when it is not known: no line of a NameNode could be read, or not all that say
+    /// so, because they are gone or too many, or the story was joined midway and none is known; and when the alert takes another one back.
     #[serde(default)]
     pub replicas_confirmed: Option<u32>,
-    /// Their addresses, `ip:port`, sorted; not all of them where there are many.
+    /// Their addresses, `ip:port`, sorted; not all of them where there are many, none where the number is not known.
     #[serde(default)]
     pub replicas_on: Vec<String>,
     /// Commands that show how the block and its file are now.
@@ -128,7 +129,8 @@ pub struct NormalStoryDocument {
     pub events: Vec<NormalEventDocument>,
     /// Kinds of events that `events` has no room for.
     pub events_left_out: u32,
-    /// Its share of the normal stories that were learnt, those that rest midway counted as stories too; 0..=1.
+    /// Share of the stories learnt that were like it, at their end or while they rested midway, so that those of several stories may make
+    /// more than 1; 0..=1. 0 = none was: it was concluded from others.
     pub share: f32,
 }
 
@@ -147,14 +149,18 @@ impl BlockDocument {
     /// `records` are those quoted; the others are read from the edge's source.
     pub(super) fn new(finding: &BlockFinding, alert: &Alert, records: &[Record], edge: &Edge<'_>) -> Self {
         let more: Vec<Record> = finding.explanation.evidence.iter().map(|position| edge.read(*position)).collect();
-        let texts = || records.iter().chain(&more).map(|record| record.text.as_str());
-        let mut replicas: BTreeSet<&str> = texts().filter_map(confirmed_replica).collect();
-        let hears_namenode = records.iter().chain(&more).any(|record| record.line.role == Role::NameNode);
+        let all = || records.iter().chain(&more);
+        let confirmed = || all().filter_map(|record| Some((record, confirmed_replica(&record.text.text)?)));
+        let replicas: BTreeSet<&str> = confirmed().map(|(_, address)| address).collect();
+        let hears_namenode = all().any(|record| record.line.role == Role::NameNode && record.line.text.is_some());
         let may_be_none = finding.explanation.from_start && hears_namenode;
-        let is_told = alert.alert_type != AlertType::Resolved && (may_be_none || !replicas.is_empty());
-        replicas.retain(|_| is_told);
+        let is_known = hears_all(finding, alert.reason, records, &more) && (may_be_none || !replicas.is_empty());
+        let is_told = alert.alert_type != AlertType::Resolved && is_known;
         let block = finding.block.to_string();
-        let hdfs_path = texts().find_map(hdfs_path).map(|path| edge.clean(path));
+        let part = |record: &Record, part: &str| edge.part(part, [&record.text]);
+        let hdfs_path = all().find_map(|record| Some(part(record, hdfs_path(&record.text.text)?)));
+        let datanodes = all().flat_map(|record| datanodes(&record.text.text).into_iter().map(|name| part(record, name)));
+        let replicas_on = confirmed().filter(|_| is_told).map(|(record, address)| part(record, address));
         Self {
             look_further: look_further(&block, hdfs_path.as_deref()),
             block,
@@ -164,11 +170,11 @@ impl BlockDocument {
             distance: finding.verdict.distance,
             model: super::clean(&finding.model),
             explanation: ExplanationDocument::new(finding, alert, records, edge),
-            hosts: edge.bounded(records.iter().map(|record| record.line.host.clone())),
-            datanodes: edge.bounded(texts().flat_map(datanodes)),
+            hosts: bounded(records.iter().map(|record| record.line.host.clone())),
+            datanodes: bounded(datanodes),
             hdfs_path,
             replicas_confirmed: is_told.then_some(replicas.len() as u32),
-            replicas_on: edge.bounded(replicas.into_iter().map(str::to_owned)),
+            replicas_on: bounded(replicas_on),
             events: finding.events,
             nearby: finding.nearby.iter().map(|nearby| NearbyDocument::new(nearby, edge)).collect(),
         }
@@ -186,6 +192,7 @@ impl BlockDocument {
 
 /// Gives quoted records what the model said of their events.
 pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: &Edge<'_>) {
+    let told: Vec<String> = explanation.templates.iter().map(|template| edge.template(template, &*records)).collect();
     for (record, event) in records.iter_mut().zip(&explanation.events) {
         let template = explanation.templates.get(usize::from(event.template));
         let shows = |deviation: &&Deviation| match deviation.kind {
@@ -194,7 +201,7 @@ pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: 
                 deviation.position == Some(event.position)
             }
         };
-        record.line.template = template.map(|template| edge.clean(template));
+        record.line.template = told.get(usize::from(event.template)).cloned();
         record.line.nats = Some(event.nats);
         record.line.shows = explanation.deviations.iter().find(shows).map(|deviation| deviation.kind);
     }
@@ -202,14 +209,27 @@ pub(super) fn annotate(records: &mut [Record], explanation: &Explanation, edge: 
 
 impl NearbyDocument {
     fn new(nearby: &Nearby, edge: &Edge<'_>) -> Self {
+        let record = edge.read(nearby.position);
         Self {
-            host: edge.clean(&nearby.host),
-            text: edge.clean(&nearby.template),
+            host: edge.part(&nearby.host, [&record.path]),
+            text: nearby_text(&nearby.template, &record, edge),
             level: level_name(nearby.level).to_owned(),
             time: edge.time(nearby.first),
             count: nearby.count,
-            line: edge.read(nearby.position).line,
+            line: record.line,
         }
+    }
+}
+
+/// The template of trouble and the class of the exception that came with it.
+fn nearby_text(template: &str, record: &Record, edge: &Edge<'_>) -> String {
+    let exception = exception_class(&record.text.text);
+    let apart = exception.and_then(|exception| Some((template.strip_suffix(&format!(" ({exception})"))?, exception)));
+    match apart {
+        Some((template, exception)) => {
+            format!("{} ({})", edge.template(template, [record]), edge.part(exception, [&record.text]))
+        }
+        None => edge.template(template, [record]),
     }
 }
 
@@ -218,9 +238,9 @@ impl ExplanationDocument {
         let Explanation { deviations, from_start, nearest, end_nats, training_sessions, training_sessions_above, .. } =
             &finding.explanation;
         let record = |position: Position| records.get(alert.positions.iter().position(|quoted| *quoted == position)?);
-        let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), edge);
+        let document = |deviation| DeviationDocument::new(deviation, deviation.position.and_then(record), records, edge);
         let deviations: Vec<_> = deviations.iter().map(document).collect();
-        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, edge));
+        let nearest = nearest.as_ref().map(|nearest| NormalStoryDocument::new(nearest, records, edge));
         let names = names(&deviations, nearest.as_ref());
         let end = end_nats.filter(|nats| *nats > finding.verdict.threshold);
         let end = end.map(|nats| format!("the story stops where normal ones go on ({nats:.2} nats)"));
@@ -251,9 +271,9 @@ fn names(deviations: &[DeviationDocument], nearest: Option<&NormalStoryDocument>
 }
 
 impl NormalStoryDocument {
-    fn new(story: &NormalStory, edge: &Edge<'_>) -> Self {
+    fn new(story: &NormalStory, records: &[Record], edge: &Edge<'_>) -> Self {
         let events = story.events.iter().map(|event| NormalEventDocument {
-            template: edge.clean(&event.template),
+            template: edge.template(&event.template, records),
             expected: event.expected,
             seen: event.seen,
         });
@@ -262,15 +282,16 @@ impl NormalStoryDocument {
 }
 
 impl DeviationDocument {
-    fn new(deviation: &Deviation, record: Option<&Record>, edge: &Edge<'_>) -> Self {
+    /// `record` shows it; it is one of the `records` quoted.
+    fn new(deviation: &Deviation, record: Option<&Record>, records: &[Record], edge: &Edge<'_>) -> Self {
         Self {
             kind: deviation.kind,
-            template: edge.clean(&deviation.template),
+            template: edge.template(&deviation.template, records),
             count: deviation.count,
             expected: deviation.expected,
             seen: deviation.seen,
             nats: deviation.nats,
-            exception: record.and_then(|record| exception_class(&record.text)).map(|exception| edge.clean(exception)),
+            exception: record.and_then(|record| Some(edge.part(exception_class(&record.text.text)?, [&record.text]))),
             text: departure(deviation.kind, deviation.count),
         }
     }
@@ -320,7 +341,7 @@ fn departure(kind: DeviationKind, count: u32) -> String {
 
 /// Data nodes that a record names. The other end of a transfer is a client with a port of the moment: the source of a write, the
 /// destination of a read.
-pub(super) fn datanodes(text: &str) -> Vec<String> {
+pub(super) fn datanodes(text: &str) -> Vec<&str> {
     let client = if text.contains("HDFS_READ") { "dest: /" } else { "src: /" };
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let mut found = Vec::new();
@@ -329,7 +350,7 @@ pub(super) fn datanodes(text: &str) -> Vec<String> {
         let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
         let word = rest[start..end].trim_end_matches(['.', ':']);
         if word.parse::<SocketAddrV4>().is_ok() && !rest[..start].ends_with(client) {
-            found.push(word.to_owned());
+            found.push(word);
         }
         rest = &rest[end..];
     }
@@ -352,6 +373,19 @@ pub(super) fn confirmed_replica(text: &str) -> Option<&str> {
     let line = content.lines().next().filter(|line| evidence::confirms_replica(line))?;
     let address = line.split_once(" is added to")?.0.rsplit(' ').next()?;
     address.parse::<SocketAddr>().is_ok().then_some(address)
+}
+
+/// Whether all records were read again in which the NameNode confirms a replica: those `quoted` and `more`.
+fn hears_all(finding: &BlockFinding, reason: Reason, quoted: &[Record], more: &[Record]) -> bool {
+    let Explanation { events, templates, evidence, end_nats, .. } = &finding.explanation;
+    let is_gone = |record: &Record| record.line.text.is_none();
+    let confirms = |event: &ShownEvent| {
+        templates.get(usize::from(event.template)).is_some_and(|template| evidence::confirms_replica(template))
+    };
+    // A story that has rested has an end that is judged, unless it has outgrown its window; what came after that was not kept.
+    let outgrew = reason == Reason::UnlikelyStory && end_nats.is_none() && finding.events as usize > SESSION_EVENTS_MAX;
+    let lacks_quoted = quoted.iter().zip(events).any(|(record, event)| is_gone(record) && confirms(event));
+    !outgrew && evidence.len() < EVIDENCE_POSITIONS_MAX && !lacks_quoted && !more.iter().any(is_gone)
 }
 
 /// Commands that show how the block is, and its file unless its path is not to be told.

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::verdict::{DomainFinding, Reason, TemplateFinding};
 
 use super::words::{grouped, quoted_start};
-use super::{Edge, clean};
+use super::{Edge, Record, clean};
 
 /// What was found of a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTemplateDocument {
-    /// Its text, as `domain.mute` takes it.
+    /// Its text, as `domain.mute` takes it, unless it is too long or not all of it may be told; `advice` does not name that then.
     pub template: String,
     /// Name of the model that does not know it.
     pub model: String,
@@ -59,10 +59,12 @@ pub struct StrangerDocument {
 }
 
 impl NewTemplateDocument {
-    pub(super) fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
-        let TemplateFinding { model, template, events, episodes, first, last } = finding;
-        let (template, blocks, model) = (edge.clean(template), grouped(*episodes), clean(model));
+    /// `records` are those quoted.
+    pub(super) fn new(finding: &TemplateFinding, records: &[Record], edge: &Edge<'_>) -> Self {
+        let TemplateFinding { model, template: text, events, episodes, first, last } = finding;
+        let (template, blocks, model) = (edge.template(text, records), grouped(*episodes), clean(model));
         let said = quoted_start(&template);
+        let mute = (template == *text).then_some(MUTE);
         Self {
             template,
             summary: format!(
@@ -73,13 +75,14 @@ impl NewTemplateDocument {
             episodes: *episodes,
             first: edge.time(*first),
             last: edge.time(*last),
-            advice: vec![LEARN.to_owned(), MUTE.to_owned()],
+            advice: std::iter::once(LEARN).chain(mute).map(str::to_owned).collect(),
         }
     }
 }
 
 impl DomainDocument {
-    pub(super) fn new(finding: &DomainFinding, reason: Reason, edge: &Edge<'_>) -> Self {
+    /// `records` are those quoted.
+    pub(super) fn new(finding: &DomainFinding, reason: Reason, records: &[Record], edge: &Edge<'_>) -> Self {
         let DomainFinding { model, share, share_max, templates, held_back } = finding;
         let resolved = matches!(reason, Reason::Recovered | Reason::ModelChanged);
         Self {
@@ -87,7 +90,7 @@ impl DomainDocument {
             summary: summary(finding, reason),
             share: *share,
             share_max: *share_max,
-            unknown_templates: templates.iter().map(|template| StrangerDocument::new(template, edge)).collect(),
+            unknown_templates: templates.iter().map(|template| StrangerDocument::new(template, records, edge)).collect(),
             held_back: *held_back,
             advice: if resolved { Vec::new() } else { vec![LEARN.to_owned(), LIMITS.to_owned()] },
         }
@@ -100,8 +103,8 @@ impl DomainDocument {
 }
 
 impl StrangerDocument {
-    fn new(finding: &TemplateFinding, edge: &Edge<'_>) -> Self {
-        Self { text: edge.clean(&finding.template), events: finding.events, episodes: finding.episodes }
+    fn new(finding: &TemplateFinding, records: &[Record], edge: &Edge<'_>) -> Self {
+        Self { text: edge.template(&finding.template, records), events: finding.events, episodes: finding.episodes }
     }
 }
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::event::layout::Level;
 use crate::pipeline::verdict::{Complaint, HostFinding, Reason};
 
-use super::words::{quoted_start, times};
-use super::{Edge, grouped, level_name};
+use super::screen::Screened;
+use super::words::{WILDCARD, quoted_start, times};
+use super::{Edge, Record, bounded, grouped, level_name};
 
 /// What was found of a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,13 +56,18 @@ pub struct TemplateDocument {
 }
 
 impl HostDocument {
-    pub(super) fn new(finding: &HostFinding, edge: &Edge<'_>) -> Self {
+    /// `records` are those quoted.
+    pub(super) fn new(finding: &HostFinding, records: &[Record], edge: &Edge<'_>) -> Self {
+        let host = edge.part(&finding.host, records.iter().map(|record| &record.path));
+        let templates: Vec<_> =
+            finding.complaints.iter().map(|complaint| TemplateDocument::new(complaint, records, edge)).collect();
+        let also_on = finding.also_on.iter().map(|other| named_alike(other, &finding.host, records, edge));
         Self {
-            host: edge.clean(&finding.host),
-            summary: summary(finding, edge),
-            templates: finding.complaints.iter().map(|complaint| TemplateDocument::new(complaint, edge)).collect(),
+            summary: summary(finding, &host, &templates),
+            host,
+            templates,
             templates_left_out: finding.complaints_left_out,
-            also_on: edge.bounded(finding.also_on.iter().cloned()),
+            also_on: bounded(also_on),
         }
     }
 
@@ -74,14 +80,17 @@ impl HostDocument {
 }
 
 impl TemplateDocument {
-    fn new(complaint: &Complaint, edge: &Edge<'_>) -> Self {
+    fn new(complaint: &Complaint, records: &[Record], edge: &Edge<'_>) -> Self {
+        // The record may be gone, but this is what it was like.
+        let alike = |value: &str| Screened::new(complaint.template.replace(WILDCARD, value), edge.redaction);
+        let part = |text: &String| edge.part(text, records.iter().map(|record| &record.text).chain([&alike(text)]));
         Self {
-            text: edge.clean(&complaint.template),
-            exception: complaint.exception.as_deref().map(|exception| edge.clean(exception)),
+            text: edge.template(&complaint.template, records),
+            exception: complaint.exception.as_ref().map(part),
             level: level_name(complaint.level).to_owned(),
             reason: complaint.reason,
             meaning: complaint.statement.map(|statement| statement.meaning().to_owned()),
-            subject: complaint.subject.as_deref().map(|subject| edge.clean(subject)),
+            subject: complaint.subject.as_ref().map(part),
             advice: complaint.statement.and_then(|statement| statement.advice()).map(str::to_owned),
             count: complaint.count,
             first: edge.time(complaint.first),
@@ -91,10 +100,15 @@ impl TemplateDocument {
     }
 }
 
+/// The name of another host as it may be told: what its log is called is not known, but it is called like that of this one.
+fn named_alike(other: &str, host: &str, records: &[Record], edge: &Edge<'_>) -> String {
+    let alike = |record: &Record| Screened::new(record.path.text.replace(host, other), edge.redaction);
+    edge.part(other, &records.iter().map(alike).collect::<Vec<_>>())
+}
+
 /// What a person on call has to know first.
-fn summary(finding: &HostFinding, edge: &Edge<'_>) -> String {
-    let host = edge.clean(&finding.host);
-    let Some(complaint) = finding.complaints.first() else {
+fn summary(finding: &HostFinding, host: &str, templates: &[TemplateDocument]) -> String {
+    let Some((complaint, told)) = finding.complaints.first().zip(templates.first()) else {
         return format!("{host} is in trouble.");
     };
     let more = (finding.complaints.len() - 1) as u64 + u64::from(finding.complaints_left_out);
@@ -103,13 +117,14 @@ fn summary(finding: &HostFinding, edge: &Edge<'_>) -> String {
         1 => "; and one more kind of trouble".to_owned(),
         more => format!("; and {} more kinds of trouble", grouped(more)),
     };
-    format!("{host}: {}{more}.", worst(complaint, edge))
+    format!("{host}: {}{more}.", worst(complaint, told))
 }
 
-fn worst(complaint: &Complaint, edge: &Edge<'_>) -> String {
-    let aside = |text: &Option<String>| text.as_deref().map(|text| format!(" ({})", edge.clean(text))).unwrap_or_default();
-    let (subject, exception) = (aside(&complaint.subject), aside(&complaint.exception));
-    let said = format!("{} {}{exception}", level_name(complaint.level), quoted_start(&edge.clean(&complaint.template)));
+/// A complaint, which is `told` so, as a part of a sentence.
+fn worst(complaint: &Complaint, told: &TemplateDocument) -> String {
+    let aside = |text: &Option<String>| text.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+    let (subject, exception) = (aside(&told.subject), aside(&told.exception));
+    let said = format!("{} {}{exception}", told.level, quoted_start(&told.text));
     let times = times(complaint.count);
     match (complaint.reason, complaint.statement) {
         (_, Some(statement)) => format!("{}{subject}", statement.meaning()),

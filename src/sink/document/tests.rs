@@ -3,8 +3,8 @@
 use super::block::{confirmed_replica, datanodes, hdfs_path, shell_quoted};
 use super::*;
 use crate::limits::{
-    ALERT_POSITIONS_MAX, DEVIATIONS_MAX, DOMAIN_SAMPLES_MAX, EVIDENCE_POSITIONS_MAX, NEARBY_MAX, STORY_EVENTS_MAX,
-    TROUBLE_COMPLAINTS_MAX,
+    ALERT_POSITIONS_MAX, DEVIATIONS_MAX, DOMAIN_SAMPLES_MAX, EVIDENCE_POSITIONS_MAX, NEARBY_MAX, SESSION_EVENTS_MAX,
+    STORY_EVENTS_MAX, TROUBLE_COMPLAINTS_MAX,
 };
 use crate::pipeline::event::trouble::Statement;
 use crate::pipeline::event::{BlockId, PoolId, SourceId};
@@ -275,8 +275,7 @@ fn text_is_cut_at_its_bound_and_cannot_repaint_a_terminal() {
 fn no_more_hosts_are_named_than_the_bound() {
     for (hosts, named) in [(15, 15), (16, 16), (17, 16)] {
         let names = (0..hosts).map(|number| format!("dn{number:02}"));
-        let edge = Edge { source: &Example, zone: &TimeZone::UTC, redaction: &Redaction::default() };
-        assert_eq!(edge.bounded(names.clone().chain(names)).len(), named, "{hosts}");
+        assert_eq!(bounded(names.clone().chain(names)).len(), named, "{hosts}");
     }
 }
 
@@ -318,7 +317,10 @@ fn replicas_are_confirmed_by_the_namenode_alone() {
 fn replicas_are_counted_by_address_and_only_where_a_namenode_was_heard() {
     let check = |lines: &[&str], expected: Option<u32>| {
         let positions: Vec<_> = (0..lines.len()).map(|number| position(number as u64)).collect();
-        let document = Document::new(&Alert { positions, ..alert() }, &Lines(lines), &TimeZone::UTC);
+        let mut alert = Alert { positions, ..alert() };
+        let Finding::Block(finding) = &mut alert.finding else { panic!("it is of a block") };
+        finding.explanation.evidence = Vec::new();
+        let document = Document::new(&alert, &Lines(lines), &TimeZone::UTC);
         assert_eq!(document.block().unwrap().replicas_confirmed, expected, "{lines:?}");
     };
     let other = LINES[3].replace("10.250.11.7", "10.250.11.8");
@@ -331,6 +333,47 @@ fn replicas_are_counted_by_address_and_only_where_a_namenode_was_heard() {
     assert_eq!(Document::new(&joined, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
     let resolved = Alert { alert_type: AlertType::Resolved, ..alert() };
     assert_eq!(Document::new(&resolved, &Example, &TimeZone::UTC).block().unwrap().replicas_confirmed, None);
+}
+
+#[test]
+fn replicas_are_not_counted_where_what_confirms_them_was_not_read() {
+    let check = |change: &dyn Fn(&mut Alert, &mut BlockFinding), expected: Option<u32>, why: &str| {
+        let mut alert = alert();
+        let Finding::Block(finding) = alert.finding.clone() else { panic!("it is of a block") };
+        let mut finding = *finding;
+        change(&mut alert, &mut finding);
+        alert.finding = Finding::Block(Box::new(finding));
+        let document = Document::new(&alert, &Example, &TimeZone::UTC);
+        let block = document.block().unwrap();
+        assert_eq!(block.replicas_confirmed, expected, "{why}");
+        assert_eq!(block.replicas_on.len(), expected.unwrap_or(0) as usize, "{why}");
+    };
+    let stored = "BLOCK* NameSystem.addStoredBlock: blockMap updated: <*> is added to blk_<*> size <*>";
+    check(&|_, _| {}, Some(1), "what is gone confirms nothing");
+    check(&|_, finding| finding.explanation.templates[2] = stored.to_owned(), None, "a quoted record that confirms one is gone");
+    check(&|_, finding| finding.explanation.evidence.push(position(2000)), None, "one that is not quoted is gone");
+    let only_gone = |alert: &mut Alert, finding: &mut BlockFinding| {
+        alert.positions = vec![position(2000)];
+        (finding.explanation.events, finding.explanation.evidence) = (Vec::new(), Vec::new());
+    };
+    check(&only_gone, None, "no line of the NameNode is there");
+    for (records, expected) in
+        [(EVIDENCE_POSITIONS_MAX - 1, Some(1)), (EVIDENCE_POSITIONS_MAX, None), (EVIDENCE_POSITIONS_MAX + 1, None)]
+    {
+        let evidence = vec![position(3000); records];
+        check(&|_, finding| finding.explanation.evidence.clone_from(&evidence), expected, "there may be more");
+    }
+    for (events, end, reason, expected) in [
+        (SESSION_EVENTS_MAX, None, Reason::UnlikelyStory, Some(1)),
+        (SESSION_EVENTS_MAX + 1, None, Reason::UnlikelyStory, None),
+        (SESSION_EVENTS_MAX + 1, None, Reason::UnknownEvent, Some(1)),
+        (SESSION_EVENTS_MAX + 1, Some(0.5), Reason::UnlikelyStory, Some(1)),
+    ] {
+        let change = |alert: &mut Alert, finding: &mut BlockFinding| {
+            (alert.reason, finding.events, finding.explanation.end_nats) = (reason, events as u32, end);
+        };
+        check(&change, expected, "the story has outgrown its window, or has not");
+    }
 }
 
 #[test]
@@ -349,6 +392,91 @@ fn what_is_redacted_is_nowhere_in_the_document() {
     assert_eq!(block.hdfs_path.as_deref(), Some("/mnt/hadoop/mapred/system/[redacted]"));
     assert_eq!((block.replicas_confirmed, block.replicas_on), (Some(1), vec!["[redacted]:50010".to_owned()]));
     assert_eq!(block.look_further, ["hdfs fsck -blockId blk_-1608999687919862906"]);
+}
+
+#[test]
+fn what_a_pattern_finds_by_the_words_beside_it_is_told_nowhere_else() {
+    let (allocated, stored) = (
+        "2021-07-15 22:43:01,109 INFO a.b.StateChange: BLOCK* allocate blk_1_1001, replicas=10.1.1.2:9866 for /user/bob/x",
+        "2021-07-15 22:43:02,109 INFO BlockStateChange: BLOCK* addStoredBlock: 10.1.1.3:9866 is added to blk_1_1001 (size=5)",
+    );
+    let failed = "2021-07-15 22:43:02,109 WARN a.b.DataNode: blk_1 of /10.1.1.4:9866 failed: secret.LostException: x";
+    let lines = [allocated, stored, failed];
+    let mut alert = Alert { positions: (0..3).map(position).collect(), ..alert() };
+    let Finding::Block(finding) = &mut alert.finding else { panic!("it is of a block") };
+    finding.explanation.deviations[1].position = Some(position(2));
+    finding.explanation.evidence = Vec::new();
+    (finding.nearby[0].position, finding.nearby[0].host) = (position(2), "HDFS".to_owned());
+    finding.nearby[0].template = "blk_<*> of <*> failed: <*> (secret.LostException)".to_owned();
+    let patterns =
+        [r"/\d+(\.\d+){3}:\d+", r"replicas=\S+", r"for /user/\S+", r"addStoredBlock: \S+", r"failed: [\w.]+", r"HDFS\.log"];
+    let redaction = Redaction::new(&patterns.map(str::to_owned)).unwrap();
+    let document = Document::redacted(&alert, &Lines(&lines), &TimeZone::UTC, &redaction);
+    let json = document.to_json();
+    for taken_out in ["10.1.1.", "/user/bob", "LostException", "HDFS"] {
+        assert!(!json.contains(taken_out), "{taken_out}: {json}");
+    }
+    let block = document.block().unwrap();
+    assert_eq!((block.hdfs_path.as_deref(), block.replicas_confirmed), (Some("[redacted]"), Some(1)));
+    assert_eq!((&block.datanodes, &block.replicas_on), (&vec!["[redacted]".to_owned()], &vec!["[redacted]".to_owned()]));
+    assert_eq!(block.look_further.len(), 1, "{json}");
+}
+
+#[test]
+fn what_a_pattern_finds_by_the_words_beside_it_is_not_told_of_hosts() {
+    let line = "081109 203518 35 INFO dfs.FSNamesystem: BLOCK* NameSystem.heartbeatCheck: lost heartbeat from 10.0.0.1:50010";
+    let source = |text: Result<Vec<u8>, String>| One(Line { path: "/logs/namenode-nn1.log".into(), offset: 0, text });
+    let patterns = [r"from \d+(\.\d+){3}", r"namenode-nn\d", r"java\.io\.\w+ at last"].map(str::to_owned);
+    let redaction = Redaction::new(&patterns).unwrap();
+    for source in [source(Ok(format!("{line} java.io.IOException at last").into_bytes())), source(Err("gone".to_owned()))] {
+        let document = Document::redacted(&trouble(), &source, &TimeZone::UTC, &redaction);
+        let json = document.to_json();
+        assert!(["10.0.0.1", "nn1", "nn2"].iter().all(|taken_out| !json.contains(taken_out)), "{json}");
+        assert_eq!(json.contains("IOException"), document.lines[0].text.is_none(), "{json}");
+        let About::Host(host) = &document.about else { panic!("it is of a host") };
+        assert_eq!(host.templates[0].subject.as_deref(), Some("[redacted]:50010"));
+    }
+}
+
+#[test]
+fn what_a_pattern_finds_by_what_a_template_leaves_out_is_not_told_of_the_template() {
+    let secret = "Write refused uid=<*>(alice) on host dn-<*>.secret.example.com";
+    let mut block = alert();
+    let Finding::Block(finding) = &mut block.finding else { panic!("it is of a block") };
+    (finding.explanation.deviations[0].template, finding.explanation.templates[1]) = (secret.to_owned(), secret.to_owned());
+    finding.explanation.nearest.as_mut().unwrap().events[0].template = secret.to_owned();
+    finding.nearby[0].template = secret.to_owned();
+    let mut host = trouble();
+    let Finding::Host(finding) = &mut host.finding else { panic!("it is of a host") };
+    (finding.complaints[0].template, finding.complaints[0].statement) = (secret.to_owned(), None);
+    let stranger = || TemplateFinding { template: secret.to_owned(), ..stranger() };
+    let template = Alert { finding: Finding::Template(Box::new(stranger())), ..mismatch() };
+    let mut model = mismatch();
+    let Finding::Domain(finding) = &mut model.finding else { panic!("it is of the model") };
+    finding.templates = vec![stranger()];
+    let redaction = Redaction::new(&[r"uid=\d+\(\w+\)", r"dn-\d+\.secret\.example\.com"].map(str::to_owned)).unwrap();
+    for alert in [block, host, template, model] {
+        let json = Document::redacted(&alert, &Example, &TimeZone::UTC, &redaction).to_json();
+        assert!(["alice", "secret"].iter().all(|taken_out| !json.contains(taken_out)), "{json}");
+        assert!(json.contains("Write refused [redacted] on host [redacted]"), "{json}");
+    }
+}
+
+#[test]
+fn to_mute_a_template_is_advised_only_where_its_text_would() {
+    for (template, redact, mutes) in [
+        ("Opening a replica of <*>".to_owned(), "nothing", true),
+        ("Opening a replica of <*>".to_owned(), "replica", false),
+        ("x".repeat(DOCUMENT_TEXT_BYTES_MAX), "nothing", true),
+        ("x".repeat(DOCUMENT_TEXT_BYTES_MAX + 1), "nothing", false),
+    ] {
+        let finding = Finding::Template(Box::new(TemplateFinding { template, ..stranger() }));
+        let redaction = Redaction::new(&[redact.to_owned()]).unwrap();
+        let document = Document::redacted(&Alert { finding, ..mismatch() }, &Example, &TimeZone::UTC, &redaction);
+        let About::Template(about) = &document.about else { panic!("it is of a template") };
+        assert_eq!(about.advice.iter().any(|step| step.contains("domain.mute")), mutes, "{}", about.template);
+        assert_eq!(about.advice.len(), 1 + usize::from(mutes));
+    }
 }
 
 #[test]

@@ -230,7 +230,8 @@ const NAMED: [&str; 3] = ["block", "Block", "datanode(s)"];
 /// Characters of a template in a sentence.
 const SENTENCE_TEMPLATE_CHARS_MAX: usize = 120;
 
-const WILDCARD: &str = "<*>";
+/// What stands in a template for what differs from line to line.
+pub(super) const WILDCARD: &str = "<*>";
 
 #[cfg(test)]
 mod tests {
