@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
-use hdfs_vigil::model::contract::Contract;
+use hdfs_vigil::model::contract::{Contract, vocabulary_sha256};
 use hdfs_vigil::model::scorer::Scorer;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -56,7 +56,7 @@ fn a_file_that_is_no_good_leaves_the_old_model_in_place_and_is_told_of_once() {
     append(&log, first);
     let vigil = started(&place);
     let good = fs::read(model()).unwrap();
-    let wrong_hash = changed(|json| json.replace(r#","training":"#, r#","vocabulary_sha256":"00","training":"#));
+    let wrong_hash = changed(|json| json.replace(&contract().vocabulary_sha256.unwrap(), "00"));
     for (count, (bytes, reason)) in [
         (&good[..good.len() / 2], "no ONNX file that this ONNX Runtime can run"),
         (&wrong_hash, "vocabulary_sha256 is 00, must be"),
@@ -92,7 +92,12 @@ fn what_the_next_model_does_not_know_ends_under_the_one_that_it_was_read_with() 
     append(&log, first);
     let vigil = started(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
-    promote(&place, &changed(|json| json.replace("PacketResponder", "PacketForwarder")));
+    let lesser = |json: &str| {
+        let mut contract: Contract = serde_json::from_str(&json.replace("PacketResponder", "PacketForwarder")).unwrap();
+        contract.vocabulary_sha256 = Some(vocabulary_sha256(&contract.profile));
+        serde_json::to_string(&contract).unwrap()
+    };
+    promote(&place, &changed(lesser));
     place.wait_for("the swap", |place| swaps(place) == 1);
     let said = place.said();
     let swapped = said.lines().find(|line| line.contains("was swapped")).unwrap();
@@ -291,11 +296,14 @@ fn renamed(name: &str) -> Vec<u8> {
 
 /// The shipped model with another contract.
 fn changed(change: impl FnOnce(&str) -> String) -> Vec<u8> {
-    let contract: Contract = Scorer::load(Path::new(&model())).unwrap().contract().clone();
-    let json = serde_json::to_string(&contract).unwrap();
+    let json = serde_json::to_string(&contract()).unwrap();
     let changed = change(&json);
     assert_ne!(json, changed);
     with_contract(fs::read(model()).unwrap(), &json, &changed)
+}
+
+fn contract() -> Contract {
+    Scorer::load(Path::new(&model())).unwrap().contract().clone()
 }
 
 /// A model with a weight that is no number.
