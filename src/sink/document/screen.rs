@@ -88,7 +88,7 @@ impl Screened {
             let tells = |range: &Range<usize>| template[range.clone()].contains(char::is_alphanumeric);
             let has_words = overlaps.iter().any(|(range, is_value)| !is_value && tells(range));
             let (first, last) = (overlaps.first()?, overlaps.last()?);
-            has_words.then(|| first.0.start..last.0.end)
+            has_words.then_some(first.0.start..last.0.end)
         };
         self.hidden.iter().filter_map(of).collect()
     }
