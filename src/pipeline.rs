@@ -367,7 +367,7 @@ impl Pipeline {
         act(front, &mut |output| {
             let known = cases.len();
             match output {
-                Output::Event { event, joined } => assembler.handle_event(event, joined, domain, cases),
+                Output::Event { event, joined, .. } => assembler.handle_event(event, joined, domain, cases),
                 Output::Template { template, replaced, text } => domain.handle_template(template, replaced, text),
                 Output::Trouble(record) => assembler.advance(record.time, false, domain, cases),
                 Output::Source { source, host } => watch.handle_source(source, host),

@@ -63,7 +63,7 @@ struct Gatherer {
     blocks: HashMap<(usize, BlockId), usize>,
     stories: Vec<Gathered>,
     /// Templates that were said at level WARN or above, or with an exception.
-    grave: BTreeSet<TemplateId>,
+    warning: BTreeSet<TemplateId>,
     /// The last event of each host.
     told_until: HashMap<usize, LogTime>,
     events: usize,
@@ -92,7 +92,7 @@ impl Gatherer {
             hashes: BTreeMap::new(),
             blocks: HashMap::new(),
             stories: Vec::new(),
-            grave: BTreeSet::new(),
+            warning: BTreeSet::new(),
             told_until: HashMap::new(),
             events: 0,
         })
@@ -151,13 +151,13 @@ impl Gatherer {
         if let Some(read) = read.as_ref().filter(|read| !self.hosts.contains_key(&read.source)) {
             self.hosts.insert(read.source, self.host(stream));
         }
-        let Self { follower, front, blocks, stories, grave, told_until, events, hashes, hosts, .. } = self;
+        let Self { follower, front, blocks, stories, warning, told_until, events, hashes, hosts, .. } = self;
         let mut emit = |output: Output<'_>| {
-            if let Output::Event { event, joined } = output {
+            if let Output::Event { event, joined, warns } = output {
                 let host = hosts.get(&event.position.source).copied().unwrap_or_default();
                 told_until.insert(host, event.time);
-                if event.grave {
-                    grave.insert(event.template);
+                if warns {
+                    warning.insert(event.template);
                 }
                 add(blocks, stories, events, host, &event, joined);
             }
@@ -199,8 +199,8 @@ impl Gatherer {
         for (template, index) in &indices {
             texts[*index as usize] = self.front.template_text(*template).unwrap_or_else(|| format!("(dropped template {index})"));
         }
-        let grave: BTreeSet<TemplateId> = self.grave.iter().map(|template| self.front.newest_template(*template)).collect();
-        let calm = indices.iter().filter(|(template, _)| !grave.contains(template)).map(|(_, index)| *index).collect();
+        let warning: BTreeSet<TemplateId> = self.warning.iter().map(|template| self.front.newest_template(*template)).collect();
+        let calm = indices.iter().filter(|(template, _)| !warning.contains(template)).map(|(_, index)| *index).collect();
         let openers = openers(&self.stories);
         let told_until = self.told_until;
         let ends = |host: usize| told_until.get(&host).copied().filter(|_| self.how.each_host).unwrap_or(end);

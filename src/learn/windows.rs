@@ -111,16 +111,13 @@ impl Windows {
         let begin = if story.joined_midway { Begin::Mid } else { Begin::Start };
         let rests = reader.rests(story);
         let share = RESTING_WEIGHT / rests.len().max(1) as f64;
+        self.note_rests(reader, story, &rests);
         for rest in rests {
             let (head, tail) = story.events.split_at(rest);
-            self.rest(reader, begin, head);
             self.train(reader.window(begin, head), share);
             if !story.cut_short {
                 self.train(reader.window(Begin::Resumed, tail), share);
             }
-        }
-        for cut in reader.habits.closing_cuts(story) {
-            self.rest(reader, begin, &story.events[..cut]);
         }
         if story.events.is_empty() || (story.cut_short && !reader.ends(story)) {
             return;
@@ -134,10 +131,19 @@ impl Windows {
         }
     }
 
-    /// Takes note that a story may rest after `head`; only one that is told from its beginning shows how much there is at that point.
-    fn rest(&mut self, reader: &Reader, begin: Begin, head: &[u32]) {
-        if begin == Begin::Start {
-            *self.resting.entry(reader.kind_of(&reader.habits.kind(head))).or_default() += 1;
+    /// Takes note of the kinds that a story is at rest as, each once and the kind that it ends as not again; only one that is told from its
+    /// beginning shows how much there is at that point.
+    fn note_rests(&mut self, reader: &Reader, story: &Story, rests: &[usize]) {
+        if story.joined_midway {
+            return;
+        }
+        let heads = rests.iter().copied().chain(reader.habits.closing_cuts(story));
+        let mut kinds: BTreeSet<Kind> = heads.map(|head| reader.habits.kind(&story.events[..head])).collect();
+        if is_whole(story) {
+            kinds.remove(&reader.habits.kind(&story.events));
+        }
+        for kind in kinds {
+            *self.resting.entry(reader.kind_of(&kind)).or_default() += 1;
         }
     }
 

@@ -130,6 +130,6 @@ pub struct Event {
     pub time: LogTime,
     /// Where the record stands.
     pub position: Position,
-    /// Whether its record is of level WARN or above, or carries an exception. Only told of what the model does not know.
+    /// Whether its record is of level WARN or above, carries an exception or speaks of failure. Only told of what the model does not know.
     pub grave: bool,
 }

@@ -47,6 +47,8 @@ pub enum Output<'a> {
         event: Event,
         /// Whether its stream was joined so lately that earlier events of the block may have been missed.
         joined: bool,
+        /// Whether the record is of level WARN or above, or carries an exception.
+        warns: bool,
     },
     /// A template begins that the model does not know, or takes the place of others. It comes before its first event.
     Template {
@@ -549,7 +551,8 @@ impl Extract {
         }
         let (template, token) = self.templates.find(merged.content);
         let unknown = token == UNKNOWN;
-        let grave = unknown && (warns || self.templates.carries_exception() || self.templates.speaks_of_failure());
+        let warns = warns || self.templates.carries_exception();
+        let grave = unknown && (warns || self.templates.speaks_of_failure());
         if unknown {
             self.introduce(emit);
         }
@@ -558,7 +561,7 @@ impl Extract {
         self.counts.unknown_events += if unknown { events } else { 0 };
         for block in self.blocks.drain(..) {
             let event = Event { block, template, token, time: merged.time, position: merged.position, grave };
-            emit(Output::Event { event, joined });
+            emit(Output::Event { event, joined, warns });
         }
     }
 
