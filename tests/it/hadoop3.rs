@@ -30,7 +30,7 @@ fn every_visible_fault_is_told_and_blocks_that_are_well_are_not() {
     let faults = faults(&real_data::path("hadoop3/faults/faults.tsv").unwrap());
     let firing = firing(&replay(&place, "hadoop3-cluster"));
     let visible: Vec<&Fault> = faults.iter().filter(|fault| fault.is_visible(&blocks)).collect();
-    assert_eq!((faults.len(), visible.len()), (10, 7), "what `hadoop-lab` does to a cluster, and what the logs say of it");
+    assert_eq!((faults.len(), visible.len()), (10, 7), "what was done to the cluster, and what the logs say of it");
     for fault in visible {
         assert!(firing.iter().any(|(block, time)| fault.shows(block, *time, &blocks)), "missed: {fault:?}");
     }
