@@ -3,16 +3,12 @@
 //! What was read before that point is judged by the model that was there when it was read: the swap waits until every window has its
 //! score, and what the next model cannot go on with ends before. So two models are never at work at once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::WINDOWS_PENDING_MAX;
 use crate::pipeline::Pipeline;
 use crate::pipeline::event::template::swap::{Names, check_masks};
-use crate::pipeline::front::Front;
-use crate::pipeline::profile::{Calibration, CountPattern, FIRST_EVENT, Profile, UNKNOWN};
-use crate::pipeline::session::Case;
-use crate::pipeline::session::assemble::Assembler;
-use crate::pipeline::verdict::domain::Domain;
+use crate::pipeline::profile::{Calibration, CountPattern, FIRST_EVENT, Profile};
 use crate::pipeline::verdict::threshold::Threshold;
 
 /// What became of the sessions that were open.
@@ -40,12 +36,11 @@ impl Pipeline {
     /// When windows wait for their scores.
     pub fn end_foreign(&mut self, next: &Profile) -> u64 {
         assert!(self.cases.is_empty(), "the model judges what was read before it is replaced");
-        let (mut names, mut ended) = (Names::new(next), VecDeque::new());
         let Self { front, assembler, watch, cases, domain, .. } = self;
-        let ended_sessions = end_foreign(front, assembler, next, &mut names, domain, &mut ended);
-        ended.iter_mut().for_each(|case| watch.attach(case));
-        cases.extend(ended);
-        ended_sessions
+        let (mut names, templates) = (Names::new(next), front.templates());
+        let ended = assembler.end_foreign(next, &mut |id| names.token(templates, id), WINDOWS_PENDING_MAX, domain, cases);
+        cases.iter_mut().for_each(|case| watch.attach(case));
+        ended
     }
 
     /// Goes on with another model. Template ids keep their texts, sessions go on by the text of their templates, incidents and what is
@@ -59,9 +54,9 @@ impl Pipeline {
     pub fn swap(&mut self, next: Profile) -> Result<Swapped, String> {
         assert!(self.cases.is_empty(), "the model judges what was read before it is replaced");
         Self::can_take(&next)?;
-        let (mut names, keeps_ids) = (Names::new(&next), self.front.templates().can_keep_ids());
-        let templates = self.front.templates();
-        let sessions_ended = self.assembler.swap(&next, &mut |id| if keeps_ids { names.token(templates, id) } else { UNKNOWN });
+        let (mut names, templates) = (Names::new(&next), self.front.templates());
+        let keeps_ids = templates.can_keep_ids();
+        let sessions_ended = self.assembler.swap(&next, &mut |id| names.token(templates, id));
         self.front.swap(&self.profile, &next)?;
         if next.calibration != self.profile.calibration {
             self.threshold = Threshold::new(self.settings.threshold, &next.calibration);
@@ -115,19 +110,6 @@ impl<'a> Distances<'a> {
 /// What a model knows, whatever it calls it.
 fn texts(profile: &Profile) -> BTreeSet<&str> {
     profile.vocabulary.iter().map(|entry| entry.text.as_str()).collect()
-}
-
-fn end_foreign(
-    front: &Front,
-    assembler: &mut Assembler,
-    next: &Profile,
-    names: &mut Names,
-    domain: &Domain,
-    cases: &mut VecDeque<Case>,
-) -> u64 {
-    let (templates, keeps_ids) = (front.templates(), front.templates().can_keep_ids());
-    let mut name = |id| if keeps_ids { names.token(templates, id) } else { UNKNOWN };
-    assembler.end_foreign(next, &mut name, WINDOWS_PENDING_MAX, domain, cases)
 }
 
 #[cfg(test)]

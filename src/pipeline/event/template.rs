@@ -56,7 +56,7 @@ impl Templates {
         let masks = Masks::from_names(profile.drain.masks.iter().map(String::as_str))?;
         let bounds = Bounds { first_id: FIRST_MINED_ID, templates_max: TEMPLATES_MAX, retired_max: RETIRED_TEMPLATES_MAX };
         Ok(Self {
-            patterns: patterns(profile),
+            patterns: Pattern::of_vocabulary(profile),
             reader: Reader::new(masks),
             memo: Memo::default(),
             forms: Forms::new(&profile.drain),
@@ -197,10 +197,6 @@ impl Templates {
         self.memo.forget();
         Some((self.forms.add(form), token))
     }
-}
-
-fn patterns(profile: &Profile) -> Vec<Pattern> {
-    profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect()
 }
 
 /// The text of the vocabulary that fits a message and says most, and what its wildcards cover; when none fits a message with the class of

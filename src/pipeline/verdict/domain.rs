@@ -140,7 +140,7 @@ impl Domain {
     /// forgotten, what was neutral and is unknown to it too stays neutral, and the traffic is measured anew: a mismatch is over.
     /// `same_ids` says that ids of templates keep their meaning.
     pub fn change_model(&mut self, profile: &Profile, ahead: usize, same_ids: bool) {
-        let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
+        let vocabulary = Pattern::of_vocabulary(profile);
         let Kept { strangers, inherited, former, traffic, foreign, now, .. } = &mut self.state;
         let neutral = inherited.drain(..).chain(former.drain(..)).chain(strangers.neutral_texts());
         let neutral: BTreeSet<String> = neutral.collect();
@@ -159,7 +159,7 @@ impl Domain {
     /// Another model has taken over, with these templates mined before: those that the one before knew, and this one does not, begin.
     /// No message becomes any other.
     pub fn handle_mined(&mut self, profile: &Profile, mined: impl Iterator<Item = (TemplateId, String)>) {
-        let vocabulary: Vec<Pattern> = profile.vocabulary.iter().map(|entry| Pattern::new(&entry.text)).collect();
+        let vocabulary = Pattern::of_vocabulary(profile);
         let mined: BTreeMap<TemplateId, String> = mined.collect();
         self.state.strangers.retire(|template| !mined.contains_key(&template));
         for (template, text) in mined {

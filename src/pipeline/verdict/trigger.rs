@@ -199,11 +199,19 @@ pub(super) fn signature(deviations: &[Deviation]) -> String {
             Some(format!("{:?} {}", deviation.kind, deviation.template))
         }
     };
-    let mut parts: Vec<String> = deviations.iter().filter_map(part).collect();
-    parts.sort_unstable();
-    parts.dedup();
-    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
-    format!("{:016x}", hash(&parts) >> 64)
+    signature_of_set(deviations.iter().filter_map(part).collect())
+}
+
+/// The signature of texts, whatever their order and however often each comes.
+pub(super) fn signature_of_set(mut texts: Vec<String>) -> String {
+    texts.sort_unstable();
+    texts.dedup();
+    signature_of(&texts.iter().map(String::as_bytes).collect::<Vec<_>>())
+}
+
+/// The first half of the hash of the parts, in hexadecimal digits.
+pub(super) fn signature_of(parts: &[&[u8]]) -> String {
+    format!("{:016x}", hash(parts) >> 64)
 }
 
 /// The first 128 bits of SHA-256 over the parts, each with its length before it so that borders count.

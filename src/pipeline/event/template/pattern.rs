@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::pipeline::event::template::words::WILDCARD;
+use crate::pipeline::profile::Profile;
 
 /// One template text, ready to be matched.
 #[derive(Clone, Debug)]
@@ -37,6 +38,12 @@ impl Pattern {
         push_literal(&mut parts, &text[start..]);
         let literal_bytes = parts.iter().map(Part::literal_bytes).sum();
         Self { parts, literal_bytes }
+    }
+
+    /// Those of a model's vocabulary; entry `i` is of token `FIRST_EVENT + i`.
+    #[must_use]
+    pub fn of_vocabulary(profile: &Profile) -> Vec<Self> {
+        profile.vocabulary.iter().map(|entry| Self::new(&entry.text)).collect()
     }
 
     /// Bytes that must stand in a message as they are: of two patterns that fit, the one with more says more.

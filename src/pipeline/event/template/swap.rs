@@ -7,7 +7,7 @@ use crate::limits::FIRST_MINED_ID;
 use crate::pipeline::event::template::mask::{Masks, Reader};
 use crate::pipeline::event::template::pattern::Pattern;
 use crate::pipeline::event::template::words::Words;
-use crate::pipeline::event::template::{Log, Templates, exception, fitting_words, patterns};
+use crate::pipeline::event::template::{Log, Templates, exception, fitting_words};
 use crate::pipeline::event::{TemplateId, Token};
 use crate::pipeline::profile::{DrainSettings, Profile, UNKNOWN};
 
@@ -22,12 +22,16 @@ impl Names {
     /// The names that the vocabulary of `profile` gives.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        Self { patterns: patterns(profile), known: HashMap::default() }
+        Self { patterns: Pattern::of_vocabulary(profile), known: HashMap::default() }
     }
 
     /// What a template of `templates` is called; [`UNKNOWN`] when what its messages have in common fits no text of the vocabulary, or is
-    /// not kept any more. Where they differ the vocabulary must have a wildcard too.
+    /// not kept any more, and where ids cannot keep their meaning ([`Templates::can_keep_ids`]). Where messages differ the vocabulary
+    /// must have a wildcard too.
     pub fn token(&mut self, templates: &Templates, id: TemplateId) -> Token {
+        if !templates.can_keep_ids() {
+            return UNKNOWN;
+        }
         let Self { patterns, known } = self;
         *known.entry(id).or_insert_with(|| templates.in_common(id).map_or(UNKNOWN, |words| token(patterns, words)))
     }

@@ -1,7 +1,7 @@
 //! What people are told of the model's domain.
 
 use crate::pipeline::event::{LogTime, Position};
-use crate::pipeline::verdict::trigger::{alert_id, hash};
+use crate::pipeline::verdict::trigger::{alert_id, hash, signature_of};
 use crate::pipeline::verdict::{Alert, AlertType, DomainFinding, Finding, IncidentId, Reason, TemplateFinding};
 
 /// A share that was held against its limit.
@@ -25,7 +25,7 @@ pub fn template(found: TemplateFinding, positions: Vec<Position>, time: LogTime)
         alert_type: AlertType::Template,
         reason: Reason::Frequent,
         time,
-        signature: signature(&[b"template", found.template.as_bytes()]),
+        signature: signature_of(&[b"template", found.template.as_bytes()]),
         positions,
         by_silence: false,
         finding: Finding::Template(Box::new(found)),
@@ -59,7 +59,7 @@ fn alert(
         alert_type,
         reason,
         time,
-        signature: signature(&[b"domain", model.as_bytes()]),
+        signature: signature_of(&[b"domain", model.as_bytes()]),
         positions,
         by_silence: false,
         finding: Finding::Domain(Box::new(DomainFinding {
@@ -70,8 +70,4 @@ fn alert(
             held_back,
         })),
     }
-}
-
-fn signature(parts: &[&[u8]]) -> String {
-    format!("{:016x}", hash(parts) >> 64)
 }

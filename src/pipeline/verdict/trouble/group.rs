@@ -6,7 +6,7 @@ use crate::limits::{ALERT_POSITIONS_MAX, COMPLAINT_POSITIONS_MAX, TROUBLE_COMPLA
 use crate::pipeline::event::layout::Level;
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{LogTime, Position, TemplateId};
-use crate::pipeline::verdict::trigger::{alert_id, hash};
+use crate::pipeline::verdict::trigger::{alert_id, hash, signature_of_set};
 use crate::pipeline::verdict::{Alert, AlertType, Complaint, Finding, HostFinding, IncidentId, Reason};
 
 use super::host::Tally;
@@ -161,9 +161,5 @@ fn signature(complaints: &[Complaint]) -> String {
         Some(statement) => format!("{statement:?}"),
         None => format!("{} {}", complaint.template, complaint.exception.as_deref().unwrap_or_default()),
     };
-    let mut parts: Vec<String> = complaints.iter().map(part).collect();
-    parts.sort_unstable();
-    parts.dedup();
-    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
-    format!("{:016x}", hash(&parts) >> 64)
+    signature_of_set(complaints.iter().map(part).collect())
 }
