@@ -98,7 +98,8 @@ impl StateDirectory {
         let temporary = self.path.join(TEMPORARY_NAME);
         fs::create_dir_all(&self.path).map_err(|source| io_error("make", &self.path, source))?;
         let bytes = write_file(&temporary, content).map_err(|source| io_error("write", &temporary, source))?;
-        self.replace(&temporary).map_err(|source| io_error("replace", &self.newest(), source))?;
+        replace(&temporary, &self.newest(), Some(&self.previous()))
+            .map_err(|source| io_error("replace", &self.newest(), source))?;
         Ok(bytes)
     }
 
@@ -131,14 +132,6 @@ impl StateDirectory {
         }
     }
 
-    fn replace(&self, temporary: &Path) -> io::Result<()> {
-        if self.newest().exists() {
-            fs::rename(self.newest(), self.previous())?;
-        }
-        fs::rename(temporary, self.newest())?;
-        File::open(&self.path)?.sync_all()
-    }
-
     fn newest(&self) -> PathBuf {
         self.path.join(NEWEST_NAME)
     }
@@ -146,6 +139,17 @@ impl StateDirectory {
     fn previous(&self) -> PathBuf {
         self.path.join(PREVIOUS_NAME)
     }
+}
+
+/// Puts a complete file in the place of the newest one, which becomes the previous one where that is to give way. All are in one
+/// directory.
+pub(super) fn replace(complete: &Path, newest: &Path, previous: Option<&Path>) -> io::Result<()> {
+    if let Some(previous) = previous.filter(|_| newest.exists()) {
+        fs::rename(newest, previous)?;
+    }
+    fs::rename(complete, newest)?;
+    let directory = newest.parent().expect("a file of the state directory is in it");
+    File::open(directory)?.sync_all()
 }
 
 fn write_file(path: &Path, content: &impl Serialize) -> io::Result<u64> {

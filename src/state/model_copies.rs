@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::state::checkpoint::{StateError, io_error};
+use crate::state::checkpoint::{StateError, io_error, replace};
 
 /// The two copies.
 #[derive(Clone, Debug)]
@@ -44,22 +44,15 @@ impl ModelCopies {
         let temporary = self.directory.join(TEMPORARY_NAME);
         write(&temporary, bytes).map_err(|source| io_error("write", &temporary, source))?;
         let is_needed = |path: &Path| fs::read(path).is_ok_and(|bytes| is_needed(&bytes));
-        let moves_on = is_needed(&self.current()) || !is_needed(&self.previous());
-        self.replace(&temporary, moves_on).map_err(|source| io_error("replace", &self.current(), source))
+        let gives_way = is_needed(&self.current()) || !is_needed(&self.previous());
+        let previous = gives_way.then(|| self.previous());
+        replace(&temporary, &self.current(), previous.as_deref()).map_err(|source| io_error("replace", &self.current(), source))
     }
 
     /// The bytes of both copies, that of the running model first, as far as they can be read.
     #[must_use]
     pub fn read(&self) -> Vec<Vec<u8>> {
         [self.current(), self.previous()].into_iter().filter_map(|path| fs::read(path).ok()).collect()
-    }
-
-    fn replace(&self, temporary: &Path, moves_on: bool) -> io::Result<()> {
-        if moves_on && self.current().exists() {
-            fs::rename(self.current(), self.previous())?;
-        }
-        fs::rename(temporary, self.current())?;
-        File::open(&self.directory)?.sync_all()
     }
 }
 
