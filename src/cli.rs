@@ -1,6 +1,7 @@
 //! The command line: one file a sub-command.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -102,6 +103,13 @@ fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
     signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop))?;
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
     Ok(stop)
+}
+
+/// A path that differs by what its name ends with.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -19,7 +19,7 @@ use crate::sink::webhook::Attempt;
 
 use self::model::ModelMetrics;
 
-mod model;
+pub mod model;
 
 /// Every metric of the daemon, in a registry of its own.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::cli::beside;
+
 /// The file, while what it is to hold is being made. What stood there before stays until then.
 pub struct Destination {
     path: PathBuf,
@@ -28,9 +30,7 @@ impl Destination {
         if inputs.iter().any(is_input) {
             bail!("write {}: is one of the inputs and would be overwritten, name another file", path.display());
         }
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        let beside = PathBuf::from(beside);
+        let beside = beside(path, ".new");
         let file = File::create(&beside).with_context(|| format!("write {}", path.display()))?;
         Ok(Self { path: path.to_owned(), beside, file, written: false })
     }

@@ -9,8 +9,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use super::{Outcome, broken};
+use crate::cli::beside;
 use crate::config::{Config, Model};
 use crate::model::scorer::{self, Scorer};
+use crate::sink::metrics::model::head;
 use crate::state::model_copies::ModelCopies;
 
 /// Where the model is configured.
@@ -128,19 +130,13 @@ fn tell(model: &Model, next: &Sound, has_previous: bool, out: &mut dyn Write) ->
     let when = if model.watch { "by itself within seconds" } else { "at SIGHUP: systemctl reload hdfs-vigil" };
     writeln!(out, "        a running daemon takes it {when}")?;
     writeln!(out, "        then its log says \"The model was swapped.\", and its metrics")?;
-    let head = &sha256[..12];
+    let head = head(sha256);
     writeln!(out, "        hdfs_vigil_model_info{{model={name:?},sha256={head:?}}} 1")?;
     Ok(Outcome::Kept)
 }
 
 fn previous(path: &Path) -> PathBuf {
     beside(path, ".previous")
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn no_room(path: &Path) -> String {

@@ -34,10 +34,10 @@ impl ModelMetrics {
         metrics
     }
 
-    /// Says which model judges: its name, and the SHA-256 of its file in hexadecimal digits, of which the first twelve are shown.
+    /// Says which model judges: its name, and the SHA-256 of its file in hexadecimal digits.
     pub fn set(&self, name: &str, sha256: &str) {
         self.info.reset();
-        self.info.with_label_values(&[name, sha256.get(..SHOWN_DIGITS).unwrap_or(sha256)]).set(1);
+        self.info.with_label_values(&[name, head(sha256)]).set(1);
     }
 
     /// Counts a model that has taken over, and what became of the sessions.
@@ -51,6 +51,12 @@ impl ModelMetrics {
     pub fn count_refused(&self) {
         self.swaps.with_label_values(&[REFUSED]).inc();
     }
+}
+
+/// What is shown of a SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn head(sha256: &str) -> &str {
+    sha256.get(..SHOWN_DIGITS).unwrap_or(sha256)
 }
 
 /// Enough to tell models apart, few enough to be read out.
