@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::corpus::Story;
 use super::windows::{endless_buckets, is_whole};
 use crate::limits::SESSION_EVENTS_MAX;
+use crate::pipeline::session::encode::fills_bucket;
 
 /// How often each event stands in a story, sorted by event, loose events left out.
 pub type Kind = Vec<(u32, u16)>;
@@ -91,7 +92,7 @@ impl Habits {
             Some(&buckets) => {
                 let occurrence = seen.entry(*event).or_default();
                 *occurrence += 1;
-                occurrence.is_power_of_two() && occurrence.ilog2() < u32::from(buckets)
+                fills_bucket(*occurrence, buckets)
             }
             None => true,
         };

@@ -70,10 +70,11 @@ impl Windows {
             left_out: 0,
             suspects: suspects.len() as u64,
         };
-        for (index, story) in stories.iter().enumerate() {
-            windows.add(&reader, index, story, random);
+        let rests = reader.all_rests(&stories);
+        for (index, (story, rests)) in stories.iter().zip(&rests).enumerate() {
+            windows.add(&reader, index, story, rests, random);
         }
-        for kind in reader.habits.concluded(&reader.rested(&stories)) {
+        for kind in reader.habits.concluded(&reader.rested(&stories, &rests)) {
             windows.resting.entry(reader.kind_of(&kind)).or_default();
         }
         windows.keep_commonest();
@@ -107,12 +108,11 @@ impl Windows {
         begun.filter(move |(window, _)| !left_out.is_empty() && left_out.contains(&kind(window)))
     }
 
-    fn add(&mut self, reader: &Reader, index: usize, story: &Story, random: &mut ChaCha8Rng) {
+    fn add(&mut self, reader: &Reader, index: usize, story: &Story, rests: &[usize], random: &mut ChaCha8Rng) {
         let begin = if story.joined_midway { Begin::Mid } else { Begin::Start };
-        let rests = reader.rests(story);
         let share = RESTING_WEIGHT / rests.len().max(1) as f64;
-        self.note_rests(reader, story, &rests);
-        for rest in rests {
+        self.note_rests(reader, story, rests);
+        for &rest in rests {
             let (head, tail) = story.events.split_at(rest);
             self.train(reader.window(begin, head), share);
             if !story.cut_short {
@@ -131,14 +131,9 @@ impl Windows {
         }
     }
 
-    /// Takes note of the kinds that a story is at rest as, each once and the kind that it ends as not again; only one that is told from its
-    /// beginning shows how much there is at that point.
+    /// Takes note of the kinds that a story is at rest as, each once and the kind that it ends as not again.
     fn note_rests(&mut self, reader: &Reader, story: &Story, rests: &[usize]) {
-        if story.joined_midway {
-            return;
-        }
-        let heads = rests.iter().copied().chain(reader.habits.closing_cuts(story));
-        let mut kinds: BTreeSet<Kind> = heads.map(|head| reader.habits.kind(&story.events[..head])).collect();
+        let mut kinds = reader.at_rest(story, rests);
         if is_whole(story) {
             kinds.remove(&reader.habits.kind(&story.events));
         }
@@ -259,20 +254,32 @@ impl Reader {
 
     /// All kinds of stories that are known from these, over or at rest.
     fn known(&self, stories: &[&Story]) -> BTreeSet<Kind> {
-        let rested = self.rested(stories);
-        let begun = stories.iter().filter(|story| !story.joined_midway);
-        let cuts = begun.flat_map(|story| self.habits.closing_cuts(story).into_iter().map(|cut| &story.events[..cut]));
-        let mut known: BTreeSet<Kind> = cuts.map(|head| self.habits.kind(head)).collect();
-        known.extend(self.habits.concluded(&rested));
-        known.extend(rested);
+        let rests = self.all_rests(stories);
+        let mut known = self.habits.concluded(&self.rested(stories, &rests));
+        known.extend(stories.iter().zip(&rests).flat_map(|(story, rests)| self.at_rest(story, rests)));
         known.extend(self.habits.endings().keys().cloned());
         known
     }
 
+    /// Kinds that a story is of when it rests, or stops amid its closing; only one that is told from its beginning shows how much there is
+    /// at that point.
+    fn at_rest(&self, story: &Story, rests: &[usize]) -> BTreeSet<Kind> {
+        if story.joined_midway {
+            return BTreeSet::new();
+        }
+        let heads = rests.iter().copied().chain(self.habits.closing_cuts(story));
+        heads.map(|head| self.habits.kind(&story.events[..head])).collect()
+    }
+
     /// Kinds of stories that are at rest and not over, where they are told from their beginning.
-    fn rested(&self, stories: &[&Story]) -> BTreeSet<Kind> {
-        let begun = stories.iter().filter(|story| !story.joined_midway);
-        begun.flat_map(|story| self.rests(story).into_iter().map(|rest| self.habits.kind(&story.events[..rest]))).collect()
+    fn rested(&self, stories: &[&Story], rests: &[Vec<usize>]) -> BTreeSet<Kind> {
+        let begun = stories.iter().zip(rests).filter(|(story, _)| !story.joined_midway);
+        begun.flat_map(|(story, rests)| rests.iter().map(|&rest| self.habits.kind(&story.events[..rest]))).collect()
+    }
+
+    /// Where each of these stories rests.
+    fn all_rests(&self, stories: &[&Story]) -> Vec<Vec<usize>> {
+        stories.iter().map(|story| self.rests(story)).collect()
     }
 
     /// Lengths of those heads of a story after which the block may rest for a while, the whole story not among them: where whole stories

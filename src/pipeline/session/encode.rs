@@ -40,7 +40,7 @@ impl Encoder {
     #[must_use]
     pub fn keeps(&self, token: Token, occurrence: u64) -> bool {
         let limit = self.bucket_limit(token);
-        limit == 0 || (occurrence.is_power_of_two() && occurrence.ilog2() < u32::from(limit))
+        limit == 0 || fills_bucket(occurrence, limit)
     }
 
     /// Whether one of the appearances `before + 1 ..= upto` of `token` stays in the window.
@@ -78,6 +78,12 @@ impl Encoder {
     fn bucket_limit(&self, token: Token) -> u8 {
         self.buckets_max.get(usize::from(token.0)).copied().unwrap_or(0)
     }
+}
+
+/// Whether the `occurrence`th appearance (1, 2, …) of an event that repeats without end is one that counts, where `buckets` do.
+#[must_use]
+pub fn fills_bucket(occurrence: u64, buckets: u8) -> bool {
+    occurrence.is_power_of_two() && occurrence.ilog2() < u32::from(buckets)
 }
 
 /// The token that stands for the beginning of an episode.
