@@ -595,7 +595,7 @@ impl Extract {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::pipeline::profile::tests::profile;
 
@@ -671,7 +671,8 @@ mod tests {
         (found, stats)
     }
 
-    fn settings() -> Settings {
+    /// One pool, UTC, and logs seen from their start.
+    pub(crate) fn settings() -> Settings {
         Settings {
             merge_delay_millis: 2000,
             merge_bytes_max: 1 << 20,

@@ -135,3 +135,30 @@ pub enum CloseReason {
     /// Another model took over that does not know an event of it.
     Swap,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::pipeline::event::{PoolId, SourceId};
+
+    /// A whole story of block 1 that has rested: events of these tokens, each with the template of its number, at the start of one file.
+    pub(crate) fn case(tokens: &[u16]) -> Case {
+        let position = Position { source: SourceId(0), offset: 0, length: 0 };
+        let event =
+            |token: &u16| SessionEvent { position, template: TemplateId(u32::from(*token)), token: Token(*token), grave: false };
+        Case {
+            block: BlockId { pool: PoolId(0), number: 1 },
+            begin: Begin::Start,
+            first: LogTime(0),
+            last: LogTime(1),
+            time: LogTime(1),
+            cause: Cause::Quiet,
+            sets_threshold: true,
+            by_silence: false,
+            events: tokens.iter().map(event).collect(),
+            events_seen: tokens.len() as u32,
+            left_out: 0,
+            nearby: Vec::new(),
+        }
+    }
+}

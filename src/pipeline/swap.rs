@@ -115,7 +115,6 @@ fn texts(profile: &Profile) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::zone::Zone;
     use crate::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
     use crate::pipeline::profile::tests::profile;
     use crate::pipeline::session::{Cause, Score, assemble};
@@ -285,14 +284,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            front: front::Settings {
-                merge_delay_millis: 2000,
-                merge_bytes_max: 1 << 20,
-                join_grace_millis: 0,
-                pool: None,
-                pools: Vec::new(),
-                zone: Zone::utc(),
-            },
+            front: front::tests::settings(),
             assemble: assemble::Settings { quiet_millis: 1000, idle_millis: 9_000_000, bytes_max: 1 << 20 },
             domain: crate::pipeline::verdict::domain::tests::usual(),
             threshold: threshold::Settings { lambda: 0.1, winsor_sd: 2.5, k: None, floor: None, ceiling: None },

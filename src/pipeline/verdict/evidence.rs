@@ -98,8 +98,8 @@ fn kind(event: &SessionEvent) -> (Token, TemplateId) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
-    use crate::pipeline::session::{Begin, Cause};
+    use crate::pipeline::event::SourceId;
+    use crate::pipeline::session::tests::case;
     use crate::pipeline::verdict::DeviationKind;
 
     const STORED: &str = "BLOCK* addStoredBlock: <*> is added to <*> (size=<*>)";
@@ -160,20 +160,7 @@ mod tests {
             token: Token(6),
             grave: false,
         };
-        let case = Case {
-            block: BlockId { pool: PoolId(0), number: 1 },
-            begin: Begin::Start,
-            first: LogTime(0),
-            last: LogTime(1),
-            time: LogTime(1),
-            cause: Cause::Quiet,
-            sets_threshold: true,
-            by_silence: false,
-            events: (0..).zip(sentences).map(event).collect(),
-            events_seen: sentences.len() as u32,
-            left_out: 0,
-            nearby: Vec::new(),
-        };
+        let case = Case { events: (0..).zip(sentences).map(event).collect(), ..case(&[]) };
         let token_error = (0..=sentences.len()).map(|index| index as f32).collect();
         let score = Score { score: 9.0, distance: 1.0, token_error };
         let deviations: Vec<Deviation> = departs.into_iter().map(|offset| deviation(position(offset))).collect();

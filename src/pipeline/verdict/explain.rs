@@ -201,7 +201,6 @@ fn sessions_above(score: f32, profile: &Profile) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{BlockId, LogTime, PoolId, SourceId};
     use crate::pipeline::profile::CountPattern;
     use crate::pipeline::profile::tests::profile;
     use crate::pipeline::verdict::trigger::signature;
@@ -347,22 +346,6 @@ mod tests {
     }
 
     fn case(tokens: &[u16], begin: Begin, cause: Cause) -> Case {
-        let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        let event =
-            |token: &u16| SessionEvent { position, template: TemplateId(u32::from(*token)), token: Token(*token), grave: false };
-        Case {
-            block: BlockId { pool: PoolId(0), number: 1 },
-            begin,
-            first: LogTime(0),
-            last: LogTime(1),
-            time: LogTime(1),
-            cause,
-            sets_threshold: true,
-            by_silence: false,
-            events: tokens.iter().map(event).collect(),
-            events_seen: tokens.len() as u32,
-            left_out: 0,
-            nearby: Vec::new(),
-        }
+        Case { begin, cause, ..crate::pipeline::session::tests::case(tokens) }
     }
 }

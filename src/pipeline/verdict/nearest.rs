@@ -83,9 +83,8 @@ fn weight(profile: &Profile, token: Token) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{BlockId, LogTime, PoolId, Position, SourceId, TemplateId};
     use crate::pipeline::profile::tests::profile;
-    use crate::pipeline::session::{Begin, Cause, SessionEvent};
+    use crate::pipeline::session::tests::case;
 
     #[test]
     fn a_story_may_lack_as_much_as_was_left_out_of_it() {
@@ -107,22 +106,7 @@ mod tests {
         let mut profile = profile(&["a", "b", "c"]);
         let normal = [(6, 1), (7, 2), (8, 1)].map(|(token, count)| (Token(token), count));
         profile.calibration.patterns = vec![CountPattern { counts: normal.to_vec(), sessions: 10 }];
-        let position = Position { source: SourceId(0), offset: 0, length: 0 };
-        let event = |token: &u16| SessionEvent { position, template: TemplateId(0), token: Token(*token), grave: false };
-        let case = Case {
-            block: BlockId { pool: PoolId(0), number: 1 },
-            begin: Begin::Start,
-            first: LogTime(0),
-            last: LogTime(1),
-            time: LogTime(1),
-            cause: Cause::Quiet,
-            sets_threshold: true,
-            by_silence: false,
-            events: tokens.iter().map(event).collect(),
-            events_seen: tokens.len() as u32,
-            left_out,
-            nearby: Vec::new(),
-        };
+        let case = Case { left_out, ..case(tokens) };
         let found = nearest(&count(&case), &case, &profile).expect("there is a pattern").distance;
         assert_eq!(found, expected, "{tokens:?} with {left_out} left out");
         let graph = Score { score: 9.0, distance: expected + 1.0, token_error: Vec::new() };

@@ -228,8 +228,8 @@ pub(super) fn hash(parts: &[&[u8]]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::event::{Position, SourceId, TemplateId, Token};
-    use crate::pipeline::session::{Begin, SessionEvent};
+    use crate::pipeline::event::{Position, SourceId, TemplateId};
+    use crate::pipeline::session::SessionEvent;
     use crate::pipeline::verdict::ShownEvent;
 
     #[test]
@@ -402,20 +402,7 @@ mod tests {
     }
 
     fn case(number: i64, time: i64) -> Case {
-        let position = Position { source: SourceId(0), offset: 7, length: 3 };
-        Case {
-            block: BlockId { pool: PoolId(0), number },
-            begin: Begin::Start,
-            first: LogTime(number),
-            last: LogTime(number),
-            time: LogTime(time),
-            cause: Cause::Quiet,
-            sets_threshold: true,
-            by_silence: false,
-            events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6), grave: false }],
-            events_seen: 1,
-            left_out: 0,
-            nearby: Vec::new(),
-        }
+        let (block, first) = (BlockId { pool: PoolId(0), number }, LogTime(number));
+        Case { block, first, last: first, time: LogTime(time), ..crate::pipeline::session::tests::case(&[6]) }
     }
 }

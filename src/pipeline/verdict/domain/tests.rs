@@ -3,7 +3,6 @@
 use super::*;
 use crate::pipeline::event::{BlockId, PoolId, SourceId, Token};
 use crate::pipeline::profile::tests::profile;
-use crate::pipeline::session::{Begin, Cause};
 use crate::pipeline::verdict::{AlertType, Finding};
 
 #[test]
@@ -375,18 +374,5 @@ fn event(template: TemplateId, grave: bool) -> Event {
 }
 
 fn case(time: i64) -> Case {
-    Case {
-        block: BlockId { pool: PoolId(0), number: 1 },
-        begin: Begin::Start,
-        first: LogTime(0),
-        last: LogTime(0),
-        time: LogTime(time),
-        cause: Cause::Quiet,
-        sets_threshold: true,
-        by_silence: false,
-        events: Vec::new(),
-        events_seen: 1,
-        left_out: 0,
-        nearby: Vec::new(),
-    }
+    Case { time: LogTime(time), ..crate::pipeline::session::tests::case(&[]) }
 }

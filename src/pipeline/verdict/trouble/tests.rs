@@ -7,11 +7,10 @@ use crate::limits::{
     ALERT_POSITIONS_MAX, COMPLAINT_POSITIONS_MAX, FIRST_MINED_ID, TROUBLE_COMPLAINTS_MAX, TROUBLE_HOSTS_NAMED_MAX,
     TROUBLE_RECENT_MAX,
 };
+use crate::pipeline::event::Position;
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::parse::parse;
 use crate::pipeline::event::trouble::{Trouble, matters};
-use crate::pipeline::event::{BlockId, PoolId, Position, Token};
-use crate::pipeline::session::{Begin, Cause, SessionEvent};
 use crate::pipeline::verdict::{Finding, HostFinding};
 
 const HOUR: i64 = 3600;
@@ -333,22 +332,8 @@ fn watch_of_sources(hosts: &[&str]) -> Watch {
 
 /// What a case with one event of the first file at that second gets.
 fn attached(watch: &Watch, second: i64) -> Vec<String> {
-    let position = Position { source: SourceId(0), offset: 0, length: 1 };
     let time = LogTime(second * 1000);
-    let mut case = Case {
-        block: BlockId { pool: PoolId(0), number: 1 },
-        begin: Begin::Start,
-        first: time,
-        last: time,
-        time,
-        cause: Cause::Quiet,
-        sets_threshold: true,
-        by_silence: false,
-        events: vec![SessionEvent { position, template: TemplateId(0), token: Token(6), grave: false }],
-        events_seen: 1,
-        left_out: 0,
-        nearby: Vec::new(),
-    };
+    let mut case = Case { first: time, last: time, time, ..crate::pipeline::session::tests::case(&[6]) };
     watch.attach(&mut case);
     case.nearby.iter().map(|nearby| format!("{} {} x{}", nearby.host, nearby.template, nearby.count)).collect()
 }
