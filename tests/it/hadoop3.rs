@@ -1,11 +1,9 @@
 //! The shipped models of Hadoop 3 on the logs of a real HDFS: silent while all is well, and loud when something was done to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::copy;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use crate::real_data;
@@ -193,13 +191,7 @@ fn replay(place: &Place, model: &str) -> Vec<Value> {
 
 /// A place with these logs of the shared data, unpacked; `None`, with a word, where that is not.
 fn unpacked(name: &str, is_wanted: impl Fn(&str) -> bool) -> Option<Place> {
-    let (logs, place) = (real_data::path(name)?, Place::new(""));
-    for file in fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path()) {
-        let log = file.file_stem().unwrap().to_string_lossy().into_owned();
-        if file.extension().is_some_and(|extension| extension == "gz") && is_wanted(&log) {
-            let mut unpacked = File::create(place.logs().join(log)).unwrap();
-            copy(&mut MultiGzDecoder::new(File::open(file).unwrap()), &mut unpacked).unwrap();
-        }
-    }
+    let place = Place::new("");
+    real_data::unpack(name, &place.logs(), is_wanted)?;
     Some(place)
 }

@@ -1,12 +1,11 @@
 //! Trouble of hosts that names no block, told by the real binary of the logs of a real HDFS.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{Write, copy};
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use crate::real_data;
@@ -115,16 +114,10 @@ fn faults() -> Option<&'static [Value]> {
 }
 
 /// The alerts of a replay of these logs; `None`, with a word, where the shared data is not. The model knows nothing of this HDFS and is
-/// not allowed to say so, so that every block is told of; quoting thousands of packed records takes long, so they are unpacked first.
+/// not allowed to say so, so that every block is told of.
 fn replay(name: &str) -> Option<Vec<Value>> {
-    let logs = real_data::path(name)?;
     let place = Place::new("[domain]\nenabled = false");
-    for file in
-        fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "gz"))
-    {
-        let mut unpacked = File::create(place.logs().join(file.file_stem().unwrap())).unwrap();
-        copy(&mut MultiGzDecoder::new(File::open(file).unwrap()), &mut unpacked).unwrap();
-    }
+    real_data::unpack(name, &place.logs(), |_| true)?;
     let [logs, model, out] = [place.logs(), model(), place.path("alerts.jsonl")].map(|path| path.display().to_string());
     let config = place.path("vigil.toml").display().to_string();
     let (code, _, complaint) = place.run(&["replay", &logs, "--model", &model, "--config", &config, "--alerts", &out, "--json"]);

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hdfs_vigil::model::contract::Contract;
 use hdfs_vigil::model::scorer::Scorer;
@@ -18,12 +18,9 @@ use crate::vigil::{Place, Vigil, append, model, pause, story_lines};
 
 #[test]
 fn the_same_model_under_another_name_loses_no_alert_and_tells_none_twice() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let lines = story_lines(200);
-    let (log, (first, rest)) = (place.logs().join("dn1.log"), lines.split_at(900));
+    let (log, (first, rest)) = (log(&place), lines.split_at(900));
     let (second, third) = rest.split_at(700);
     append(&log, first);
     let vigil = started(&place);
@@ -32,7 +29,7 @@ fn the_same_model_under_another_name_loses_no_alert_and_tells_none_twice() {
     place.wait_for("the swap", |place| swaps(place) == 1);
     append(&log, second);
     place.wait_for("alerts of the new model", |place| place.alerts().iter().any(|alert| alert["model"] == "hdfs-v2"));
-    let (code, said, complaint) = place.run(&["model", "rollback", "--config", "vigil.toml", "--config", "more.toml"]);
+    let (code, said, complaint) = run_model(&place, &["rollback"]);
     assert_eq!(code, Some(0), "{complaint}");
     assert!(said.contains("model.onnx.previous passes every check: hdfs-v1"), "{said}");
     place.wait_for("the swap back", |place| swaps(place) == 2);
@@ -48,14 +45,8 @@ fn the_same_model_under_another_name_loses_no_alert_and_tells_none_twice() {
 
 #[test]
 fn a_file_that_is_no_good_leaves_the_old_model_in_place_and_is_told_of_once() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
     let good = fs::read(model()).unwrap();
     let wrong_hash = changed(|json| json.replace(r#","training":"#, r#","vocabulary_sha256":"00","training":"#));
     for (count, (bytes, reason)) in [
@@ -77,21 +68,15 @@ fn a_file_that_is_no_good_leaves_the_old_model_in_place_and_is_told_of_once() {
     fs::write(place.path("model.onnx"), &good).unwrap();
     vigil.signal("HUP");
     place.wait_for("the answer", |place| place.said().contains("holds the model that runs already"));
-    append(&log, second);
+    append(&log(&place), &rest);
     ends_as_if_undisturbed(&place, vigil);
     assert_eq!(swaps(&place), 0);
 }
 
 #[test]
 fn what_the_next_model_does_not_know_ends_under_the_one_that_it_was_read_with() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
     promote(&place, &changed(|json| json.replace("PacketResponder", "PacketForwarder")));
     place.wait_for("the swap", |place| swaps(place) == 1);
@@ -100,7 +85,7 @@ fn what_the_next_model_does_not_know_ends_under_the_one_that_it_was_read_with() 
     assert!(!swapped.contains("sessions_ended=0"), "{swapped}");
     let before = place.alert_ids();
     assert!(before.is_subset(&place.undisturbed()), "stories broken off lack nothing: only what is wrong anyway is told");
-    append(&log, second);
+    append(&log(&place), &rest);
     place.wait_for("what is not known any more", |place| {
         place
             .alerts()
@@ -113,15 +98,12 @@ fn what_the_next_model_does_not_know_ends_under_the_one_that_it_was_read_with() 
 
 #[test]
 fn sessions_go_on_under_a_model_that_was_learnt_of_the_same_logs() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let lines = story_lines(400);
     append(&place.path("normal.log"), &normal(&lines));
     let (code, _, complaint) = place.run(&["learn", "normal.log", "-o", "own.onnx", "--name", "own", "--epochs", "60"]);
     assert_eq!(code, Some(0), "{complaint}");
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(2600));
+    let (log, (first, second)) = (log(&place), lines.split_at(2600));
     append(&log, first);
     let vigil = started(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
@@ -135,17 +117,11 @@ fn sessions_go_on_under_a_model_that_was_learnt_of_the_same_logs() {
 
 #[test]
 fn a_model_that_comes_while_the_daemon_is_down_takes_over_at_the_start() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
     assert!(vigil.stop().success());
-    append(&log, second);
+    append(&log(&place), &rest);
     promote(&place, &renamed("hdfs-v2"));
     let vigil = started(&place);
     place.wait_for("the swap", |place| swaps(place) == 1);
@@ -155,16 +131,11 @@ fn a_model_that_comes_while_the_daemon_is_down_takes_over_at_the_start() {
 
 #[test]
 fn a_start_with_a_broken_file_goes_on_with_the_model_that_ran() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    assert!(started(&place).stop().success());
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
+    assert!(vigil.stop().success());
     fs::write(place.path("model.onnx"), "not a model").unwrap();
-    append(&log, second);
+    append(&log(&place), &rest);
     let vigil = started(&place);
     assert!(place.said().contains("The model file is not used, and the model that runs goes on: model is no ONNX file"));
     ends_as_if_undisturbed(&place, vigil);
@@ -172,15 +143,12 @@ fn a_start_with_a_broken_file_goes_on_with_the_model_that_ran() {
 
 #[test]
 fn swaps_and_kill_9_at_random_moments_change_no_alert() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let lines = story_lines(400);
     let models = [renamed("hdfs-v2"), fs::read(model()).unwrap()];
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for (part, bytes) in lines.chunks(lines.len() / 12 + 1).zip(models.iter().cycle()) {
-        append(&place.logs().join("dn1.log"), part);
+        append(&log(&place), part);
         let vigil = place.start();
         pause(random.random_range(0..200));
         put(&place, bytes);
@@ -195,12 +163,8 @@ fn swaps_and_kill_9_at_random_moments_change_no_alert() {
 
 #[test]
 fn what_is_promoted_is_checked_before_anything_is_touched() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let arguments = |file: &str| ["model", "promote", file, "--config", "vigil.toml", "--config", "more.toml"].map(str::to_owned);
-    let run = |file: &str| place.run(&arguments(file).each_ref().map(String::as_str));
+    let Some(place) = place() else { return };
+    let run = |file: &str| run_model(&place, &["promote", file]);
     fs::write(place.path("bad.onnx"), "not a model").unwrap();
     let (code, said, _) = run("bad.onnx");
     assert_eq!(code, Some(1));
@@ -210,7 +174,7 @@ fn what_is_promoted_is_checked_before_anything_is_touched() {
     assert_eq!(code, Some(0));
     assert!(said.contains("model.onnx holds this model already"), "{said}");
     assert!(!place.path("model.onnx.previous").exists());
-    let (code, _, complaint) = place.run(&["model", "rollback", "--config", "vigil.toml", "--config", "more.toml"]);
+    let (code, _, complaint) = run_model(&place, &["rollback"]);
     assert_eq!(code, Some(1));
     assert!(complaint.contains("there is no") && complaint.contains("state/model-previous.onnx`"), "{complaint}");
     let (code, _, complaint) = place.run(&["model", "promote", "model.onnx"]);
@@ -223,19 +187,13 @@ fn what_is_promoted_is_checked_before_anything_is_touched() {
 
 #[test]
 fn a_file_that_was_refused_is_refused_at_the_next_start_too() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
     put(&place, &SyntheticModel::large().bytes());
     let refused = |place: &Place| place.said().matches("model has no golden windows").count();
     place.wait_for("the refusal", |place| refused(place) == 1);
     assert!(vigil.stop().success());
-    append(&log, second);
+    append(&log(&place), &rest);
     let vigil = started(&place);
     assert_eq!(refused(&place), 2, "{}", place.said());
     check_metrics(&place, "hdfs_vigil_model_info{model=\"hdfs-v1\",sha256=");
@@ -246,16 +204,13 @@ fn a_file_that_was_refused_is_refused_at_the_next_start_too() {
 
 #[test]
 fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let running = fs::read(model()).unwrap();
     let came_and_went = |place: &Place| {
         fs::write(place.path("state/model-current.onnx"), renamed("hdfs-gone")).unwrap();
         fs::write(place.path("state/model-previous.onnx"), &running).unwrap();
     };
-    append(&place.logs().join("dn1.log"), &story_lines(200));
+    append(&log(&place), &story_lines(200));
     let vigil = started(&place);
     came_and_went(&place);
     put(&place, &renamed("hdfs-v2"));
@@ -275,14 +230,8 @@ fn the_model_that_the_checkpoint_is_of_keeps_its_copy_when_another_came_and_went
 
 #[test]
 fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let Some(place) = place() else { return };
+    let (vigil, rest) = half_way(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
     // Where checkpoints are written first, so that none can be.
     let obstacle = place.path("state/checkpoint.new");
@@ -295,7 +244,7 @@ fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
     assert_eq!(swaps(&place), 1);
     vigil.kill();
     fs::remove_dir(&obstacle).unwrap();
-    append(&log, second);
+    append(&log(&place), &rest);
     let vigil = started(&place);
     place.wait_for("the swap to the third", |place| swaps(place) == 2);
     assert!(!place.said().contains("there is no copy of that"), "{}", place.said());
@@ -304,16 +253,10 @@ fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
 
 #[test]
 fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let more = fs::read_to_string(place.path("more.toml")).unwrap();
     place.configure(&format!("{more}[state]\ncheckpoint_interval = \"1h\"\n"));
-    let lines = story_lines(200);
-    let (log, (first, second)) = (place.logs().join("dn1.log"), lines.split_at(1300));
-    append(&log, first);
-    let vigil = started(&place);
+    let (vigil, rest) = half_way(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
     put(&place, &renamed("hdfs-v2"));
     place.wait_for("the swap", |place| swaps(place) == 1);
@@ -323,7 +266,7 @@ fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
     vigil.kill();
     // As if the machine had stopped before the swap was done: what was written then is the checkpoint before the last.
     fs::remove_file(place.path("state/checkpoint")).unwrap();
-    append(&log, second);
+    append(&log(&place), &rest);
     let expected = place.undisturbed();
     let vigil = started(&place);
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
@@ -336,10 +279,7 @@ fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
 
 #[test]
 fn what_is_promoted_is_written_through_no_link() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     fs::write(place.path("victim"), "untouched").unwrap();
     let victim_mode = fs::metadata(place.path("victim")).unwrap().permissions().mode();
     std::os::unix::fs::symlink(place.path("victim"), place.path("model.onnx.new")).unwrap();
@@ -358,12 +298,9 @@ fn what_is_promoted_is_written_through_no_link() {
 
 #[test]
 fn what_the_daemon_would_refuse_is_not_promoted() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     fs::write(place.path("mask.onnx"), changed(|json| json.replace(r#""masks":["#, r#""masks":["planet","#))).unwrap();
-    let (code, said, _) = place.run(&["model", "promote", "mask.onnx", "--config", "vigil.toml", "--config", "more.toml"]);
+    let (code, said, _) = run_model(&place, &["promote", "mask.onnx"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("broken  mask.onnx") && said.contains("planet") && !said.contains("passes every check"), "{said}");
     assert_eq!(fs::read(place.path("model.onnx")).unwrap(), fs::read(model()).unwrap());
@@ -373,18 +310,14 @@ fn what_the_daemon_would_refuse_is_not_promoted() {
 
 #[test]
 fn a_model_that_cannot_be_read_is_not_taken_for_none() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     fs::write(place.path("next.onnx"), renamed("hdfs-v2")).unwrap();
     fs::write(place.path("model.onnx.previous"), renamed("hdfs-v3")).unwrap();
     fs::remove_file(place.path("model.onnx")).unwrap();
     // Root reads everything but a directory.
     fs::create_dir(place.path("model.onnx")).unwrap();
-    for command in [&["model", "promote", "next.onnx"][..], &["model", "rollback"]] {
-        let arguments = [command, &["--config", "vigil.toml", "--config", "more.toml"]].concat();
-        let (code, _, complaint) = place.run(&arguments);
+    for command in [&["promote", "next.onnx"][..], &["rollback"]] {
+        let (code, _, complaint) = run_model(&place, command);
         assert_eq!(code, Some(1), "{complaint}");
         assert!(complaint.contains("read the model that is there now"), "{complaint}");
         assert_eq!(fs::read(place.path("model.onnx.previous")).unwrap(), renamed("hdfs-v3"));
@@ -393,16 +326,13 @@ fn a_model_that_cannot_be_read_is_not_taken_for_none() {
 
 #[test]
 fn a_rollback_that_was_cut_short_is_finished_by_the_next() {
-    if library_missing() {
-        return;
-    }
-    let place = place();
+    let Some(place) = place() else { return };
     let (before, after) = (fs::read(model()).unwrap(), renamed("hdfs-v2"));
     // What a crash between its last two steps leaves behind.
     for (name, bytes) in [("model.onnx", &before), ("model.onnx.previous", &before), ("model.onnx.aside", &after)] {
         fs::write(place.path(name), bytes).unwrap();
     }
-    let roll_back = || place.run(&["model", "rollback", "--config", "vigil.toml", "--config", "more.toml"]);
+    let roll_back = || run_model(&place, &["rollback"]);
     for (current, previous) in [(&before, &after), (&after, &before)] {
         let (code, said, complaint) = roll_back();
         assert_eq!(code, Some(0), "{said}{complaint}");
@@ -419,13 +349,33 @@ fn normal(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| !line.split(' ').any(|word| wrong.contains(word))).cloned().collect()
 }
 
-/// A place whose model may be changed, with metrics.
-fn place() -> Place {
+/// A place whose model may be changed, with metrics; `None`, with a word, where models cannot be run.
+fn place() -> Option<Place> {
+    if library_missing() {
+        return None;
+    }
     let place = Place::new("");
     fs::copy(model(), place.path("model.onnx")).unwrap();
     let path = place.path("model.onnx").display().to_string();
     place.configure(&format!("[model]\npath = {path:?}\n[http]\nlisten = \"127.0.0.1:0\"\n"));
-    place
+    Some(place)
+}
+
+/// A daemon that follows a log of which the rest, given beside it, is still to be written.
+fn half_way(place: &Place) -> (Vigil, Vec<String>) {
+    let mut lines = story_lines(200);
+    let rest = lines.split_off(1300);
+    append(&log(place), &lines);
+    (started(place), rest)
+}
+
+fn log(place: &Place) -> PathBuf {
+    place.logs().join("dn1.log")
+}
+
+/// Runs a command on models with the place's configuration: exit code, what it printed, what it complained of.
+fn run_model(place: &Place, command: &[&str]) -> (Option<i32>, String, String) {
+    place.run(&[&["model"], command, &["--config", "vigil.toml", "--config", "more.toml"]].concat())
 }
 
 fn started(place: &Place) -> Vigil {
@@ -438,8 +388,7 @@ fn started(place: &Place) -> Vigil {
 
 fn promote(place: &Place, bytes: &[u8]) {
     fs::write(place.path("next.onnx"), bytes).unwrap();
-    let (code, said, complaint) =
-        place.run(&["model", "promote", "next.onnx", "--config", "vigil.toml", "--config", "more.toml"]);
+    let (code, said, complaint) = run_model(place, &["promote", "next.onnx"]);
     assert_eq!(code, Some(0), "{said}{complaint}");
     assert!(said.contains("model.onnx.previous") && said.contains("hdfs_vigil_model_info{model="), "{said}");
 }

@@ -1,10 +1,10 @@
 //! Real logs that are shared beside the project and not copied into it.
 
-use std::fs;
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::{GzDecoder, MultiGzDecoder};
 
 /// Where a shared file is; `None`, with a word, where the shared data is not. On CI that is a failure.
 pub fn path(name: &str) -> Option<PathBuf> {
@@ -27,4 +27,17 @@ pub fn bytes(name: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::new();
     GzDecoder::new(&bytes[..]).read_to_end(&mut decoded).unwrap();
     Some(decoded)
+}
+
+/// Unpacks those packed files of a shared folder that are wanted, by their names without `.gz`, into another; quoting thousands of packed
+/// records would take long. `None`, with a word, where the shared data is not.
+pub fn unpack(name: &str, into: &Path, is_wanted: impl Fn(&str) -> bool) -> Option<()> {
+    for file in fs::read_dir(path(name)?).unwrap().map(|file| file.unwrap().path()) {
+        let unpacked = file.file_stem().unwrap().to_string_lossy().into_owned();
+        if file.extension().is_some_and(|extension| extension == "gz") && is_wanted(&unpacked) {
+            let mut unpacked = File::create(into.join(unpacked)).unwrap();
+            io::copy(&mut MultiGzDecoder::new(File::open(file).unwrap()), &mut unpacked).unwrap();
+        }
+    }
+    Some(())
 }

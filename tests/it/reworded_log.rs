@@ -1,10 +1,8 @@
 //! A cluster that is upgraded: sentences are worded anew while the model knows the old ones. Seen with the real model, through `replay`
 //! and `learn`.
 
-use std::fs::{self, File};
-use std::io::copy;
+use std::fs;
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use crate::real_data;
@@ -77,13 +75,8 @@ fn a_cluster_that_the_model_knows_nothing_of_is_one_alert_until_it_speaks_as_bef
 
 #[test]
 fn a_real_hdfs_3_is_one_alert_to_a_model_of_2008() {
-    let Some(logs) = real_data::path("hadoop3/clean") else { return };
     let place = Place::new("");
-    let packed = fs::read_dir(logs).unwrap().map(|file| file.unwrap().path());
-    for file in packed.filter(|path| path.extension().is_some_and(|extension| extension == "gz")) {
-        let mut unpacked = File::create(place.logs().join(file.file_stem().unwrap())).unwrap();
-        copy(&mut MultiGzDecoder::new(File::open(file).unwrap()), &mut unpacked).unwrap();
-    }
+    let Some(()) = real_data::unpack("hadoop3/clean", &place.logs(), |_| true) else { return };
     let (report, alerts) = run_replay(&place, None, &[]);
     assert_eq!((&report["mismatches"], &report["new_templates"]), (&Value::from(1), &Value::from(0)), "{report}");
     assert!(alerts.len() <= 21, "{report}");
