@@ -63,7 +63,7 @@ pub fn common_stories(learned: &Learned, corpus: &Corpus, stories_max: usize) ->
 #[must_use]
 pub fn loose_events(profile: &Profile) -> Vec<String> {
     let tokens = (FIRST_EVENT..).map(Token).take(profile.vocabulary.len());
-    tokens.filter(|&token| is_loose(profile, token)).map(|token| entry(profile, token).text.clone()).collect()
+    tokens.filter(|&token| profile.calibration.is_loose(token)).map(|token| entry(profile, token).text.clone()).collect()
 }
 
 impl Supply {
@@ -105,7 +105,8 @@ impl Places {
         let mut places = vec![BTreeMap::new(); patterns.len()];
         let windows = windows(profile, corpus);
         for window in windows.iter().zip(&corpus.stories).filter(|(_, story)| !story.joined_midway).map(|(window, _)| window) {
-            let kind: Vec<_> = counts(&window.tokens).into_iter().filter(|&(token, _)| !is_loose(profile, token)).collect();
+            let kind: Vec<_> =
+                counts(&window.tokens).into_iter().filter(|&(token, _)| !profile.calibration.is_loose(token)).collect();
             let Some(&index) = indices.get(kind.as_slice()) else { continue };
             let mut first: BTreeMap<Token, u64> = BTreeMap::new();
             for (place, &token) in (0..).zip(&window.tokens[1..]) {
@@ -134,11 +135,6 @@ fn event(profile: &Profile, token: Token, count: u16) -> CommonEvent {
 
 fn entry(profile: &Profile, token: Token) -> &VocabularyEntry {
     &profile.vocabulary[usize::from(token.0 - FIRST_EVENT)]
-}
-
-/// Whether an event may come at any time in any number, so that no story is told by it.
-fn is_loose(profile: &Profile, token: Token) -> bool {
-    profile.calibration.weights[usize::from(token.0)] == 0.0
 }
 
 const DAY_MILLIS: f64 = 86_400_000.0;

@@ -147,6 +147,20 @@ pub struct Calibration {
     pub distance_max: f32,
 }
 
+impl Calibration {
+    /// Weight of a token in the distance, >= 0; 1 for one that a model says nothing of.
+    #[must_use]
+    pub fn weight(&self, token: Token) -> f32 {
+        self.weights.get(usize::from(token.0)).copied().unwrap_or(1.0)
+    }
+
+    /// Whether how often the event comes tells nothing: of reads and the like normal stories have any number, at any time.
+    #[must_use]
+    pub fn is_loose(&self, token: Token) -> bool {
+        self.weight(token) == 0.0
+    }
+}
+
 /// How often each event stands in a normal story, after endless ones were counted in buckets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountPattern {

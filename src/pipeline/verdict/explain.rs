@@ -83,7 +83,7 @@ impl<'a> Comparison<'a> {
         if self.nearest.is_none() {
             return Vec::new();
         }
-        let named = self.counts.keys().filter(|token| token.0 >= FIRST_EVENT && counts_for_something(self.profile, **token));
+        let named = self.counts.keys().filter(|token| token.0 >= FIRST_EVENT && !self.profile.calibration.is_loose(**token));
         let over = named.filter_map(|token| Some((*token, self.seen(*token).checked_sub(self.expected(*token))?)));
         let deviation = |(token, over)| Deviation {
             nats: self.worst_error(token),
@@ -171,11 +171,6 @@ fn end_error(case: &Case, score: &Score) -> Option<f32> {
 
 fn last_position(events: &[SessionEvent], token: Token) -> Option<Position> {
     events.iter().rev().find(|event| event.token == token).map(|event| event.position)
-}
-
-/// Whether how often the event comes tells anything; of others, such as reads, normal stories have any number.
-fn counts_for_something(profile: &Profile, token: Token) -> bool {
-    profile.calibration.weights.get(usize::from(token.0)).is_none_or(|&weight| weight > 0.0)
 }
 
 /// The text that the model has for an event; of one that it does not know, the text of the template found in the logs.

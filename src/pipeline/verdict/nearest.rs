@@ -61,8 +61,9 @@ pub fn pattern_count(pattern: &CountPattern, token: Token) -> u32 {
 }
 
 fn over(counts: &Counts, pattern: &CountPattern, profile: &Profile) -> f32 {
-    let over =
-        |(token, count): (&Token, &u32)| weight(profile, *token) * count.saturating_sub(pattern_count(pattern, *token)) as f32;
+    let over = |(token, count): (&Token, &u32)| {
+        profile.calibration.weight(*token) * count.saturating_sub(pattern_count(pattern, *token)) as f32
+    };
     counts.iter().map(over).sum()
 }
 
@@ -70,14 +71,9 @@ fn over(counts: &Counts, pattern: &CountPattern, profile: &Profile) -> f32 {
 fn lack(counts: &Counts, pattern: &CountPattern, profile: &Profile) -> (u32, f32) {
     let each = pattern.counts.iter().map(|(token, count)| {
         let lack = u32::from(*count).saturating_sub(counts.get(token).copied().unwrap_or(0));
-        let weight = weight(profile, *token);
-        (if weight > 0.0 { lack } else { 0 }, weight * lack as f32)
+        (if profile.calibration.is_loose(*token) { 0 } else { lack }, profile.calibration.weight(*token) * lack as f32)
     });
     each.fold((0, 0.0), |(sum, under), (lack, weighted)| (sum + lack, under + weighted))
-}
-
-fn weight(profile: &Profile, token: Token) -> f32 {
-    profile.calibration.weights.get(usize::from(token.0)).copied().unwrap_or(1.0)
 }
 
 #[cfg(test)]
