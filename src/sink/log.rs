@@ -40,7 +40,7 @@ pub fn set_up(config: &Log) -> Result<(), LogError> {
 pub fn alert(document: &Document) {
     match &document.about {
         About::Host(host) => trouble(document, host),
-        About::Template(_) | About::Domain(_) => domain(document),
+        About::Template(_) | About::Domain(_) | About::Regime(_) => domain(document),
         About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
@@ -87,7 +87,7 @@ fn trouble(document: &Document, host: &HostDocument) {
 fn domain(document: &Document) {
     let Document { id, incident, alert_type, reason, signature, .. } = document;
     let (kind, reason) = (alert_type.name(), reason.name());
-    if *alert_type == AlertType::MismatchResolved {
+    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved) {
         info!(alert = id, incident, kind, reason, signature, "{}", document.summary());
     } else {
         warn!(alert = id, incident, kind, reason, signature, of = document.subject(), "{}", document.summary());

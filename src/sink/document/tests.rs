@@ -529,6 +529,7 @@ pub(crate) fn alert() -> Alert {
         signature: "5f0c".to_owned(),
         positions: vec![position(0), position(1000), position(2000)],
         by_silence: false,
+        mode: Some(DetectorMode::Active),
         finding: Finding::Block(Box::new(BlockFinding {
             block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
             pool: None,
