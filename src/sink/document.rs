@@ -356,4 +356,7 @@ fn clean(text: &str) -> String {
 const DAY_MILLIS: i64 = 86_400_000;
 
 #[cfg(test)]
+pub(crate) use regime::tests as regime_tests;
+
+#[cfg(test)]
 pub(crate) mod tests;

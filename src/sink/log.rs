@@ -128,6 +128,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -153,7 +154,14 @@ mod tests {
     #[test]
     fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
         let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
-        for (document, level) in [(template_example(), "WARN"), (mismatch_example(), "WARN"), (back, "INFO")] {
+        let known = Document { alert_type: AlertType::RegimeResolved, ..regime_example() };
+        for (document, level) in [
+            (template_example(), "WARN"),
+            (mismatch_example(), "WARN"),
+            (back, "INFO"),
+            (regime_example(), "WARN"),
+            (known, "INFO"),
+        ] {
             let event = logged(&document);
             assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));
         }

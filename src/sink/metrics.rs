@@ -374,6 +374,9 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("sessions_evicted_total", "Sessions released by the byte budget.", |s| s.sessions_evicted),
     ("windows_total", "Windows given to the model, remembered ones included.", |s| s.windows),
     ("threshold_updates_total", "Episodes that set the threshold.", |s| s.threshold_updates),
+    ("regime_changes_total", "Changes of regime: the scores of nearly all blocks stood above the threshold.", |s| {
+        s.regime_changes
+    }),
     ("trouble_records_total", "Records that name no block and tell of trouble.", |s| s.trouble_records),
     ("trouble_forgotten_total", "Kinds of trouble forgotten because there were too many.", |s| s.trouble_forgotten),
     ("held_back_episodes_total", "Episodes anomalous and not told, as the model was out of its domain.", |s| {

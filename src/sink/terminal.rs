@@ -375,6 +375,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -391,6 +392,11 @@ mod tests {
     fn what_the_model_does_not_know_says_what_where_why_and_what_to_do() {
         let both = [template_example(), mismatch_example()].map(|document| render(&document, false));
         insta::assert_snapshot!(both.join("\n"));
+    }
+
+    #[test]
+    fn a_change_of_regime_says_from_where_to_where() {
+        insta::assert_snapshot!(render(&regime_example(), false));
     }
 
     #[test]
