@@ -11,7 +11,7 @@ fn a_change_of_regime_fires_through_a_restart_until_it_is_acknowledged() {
     let fired = pipeline.poll_alert().expect("it is told");
     assert_eq!((fired.alert_type, fired.reason, fired.mode), (AlertType::Regime, Reason::ScoreLevel, Some(DetectorMode::Active)));
     let Finding::Regime(finding) = &fired.finding else { panic!("it is of a regime") };
-    assert!(finding.before.typical < 1.0 && finding.before.threshold < HIGH.into(), "{finding:?}");
+    assert!(finding.before.typical < 1.2 && finding.before.threshold < HIGH.into(), "{finding:?}");
     assert!(finding.after.typical > 8.0 && finding.after.threshold > HIGH.into(), "{finding:?}");
     assert_eq!((pipeline.poll_alert(), pipeline.stats().regimes_firing), (None, 1));
     let mut pipeline = restarted(pipeline);
