@@ -154,6 +154,16 @@ impl Calibration {
         self.weights.get(usize::from(token.0)).copied().unwrap_or(1.0)
     }
 
+    /// Whether both say the same of scores, whatever they say of counts.
+    #[must_use]
+    pub fn scores_as(&self, other: &Self) -> bool {
+        let of_scores = |calibration: &Self| {
+            let Self { log_mean, log_sd, k, floor, ceiling, epsilon, .. } = *calibration;
+            (log_mean, log_sd, k, floor, ceiling, epsilon)
+        };
+        of_scores(self) == of_scores(other) && self.quantiles == other.quantiles
+    }
+
     /// Whether how often the event comes tells nothing: of reads and the like normal stories have any number, at any time.
     #[must_use]
     pub fn is_loose(&self, token: Token) -> bool {

@@ -44,7 +44,7 @@ impl Pipeline {
     }
 
     /// Goes on with another model. Template ids keep their texts, sessions go on by the text of their templates, incidents and what is
-    /// known of hosts stay, and the threshold begins where the model's calibration says, unless that is the same.
+    /// known of hosts stay, and the threshold begins where the model's calibration says, unless that says the same of scores.
     ///
     /// # Errors
     /// The name of a mask that the program does not know; then nothing has changed.
@@ -58,9 +58,12 @@ impl Pipeline {
         let keeps_ids = templates.can_keep_ids();
         let sessions_ended = self.assembler.swap(&next, &mut |id| names.token(templates, id));
         self.front.swap(&self.profile, &next)?;
-        if next.calibration != self.profile.calibration {
+        let (settings, calibration) = (self.settings.threshold, &next.calibration);
+        if calibration.scores_as(&self.profile.calibration) {
+            self.threshold = Threshold::restore(settings, calibration, self.threshold.kept().clone());
+        } else {
             self.end_regimes();
-            self.threshold = Threshold::new(self.settings.threshold, &next.calibration);
+            self.threshold = Threshold::new(settings, calibration);
         }
         if keeps_ids && self.profile.drain == next.drain && texts(&self.profile) == texts(&next) {
             self.domain.rename_model(&next, Distances::of(&self.profile) == Distances::of(&next));

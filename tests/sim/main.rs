@@ -34,7 +34,7 @@ fn alerts_do_not_depend_on_cuts_crashes_or_the_speed_of_the_scorer() {
     }
     assert!(alerts >= seeds.len(), "the programs have something to tell: {alerts} alerts");
     let told = |alert_type| of_the_model.get(alert_type).copied().unwrap_or_default();
-    let some = ["template.new", "model.domain_mismatch", "model.domain_resolved"].map(told);
+    let some = ["template.new", "model.domain_mismatch", "model.domain_resolved", "regime.changed"].map(told);
     assert!(seeds.len() < 100 || some.iter().all(|count| *count > 0), "{of_the_model:?}");
     let many = |count| count >= seeds.len();
     assert!(many(troubles) && many(near), "of hosts as well: {troubles} alerts, and {near} blocks with trouble near");
