@@ -80,7 +80,17 @@ fn summary(finding: &RegimeFinding, reason: Reason) -> String {
         Reason::Recovered => "has gone back: scores are where they were before",
         Reason::Acknowledged => "is known: somebody has acknowledged it",
         Reason::ModelChanged => "is over: another model has taken the place of this one",
-        _ => "is no longer remembered: too many have come since",
+        Reason::UnknownEvent
+        | Reason::UnlikelyStory
+        | Reason::Retracted
+        | Reason::Expired
+        | Reason::KnownFault
+        | Reason::New
+        | Reason::Burst
+        | Reason::Frequent
+        | Reason::UnknownShare
+        | Reason::FarShare
+        | Reason::ScoreLevel => "is no longer remembered: too many have come since",
     };
     format!("The change of regime that model {model} saw {why}. The threshold is at {:.2} nats.", after.threshold)
 }
