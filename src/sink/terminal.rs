@@ -131,6 +131,9 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
     };
     writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
+    if let Some(muted) = &document.muted {
+        writeln!(text, "  Not sent: {}.", muted.telling())?;
+    }
     if document.by_silence {
         writeln!(text, "  All logs were silent; this was judged by the clock of this host.")?;
     }
