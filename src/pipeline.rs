@@ -473,3 +473,6 @@ impl Pipeline {
         self.alerts.extend(self.trigger.fire(case, pool, verdict, &self.profile.name, explanation));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,7 @@ mod synthetic_model;
 mod tail;
 mod telling;
 mod templates;
+mod threshold;
 mod trace_over_rotation;
 mod truncation;
 mod two_patterns;
