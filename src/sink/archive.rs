@@ -246,7 +246,8 @@ mod tests {
             Document { alert_type: AlertType::RegimeResolved, reason: Reason::Acknowledged, ..named("b", regime_example()) },
         );
         let again = Document { id: "alert_c".to_owned(), ..fired.clone() };
-        let documents = [trouble_example(), fired.clone(), trouble_example(), acknowledged, again];
+        let trouble = named("d", trouble_example());
+        let documents = [trouble.clone(), fired.clone(), trouble, acknowledged, again];
         archive.writer().append(&documents).unwrap();
         let states: Vec<_> = archive.list().unwrap().alerts.into_iter().map(|line| line.state).collect();
         assert_eq!(states, [State::Told, State::Acknowledged, State::Acknowledged, State::Firing]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::telling::{self, Receiver};
-use crate::vigil::{Place, append, story_lines};
+use crate::vigil::{Place, append, stories, story_lines};
 
 #[test]
 fn alerts_are_listed_and_shown_as_they_were_told() {
@@ -96,6 +96,35 @@ fn the_configuration_mutes_too_and_only_it_unmutes() {
     check_refused(&place, &["list"], "no daemon answers at");
 }
 
+/// Every story of this cluster comes in an order that the model finds unlikely, with the counts of a normal one.
+#[test]
+fn a_change_of_regime_fires_until_it_is_acknowledged() {
+    let receiver = Receiver::start(0);
+    let place = telling::place(&receiver, "observe", "2d");
+    let regimes = "[threshold]\nregime_episodes = 256\nceiling = 1000\n";
+    let more = fs::read_to_string(place.path("more.toml")).unwrap();
+    place.configure(&format!("{more}{regimes}"));
+    append(&place.logs().join("dn1.log"), &backwards(&stories(400, |_| false, |_| false)));
+    let vigil = place.start();
+    place.wait_for("the change", |place| of_type(place, "regime.changed").is_some());
+    let changed = of_type(&place, "regime.changed").unwrap();
+    let (id, incident) = (changed["id"].as_str().unwrap(), changed["incident"].as_str().unwrap());
+    assert!(ok(&place, &["list", "--firing"]).contains("regime.changed"));
+    let text = ok(&place, &["ack", id]);
+    assert!(text.contains(&format!("{incident} is acknowledged")), "{text}");
+    // It is in the checkpoint before the answer comes.
+    vigil.kill();
+    let vigil = place.start();
+    place.wait_for("what resolves it", |place| of_type(place, "regime.resolved").is_some());
+    assert_eq!(of_type(&place, "regime.resolved").unwrap()["reason"], "acknowledged");
+    let shown = json(&place, &["show", incident, "--json"]);
+    let states: Vec<_> =
+        shown["alerts"].as_array().unwrap().iter().map(|alert| alert["state"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(states, ["acknowledged", "acknowledged"]);
+    check_refused(&place, &["ack", incident], "does not fire any more");
+    assert!(vigil.stop().success());
+}
+
 #[test]
 fn garbage_on_the_socket_does_no_harm() {
     let place = Place::new("");
@@ -170,6 +199,19 @@ fn signatures_of(lines: &[String]) -> Vec<String> {
     signatures.into_iter().collect()
 }
 
+/// The same lines with the messages of each story in the opposite order, at the times that there were.
+fn backwards(lines: &[String]) -> Vec<String> {
+    let stories = lines.chunks(STORY_LINES).map(|story| {
+        let messages = story.iter().rev().map(|line| &line[STAMP_BYTES..]);
+        story.iter().zip(messages).map(|(line, message)| format!("{}{message}", &line[..STAMP_BYTES])).collect::<Vec<_>>()
+    });
+    stories.flatten().collect()
+}
+
+fn of_type(place: &Place, alert_type: &str) -> Option<Value> {
+    place.alerts().into_iter().find(|alert| alert["type"] == alert_type)
+}
+
 fn socket(place: &Place) -> std::path::PathBuf {
     place.path("state/control.sock")
 }
@@ -199,3 +241,7 @@ fn check_refused(place: &Place, arguments: &[&str], why: &str) {
 
 /// As many as 60 stories give at least.
 const ALERTS: usize = 10;
+/// A whole story.
+const STORY_LINES: usize = 13;
+/// `081109 000000`.
+const STAMP_BYTES: usize = 13;
