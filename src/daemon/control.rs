@@ -241,7 +241,7 @@ async fn mute(State(desk): State<Desk>, body: Bytes) -> Result<Response, Refusal
             let remark = (!is_known).then(|| "no alert with it is kept; is it the right one?".to_owned());
             Ok(changed(done, remark, is_kept))
         }
-        answer => Err(refused(&signature, answer)),
+        answer @ (Answer::Mutes(_) | Answer::Refused(_) | Answer::NotFiring) => Err(refused(&signature, answer)),
     }
 }
 
@@ -252,7 +252,7 @@ async fn unmute(State(desk): State<Desk>, Path(signature): Path<String>) -> Resu
             let done = format!("{signature} is not muted any more; {} alerts were held back", replaced.unwrap_or(0));
             Ok(changed(done, None, is_kept))
         }
-        answer => Err(refused(&signature, answer)),
+        answer @ (Answer::Mutes(_) | Answer::Refused(_) | Answer::NotFiring) => Err(refused(&signature, answer)),
     }
 }
 

@@ -58,17 +58,15 @@ impl Client {
 
     fn explain(&self, error: io::Error) -> anyhow::Error {
         let path = self.path.display();
-        match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                anyhow!("no daemon answers at {path}; is it running, and is this its socket (--config or --socket)?")
-            }
-            ErrorKind::PermissionDenied => {
-                anyhow!("{path} may not be used by this user; are you in the group of the daemon (hdfs-vigil)?")
-            }
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                anyhow!("the daemon at {path} did not answer within {PATIENCE:?}; it hangs, or is stopped")
-            }
-            _ => anyhow::Error::new(error).context(format!("ask the daemon at {path}")),
+        let kind = error.kind();
+        if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+            anyhow!("no daemon answers at {path}; is it running, and is this its socket (--config or --socket)?")
+        } else if kind == ErrorKind::PermissionDenied {
+            anyhow!("{path} may not be used by this user; are you in the group of the daemon (hdfs-vigil)?")
+        } else if matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            anyhow!("the daemon at {path} did not answer within {PATIENCE:?}; it hangs, or is stopped")
+        } else {
+            anyhow::Error::new(error).context(format!("ask the daemon at {path}"))
         }
     }
 
