@@ -33,6 +33,7 @@ mod real_blocks;
 mod real_data;
 mod real_lines;
 mod real_logs;
+mod regime;
 mod restart;
 mod reworded_log;
 mod rotation;
