@@ -10,10 +10,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::Mistakes;
+use crate::daemon::control::socket::SocketError;
 use crate::model::scorer::LoadError;
 use crate::model::scorer::library::LibraryError;
 use crate::state::checkpoint::StateError;
 
+pub mod alerts;
 pub mod check_config;
 pub mod demo;
 pub mod doctor;
@@ -35,6 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Alerts(alerts::Args),
     Demo(demo::Args),
     Replay(replay::Args),
     Learn(learn::Args),
@@ -69,6 +72,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout();
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Alerts(args) => alerts::run(&args, out).map(success),
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args, out).map(success),
         Command::Learn(args) => learn::run(&args, &stop_on_interrupt()?, out).map(success),
@@ -125,7 +129,7 @@ fn code(error: &anyhow::Error) -> u8 {
         69
     } else if error.is::<LoadError>() {
         65
-    } else if error.is::<StateError>() {
+    } else if error.is::<StateError>() || error.is::<SocketError>() {
         73
     } else {
         1
@@ -139,5 +143,5 @@ Exit codes:
   2   wrong usage
   65  the model file cannot be used
   69  ONNX Runtime cannot be used
-  73  the state directory cannot be used
+  73  the state directory, or the control socket, cannot be used
   78  the configuration is wrong";

@@ -15,11 +15,13 @@ use crate::limits::{
 };
 use crate::pipeline::event::pool::StreamPool;
 
+mod control;
 mod layers;
 mod quantity;
 mod redaction;
 mod secret;
 
+pub use control::{Control, Socket, is_signature};
 pub use layers::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Layers, Mistakes, Reader};
 pub use quantity::{bytes, display_bytes, display_duration, duration};
 pub use redaction::{REDACTED, Redaction};
@@ -46,6 +48,8 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Where metrics and readiness answer.
     pub http: Http,
+    /// Where operators talk to the daemon.
+    pub control: Control,
     /// What survives a restart.
     pub state: State,
     /// How the daemon ends.
@@ -188,6 +192,10 @@ pub struct Alerts {
     pub log: bool,
     /// What is taken out of alerts, wherever they go.
     pub redact: Redaction,
+    /// Size of all files of kept alerts together.
+    pub archive_bytes_max: u64,
+    /// Signatures whose alerts are kept and shown, not sent.
+    pub mute: Vec<String>,
 }
 
 /// Whether alerts are sent.
@@ -313,6 +321,7 @@ impl Config {
             alerts: Alerts::read(reader),
             webhook: Webhook::read(reader),
             http: Http { listen: reader.take("http.listen", optional(address)) },
+            control: Control::read(reader),
             state: State {
                 directory: reader.take("state.directory", path),
                 checkpoint_interval: reader.take("state.checkpoint_interval", duration_in(100 * MILLISECOND..=HOUR)),
@@ -455,6 +464,8 @@ impl Alerts {
             terminal: reader.take("alerts.terminal", one_of(terminals)),
             log: reader.take("alerts.log", boolean),
             redact: reader.take("alerts.redact", redaction),
+            archive_bytes_max: reader.take("alerts.archive_bytes_max", bytes_in(256 << 10..=100_000_000)) as u64,
+            mute: reader.take("alerts.mute", control::signatures),
         }
     }
 }

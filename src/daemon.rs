@@ -14,13 +14,15 @@ use crate::config::{Config, Mode};
 use crate::daemon::begin::Begun;
 use crate::daemon::build::millis;
 use crate::daemon::clock::Stopwatch;
+use crate::daemon::control::Request;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
+use crate::daemon::mutes::Mutes;
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
 use crate::ingest::{Follower, Notice, Saved, Waker};
-use crate::limits::{CHUNKS_PER_TURN_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
+use crate::limits::{CHUNKS_PER_TURN_MAX, CONTROL_REQUESTS_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline;
@@ -36,10 +38,13 @@ use crate::state::journal::{Journal, Mark};
 mod begin;
 pub mod build;
 pub mod clock;
+pub mod control;
 mod edge;
 pub mod engine;
 mod model_file;
+pub mod mutes;
 pub mod outbox;
+mod requests;
 pub mod teller;
 
 /// What may be asked of a running daemon.
@@ -57,6 +62,7 @@ struct CheckpointRef<'a> {
     model_sha256: &'a str,
     positions: Saved,
     outbox: &'a Outbox,
+    mutes: &'a Mutes,
     pipeline: pipeline::KeptRef<'a>,
     templates: Mark,
 }
@@ -73,13 +79,16 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
         warn!(directory = %config.state.directory.display(), "The state directory was not there; starting afresh.");
     }
     let (done_sender, done) = bounded(DONE_MAX);
-    let edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
+    let mut edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
+    let (request_sender, requests) = bounded(CONTROL_REQUESTS_MAX);
+    edge.answer_operators(config, state.path(), request_sender)?;
     let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, &done_sender)?;
     daemon.first_scan();
     readiness.drop_latch(Latch::FirstScan);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     info!(model = daemon.model.name, "Following the logs.");
-    daemon.run(control, &done)?;
+    daemon.run(control, &requests, &done)?;
+    drop(requests);
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let stopped = daemon.stop(&done);
     edge.stop();
@@ -96,6 +105,7 @@ struct Daemon {
     /// Whether the newest checkpoint is still of the model before.
     swap_unwritten: bool,
     outbox: Outbox,
+    mutes: Mutes,
     /// What could not be done, until it is tried again.
     failed: Vec<Done>,
     teller: Teller,
@@ -143,7 +153,7 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
         let mut model_file = ModelFile::new(config, state.path());
-        let Begun { pipeline, positions, outbox, journal, scorer, next, refused } = Begun::new(config, &state)?;
+        let Begun { pipeline, positions, outbox, mutes, journal, scorer, next, refused } = Begun::new(config, &state)?;
         let model = Model::of(&scorer);
         model_file.set_running(&model.sha256);
         metrics.model.set(&model.name, &model.sha256);
@@ -163,8 +173,9 @@ impl Daemon {
             model_file,
             swap_unwritten: false,
             outbox,
+            mutes,
             failed: Vec::new(),
-            teller: Teller::spawn(config, edge.webhook(), Arc::clone(metrics), done.clone())?,
+            teller: Teller::spawn(config, state.path(), edge.webhook(), Arc::clone(metrics), done.clone())?,
             waker: Waker::new(),
             state,
             journal,
@@ -185,6 +196,7 @@ impl Daemon {
             first,
         };
         daemon.say_mode();
+        daemon.expire_mutes(clock::now());
         refused.into_iter().for_each(|reason| daemon.refuse_model(&reason));
         next.into_iter().for_each(|next| daemon.begin_swap(next));
         Ok(daemon)
@@ -196,7 +208,7 @@ impl Daemon {
         let _ = self.checkpoint();
     }
 
-    fn run(&mut self, control: &Receiver<Control>, done: &Receiver<Done>) -> anyhow::Result<()> {
+    fn run(&mut self, control: &Receiver<Control>, requests: &Receiver<Request>, done: &Receiver<Done>) -> anyhow::Result<()> {
         let heartbeat = tick(HEARTBEAT_INTERVAL);
         loop {
             self.turn(done)?;
@@ -210,6 +222,7 @@ impl Daemon {
                     Ok(Control::Reload) => self.model_file.ask(self.is_unsettled()),
                     Ok(Control::Stop) | Err(_) => return Ok(()),
                 },
+                recv(requests) -> request => request.into_iter().for_each(|request| self.handle_request(request)),
                 recv(self.model_file.loaded()) -> loaded => loaded.into_iter().for_each(|loaded| self.handle_loaded(loaded)),
                 recv(self.engine.scored()) -> scored => self.engine.apply(scored.map_err(|_| ScorerEnded)?, &mut self.observer),
                 recv(self.waker.signal()) -> _ => self.scan_at = self.scan_at.min(self.scanned_at + self.scan_interval / 2),
@@ -331,8 +344,10 @@ impl Daemon {
     fn take_alerts(&mut self, now: WallTime) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
             self.metrics.count_alert(&alert);
-            let send = self.sends && self.is_recent(&alert, now);
-            if self.outbox.push(alert, send) {
+            let muted = self.mutes.handle_alert(&alert, now);
+            self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
+            let send = self.sends && muted.is_none() && self.is_recent(&alert, now);
+            if self.outbox.push(alert, send, muted) {
                 error!(bound = OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
             }
         }
@@ -419,6 +434,7 @@ impl Daemon {
             model_sha256: &self.model.sha256,
             positions: self.engine.follower.positions(),
             outbox: &self.outbox,
+            mutes: &self.mutes,
             pipeline: self.engine.pipeline.kept(),
             templates: self.journal.mark(),
         })?;
@@ -432,6 +448,7 @@ impl Daemon {
         tell_systemd(&[sd_notify::NotifyState::Watchdog]);
         self.metrics.observe(&self.engine.pipeline.stats());
         self.say_mode();
+        self.expire_mutes(clock::now());
         let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
         self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);

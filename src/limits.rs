@@ -201,6 +201,31 @@ pub const TELLER_ERRANDS_MAX: usize = 64;
 /// Reports of alerts shown or sent that the loop has not taken yet. The teller and the webhook wait at the bound.
 pub const DONE_MAX: usize = 1024;
 
+/// Mutes by operators, and signatures in `alerts.mute`. A further one is refused, with the number.
+pub const MUTES_MAX: usize = 1000;
+
+/// Characters of why a signature is muted. A longer text is refused.
+pub const MUTE_WHY_CHARS_MAX: usize = 200;
+
+/// Incidents that fire and were not sent, so that what resolves them is not sent either. At the bound the oldest is forgotten
+/// (`mutes_forgotten`), and what resolves it is sent. As many as fire at once, of blocks and beside them.
+pub const WITHHELD_INCIDENTS_MAX: usize = INCIDENTS_MAX + 64;
+
+/// Requests of operators that wait for the loop. Further ones are refused and may be made again.
+pub const CONTROL_REQUESTS_MAX: usize = 16;
+
+/// Connections to the control socket answered at once. Further ones wait in the system's queue.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// Bytes of the body of a request to the control socket. A longer one is refused with 413.
+pub const CONTROL_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of the path of a Unix socket: `sun_path` of unix(7) less its end. A longer one is refused with the configuration's key.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Alerts, or signatures, in one answer of the control socket. More are refused; the newest are told.
+pub const ALERTS_LISTED_MAX: usize = 10_000;
+
 /// Chunks read in one turn of the loop, so that scores, alerts and signals are never far off.
 pub const CHUNKS_PER_TURN_MAX: usize = 16;
 

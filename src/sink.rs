@@ -1,5 +1,6 @@
 //! The ways out: what people and other programs are told, and where.
 
+pub mod archive;
 pub mod document;
 pub mod file;
 pub mod http;

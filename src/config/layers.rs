@@ -127,6 +127,14 @@ impl<'a> Reader<'a> {
         &self.taken
     }
 
+    /// `checked` if nothing was wrong with the keys that were taken; the others are somebody else's.
+    ///
+    /// # Errors
+    /// Every mistake noted.
+    pub fn finish_some<T>(self, checked: T) -> Result<T, Mistakes> {
+        if self.mistakes.is_empty() { Ok(checked) } else { Err(Mistakes(self.mistakes)) }
+    }
+
     /// `checked` if nothing was wrong.
     ///
     /// # Errors
@@ -137,7 +145,7 @@ impl<'a> Reader<'a> {
         for (key, what) in unknown {
             self.note(key, &what);
         }
-        if self.mistakes.is_empty() { Ok(checked) } else { Err(Mistakes(self.mistakes)) }
+        self.finish_some(checked)
     }
 }
 

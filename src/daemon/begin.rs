@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::daemon::build;
+use crate::daemon::mutes::Mutes;
 use crate::daemon::outbox::Outbox;
 use crate::ingest::Saved;
 use crate::model::scorer::{self, LoadError, Scorer};
@@ -25,6 +26,8 @@ pub struct Begun {
     pub positions: Saved,
     /// Alerts on their way.
     pub outbox: Outbox,
+    /// What people do not want to be sent, with what the configuration mutes now.
+    pub mutes: Mutes,
     /// Goes on behind what the checkpoint marks.
     pub journal: Journal,
     /// The model that the pipeline was left with.
@@ -41,6 +44,7 @@ struct Checkpoint {
     model_sha256: String,
     positions: Saved,
     outbox: Outbox,
+    mutes: Mutes,
     pipeline: pipeline::Kept,
     templates: Mark,
 }
@@ -68,16 +72,19 @@ impl Begun {
         let restored = restore(state)?;
         let written_under = restored.as_ref().map(|restored| restored.checkpoint.model_sha256.as_str());
         let models = models(&config.model.path, &ModelCopies::new(state.path()), written_under)?;
-        match restored {
-            Some(restored) => Self::go_on(config, state, restored, models),
-            None => Self::afresh(config, state, models),
-        }
+        let mut begun = match restored {
+            Some(restored) => Self::go_on(config, state, restored, models)?,
+            None => Self::afresh(config, state, models)?,
+        };
+        begun.mutes.configure(&config.alerts.mute);
+        Ok(begun)
     }
 
     fn afresh(config: &Config, state: &StateDirectory, Models { scorer, next, refused }: Models) -> anyhow::Result<Self> {
         let pipeline = Pipeline::new(build::pipeline_settings(config), scorer.contract().profile.clone());
         let (positions, outbox, journal) = (Saved::default(), Outbox::default(), Journal::new(state.path(), Mark::default()));
-        Ok(Self { pipeline: pipeline.map_err(RestoreError::Mask)?, positions, outbox, journal, scorer, next, refused })
+        let (pipeline, mutes) = (pipeline.map_err(RestoreError::Mask)?, Mutes::default());
+        Ok(Self { pipeline, positions, outbox, mutes, journal, scorer, next, refused })
     }
 
     fn go_on(config: &Config, state: &StateDirectory, restored: Restored, models: Models) -> anyhow::Result<Self> {
@@ -93,8 +100,8 @@ impl Begun {
         let settings = build::pipeline_settings(config);
         let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, &templates, same_model)?;
         let journal = if same_model { journal } else { Journal::new(state.path(), checkpoint.templates) };
-        let (positions, outbox) = (checkpoint.positions, checkpoint.outbox);
-        Ok(Self { pipeline, positions, outbox, journal, scorer, next, refused })
+        let (positions, outbox, mutes) = (checkpoint.positions, checkpoint.outbox, checkpoint.mutes);
+        Ok(Self { pipeline, positions, outbox, mutes, journal, scorer, next, refused })
     }
 }
 

@@ -1,5 +1,6 @@
-//! The network side of the daemon: metrics, readiness and the webhook, on an async runtime of their own.
+//! The network side of the daemon: metrics, readiness, the webhook and the control socket, on an async runtime of their own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,8 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use crate::config::{self, Config};
+use crate::daemon::control::socket::Socket;
+use crate::daemon::control::{Desk, Request};
 use crate::daemon::outbox::Done;
 use crate::limits::DONE_MAX;
+use crate::sink::archive::Archive;
 use crate::sink::http::{Readiness, Server};
 use crate::sink::metrics::Metrics;
 use crate::sink::webhook::{Receipt, Webhook};
@@ -52,6 +56,26 @@ impl Edge {
             edge.start_webhook(webhook, metrics, done)?;
         }
         Ok(edge)
+    }
+
+    /// Answers operators on the control socket, if there is to be one; what changes something goes to `requests`. To be called before
+    /// the daemon has threads that make files, and once the directory `state` is its own.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn answer_operators(&mut self, config: &Config, state: &Path, requests: Sender<Request>) -> anyhow::Result<()> {
+        let Some(path) = config.control.socket.path(state) else { return Ok(()) };
+        let socket = Socket::bind(&path, config.control.socket == config::Socket::InState)?;
+        info!(socket = %socket.path().display(), "Answering `hdfs-vigil alerts`.");
+        let archive = Archive::new(state, config.alerts.archive_bytes_max);
+        let desk = Desk::new(archive, config.ingest.timezone.clone(), requests);
+        let stopped = self.stopped();
+        self.runtime.spawn(async move {
+            if let Err(error) = desk.run(socket, stopped).await {
+                error!(%error, "The control socket has ended.");
+            }
+        });
+        Ok(())
     }
 
     /// Where alerts are sent, if anywhere.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::daemon::mutes::Muted;
 use crate::limits::OUTBOX_ALERTS_MAX;
 use crate::pipeline::verdict::{Alert, AlertId};
 
@@ -22,6 +23,8 @@ struct Waiting {
     to_show: bool,
     /// Still to be sent.
     to_send: bool,
+    /// Why it is not to be sent, if that is because it is muted.
+    muted: Option<Muted>,
     /// With the teller for it; not after a restart.
     #[serde(skip)]
     showing: bool,
@@ -39,6 +42,8 @@ pub struct Errand {
     pub show: bool,
     /// Send it.
     pub send: bool,
+    /// To be said of it: that it is muted.
+    pub muted: Option<Muted>,
 }
 
 /// What the teller and the webhook did. Writing down and sending fail apart: a full disk silences no webhook.
@@ -64,14 +69,14 @@ impl Done {
 }
 
 impl Outbox {
-    /// Adds an alert. At [`OUTBOX_ALERTS_MAX`] the oldest one is dropped and counted; true when that happened.
-    pub fn push(&mut self, alert: Alert, to_send: bool) -> bool {
+    /// Adds an alert, with why it is muted if it is. At [`OUTBOX_ALERTS_MAX`] the oldest one is dropped and counted; true when that happened.
+    pub fn push(&mut self, alert: Alert, to_send: bool, muted: Option<Muted>) -> bool {
         let full = self.waiting.len() >= OUTBOX_ALERTS_MAX;
         if full {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        self.waiting.push_back(Waiting { alert, to_show: true, to_send, showing: false, sending: false });
+        self.waiting.push_back(Waiting { alert, to_show: true, to_send, muted, showing: false, sending: false });
         full
     }
 
@@ -81,7 +86,7 @@ impl Outbox {
         let (show, send) = (waiting.to_show && !waiting.showing, waiting.to_send && !waiting.sending);
         waiting.showing |= show;
         waiting.sending |= send;
-        Some(Errand { alert: waiting.alert.clone(), show, send })
+        Some(Errand { alert: waiting.alert.clone(), show, send, muted: waiting.muted.clone() })
     }
 
     /// Notes what was done. True when the alert is done with.
@@ -144,7 +149,7 @@ impl Waiting {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId};
     use crate::pipeline::verdict::{AlertType, BlockFinding, Explanation, Finding, IncidentId, Reason, Verdict};
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn an_alert_leaves_when_it_is_shown_and_sent() {
         let mut outbox = Outbox::default();
-        outbox.push(alert(1), true);
+        outbox.push(alert(1), true, None);
         assert!(outbox.take_next().is_some_and(|errand| errand.show && errand.send));
         assert!(outbox.take_next().is_none());
         assert!(!outbox.handle_done(Done::Shown(AlertId(1))));
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn after_a_restart_what_is_left_to_do_is_done() {
         let mut outbox = Outbox::default();
-        outbox.push(alert(1), true);
+        outbox.push(alert(1), true, None);
         outbox.take_next();
         outbox.handle_done(Done::Shown(AlertId(1)));
         let bytes = postcard::to_stdvec(&outbox).expect("it can be written");
@@ -175,7 +180,7 @@ mod tests {
     #[test]
     fn what_failed_is_tried_again_when_it_is_time_and_nothing_else() {
         let mut outbox = Outbox::default();
-        outbox.push(alert(1), true);
+        outbox.push(alert(1), true, None);
         outbox.take_next();
         outbox.handle_done(Done::NotShown(AlertId(1)));
         assert!(outbox.take_next().is_none());
@@ -189,13 +194,13 @@ mod tests {
     fn at_the_bound_the_oldest_is_dropped_and_counted() {
         let mut outbox = Outbox::default();
         for (number, dropped) in (0..=OUTBOX_ALERTS_MAX as u128).map(|number| (number, number == OUTBOX_ALERTS_MAX as u128)) {
-            assert_eq!(outbox.push(alert(number), true), dropped);
+            assert_eq!(outbox.push(alert(number), true, None), dropped);
         }
         assert_eq!((outbox.len(), outbox.dropped()), (OUTBOX_ALERTS_MAX, 1));
         assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)));
     }
 
-    fn alert(id: u128) -> Alert {
+    pub(crate) fn alert(id: u128) -> Alert {
         Alert {
             id: AlertId(id),
             incident: IncidentId(1),

@@ -18,6 +18,7 @@ use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, DeviationKind, Fi
 mod block;
 mod domain;
 mod host;
+mod muted;
 mod regime;
 mod screen;
 mod words;
@@ -27,6 +28,7 @@ pub use block::{
 };
 pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
+pub use muted::{MutedDocument, Muter};
 pub use regime::{LevelDocument, RegimeDocument};
 pub use words::{Names, brief, grouped, readable};
 
@@ -63,6 +65,9 @@ pub struct Document {
     /// How the detector stood to the traffic; left out of trouble of hosts, which it does not judge.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mode: Option<DetectorMode>,
+    /// That it was not sent because its signature is muted; left out when it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub muted: Option<MutedDocument>,
 }
 
 /// What an alert is of.
@@ -169,9 +174,18 @@ impl Document {
             lines_left_out: 0,
             by_silence: alert.by_silence,
             mode: alert.mode,
+            muted: None,
         };
         document.fit();
         document
+    }
+
+    /// The same, saying that it was muted.
+    #[must_use]
+    pub fn muted(mut self, muted: MutedDocument) -> Self {
+        self.muted = Some(muted);
+        self.fit();
+        self
     }
 
     /// One plain sentence.

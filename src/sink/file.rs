@@ -13,6 +13,8 @@ pub struct AlertFile {
     path: PathBuf,
     bytes_max: u64,
     kept_max: u32,
+    /// The key of the configuration that says where it is.
+    key: &'static str,
     open: Option<File>,
 }
 
@@ -21,7 +23,13 @@ impl AlertFile {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(path: PathBuf, bytes_max: u64, kept_max: u32) -> Self {
-        Self { path, bytes_max, kept_max, open: None }
+        Self { path, bytes_max, kept_max, key: "alerts.file", open: None }
+    }
+
+    /// The same, named by another key of the configuration in what is said of failures.
+    #[must_use]
+    pub fn of(self, key: &'static str) -> Self {
+        Self { key, ..self }
     }
 
     /// Appends one line for each of `documents` and waits until the disk has them. A file that others have renamed or deleted is
@@ -36,7 +44,7 @@ impl AlertFile {
         let lines: String = documents.iter().map(|document| document.to_json() + "\n").collect();
         self.write(lines.as_bytes()).map_err(|error| {
             self.open = None;
-            io::Error::new(error.kind(), format!("append to {} (alerts.file): {error}", self.path.display()))
+            io::Error::new(error.kind(), format!("append to {} ({}): {error}", self.path.display(), self.key))
         })
     }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
 use crate::pipeline::verdict::AlertType;
-use crate::sink::document::{About, Document, HostDocument};
+use crate::sink::document::{About, Document, HostDocument, MutedDocument};
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ pub fn set_up(config: &Log) -> Result<(), LogError> {
 
 /// Writes `document` with its main fields, as a warning unless it takes something back.
 pub fn alert(document: &Document) {
+    let muted = muted(document);
     match &document.about {
         About::Host(host) => trouble(document, host),
         About::Template(_) | About::Domain(_) | About::Regime(_) => domain(document),
@@ -47,6 +48,7 @@ pub fn alert(document: &Document) {
             kind = document.alert_type.name(),
             reason = document.reason.name(),
             block = block.block,
+            muted,
             "{}",
             document.summary()
         ),
@@ -63,10 +65,16 @@ pub fn alert(document: &Document) {
             path = block.hdfs_path.as_deref().unwrap_or_default(),
             difference = block.explanation.difference.join("; "),
             look_further = block.look_further.join("; "),
+            muted,
             "{}",
             document.summary()
         ),
     }
+}
+
+/// Who has muted it, why and until when; no field when nobody has.
+fn muted(document: &Document) -> Option<String> {
+    document.muted.as_ref().map(MutedDocument::telling)
 }
 
 fn trouble(document: &Document, host: &HostDocument) {
@@ -79,6 +87,7 @@ fn trouble(document: &Document, host: &HostDocument) {
         host = host.host,
         roles = roles.join(","),
         signature = document.signature,
+        muted = muted(document),
         "{}",
         document.summary()
     );
@@ -86,11 +95,11 @@ fn trouble(document: &Document, host: &HostDocument) {
 
 fn domain(document: &Document) {
     let Document { id, incident, alert_type, reason, signature, .. } = document;
-    let (kind, reason) = (alert_type.name(), reason.name());
+    let (kind, reason, muted) = (alert_type.name(), reason.name(), muted(document));
     if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved) {
-        info!(alert = id, incident, kind, reason, signature, "{}", document.summary());
+        info!(alert = id, incident, kind, reason, signature, muted, "{}", document.summary());
     } else {
-        warn!(alert = id, incident, kind, reason, signature, of = document.subject(), "{}", document.summary());
+        warn!(alert = id, incident, kind, reason, signature, of = document.subject(), muted, "{}", document.summary());
     }
 }
 
@@ -128,6 +137,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::sink::document::Muter;
     use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
@@ -164,6 +174,15 @@ mod tests {
         ] {
             let event = logged(&document);
             assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));
+        }
+    }
+
+    #[test]
+    fn what_is_muted_says_so() {
+        assert!(logged(&example()).get("muted").is_none());
+        let muted = MutedDocument::new(Muter::Config, None, None, &jiff::tz::TimeZone::UTC);
+        for document in [example(), trouble_example(), mismatch_example()] {
+            assert_eq!(logged(&document.muted(muted.clone()))["muted"], "muted by the configuration (alerts.mute)");
         }
     }
 

@@ -67,7 +67,13 @@ pub struct Metrics {
     pub webhook_disabled: IntGauge,
     /// Alerts that were too old to be sent.
     pub alerts_not_sent: IntCounter,
-    /// Alerts that could not be appended to the file.
+    /// Alerts not sent because their signature is muted, or what they resolve was.
+    pub alerts_muted: IntCounter,
+    /// Mutes, by operators and by the configuration.
+    pub mutes: IntGauge,
+    /// Incidents that were not sent and are forgotten at [`crate::limits::WITHHELD_INCIDENTS_MAX`].
+    pub mutes_forgotten: IntCounter,
+    /// Alerts that could not be appended to a file.
     pub file_failures: IntCounter,
     checkpoint_writes: IntCounter,
     /// Checkpoints that could not be written.
@@ -127,7 +133,14 @@ impl Metrics {
             webhook_queued: gauge(&registry, "webhook_queued", "Alerts that wait to be sent."),
             webhook_disabled: gauge(&registry, "webhook_disabled", "1 once the receiver has answered that it is gone."),
             alerts_not_sent: counter(&registry, "alerts_not_sent_total", "Alerts that were too old to be sent."),
-            file_failures: counter(&registry, "file_failures_total", "Alerts that could not be appended to the file."),
+            alerts_muted: counter(&registry, "alerts_muted_total", "Alerts not sent because their signature is muted."),
+            mutes: gauge(&registry, "mutes", "Signatures muted, by operators and by the configuration."),
+            mutes_forgotten: counter(
+                &registry,
+                "mutes_forgotten_total",
+                "Muted alerts forgotten because too many fire; what resolves them is sent.",
+            ),
+            file_failures: counter(&registry, "file_failures_total", "Alerts that could not be appended to a file; tried again."),
             checkpoint_writes: counter(&registry, "checkpoint_writes_total", "Checkpoints written."),
             checkpoint_failures: counter(&registry, "checkpoint_failures_total", "Checkpoints that could not be written."),
             checkpoint_seconds: histogram(

@@ -131,6 +131,9 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
     };
     writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
+    if let Some(muted) = &document.muted {
+        writeln!(text, "  Not sent: {}.", muted.telling())?;
+    }
     if document.by_silence {
         writeln!(text, "  All logs were silent; this was judged by the clock of this host.")?;
     }
@@ -377,6 +380,7 @@ mod tests {
     use super::*;
     use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
+    use crate::sink::document::{MutedDocument, Muter};
 
     #[test]
     fn an_alert_says_what_where_why_and_what_to_do() {
@@ -405,6 +409,13 @@ mod tests {
         let About::Block(block) = &mut document.about else { panic!("it is of a block") };
         block.explanation.summary = "blk_1 is well again: what was missing came after all.".to_owned();
         insta::assert_snapshot!(render(&document, false));
+    }
+
+    #[test]
+    fn what_is_muted_says_so_below_its_summary() {
+        let muted = MutedDocument::new(Muter::Operator, Some("known"), Some(0), &jiff::tz::TimeZone::UTC);
+        let text = render(&example().muted(muted), false);
+        assert_eq!(text.lines().nth(2), Some("  Not sent: muted by an operator until 1970-01-01T00:00:00+00:00: known."));
     }
 
     #[test]

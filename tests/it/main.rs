@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod config_mistakes;
+mod control_socket;
 mod copytruncate;
 mod cuts;
 mod daylight_saving;

@@ -62,7 +62,7 @@ fn check_nothing_is_sent(mode: &str, lines: &[String]) {
     assert_eq!(receiver.ids(), BTreeSet::new());
 }
 
-fn place(receiver: &Receiver, mode: &str, notify_age_max: &str) -> Place {
+pub fn place(receiver: &Receiver, mode: &str, notify_age_max: &str) -> Place {
     let place = Place::new("");
     std::fs::write(place.path("secret"), "a secret of more than sixteen bytes\n").unwrap();
     let secret = place.path("secret").display().to_string();
@@ -74,13 +74,13 @@ fn place(receiver: &Receiver, mode: &str, notify_age_max: &str) -> Place {
 }
 
 /// The same lines with the date of today.
-fn today(lines: &[String]) -> Vec<String> {
+pub fn today(lines: &[String]) -> Vec<String> {
     let date = Timestamp::now().to_zoned(TimeZone::UTC).strftime("%y%m%d").to_string();
     lines.iter().map(|line| format!("{date}{}", &line[6..])).collect()
 }
 
 /// A real HTTP receiver that takes the ids of what is sent.
-struct Receiver {
+pub struct Receiver {
     address: SocketAddr,
     ids: Arc<Mutex<BTreeSet<String>>>,
     _runtime: Runtime,
@@ -88,7 +88,7 @@ struct Receiver {
 
 impl Receiver {
     /// Fails the first `failures` requests.
-    fn start(failures: usize) -> Self {
+    pub fn start(failures: usize) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -99,7 +99,7 @@ impl Receiver {
         Self { address, ids, _runtime: runtime }
     }
 
-    fn ids(&self) -> BTreeSet<String> {
+    pub fn ids(&self) -> BTreeSet<String> {
         self.ids.lock().unwrap().clone()
     }
 }

@@ -1,0 +1,311 @@
+//! Which alerts people do not want to be sent: mutes of signatures, by operators and by the configuration, and what they hold back.
+//!
+//! A part of every checkpoint. Mutes of operators end by the wall clock; those of the configuration when they are no longer there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{MUTES_MAX, WITHHELD_INCIDENTS_MAX};
+use crate::pipeline::event::WallTime;
+use crate::pipeline::verdict::{Alert, IncidentId};
+use crate::sink::archive::Course;
+use crate::sink::document::Muter;
+
+/// All mutes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mutes {
+    /// By signature.
+    by_operator: BTreeMap<String, Mute>,
+    /// By signature, with how many alerts each has held back.
+    by_config: BTreeMap<String, u64>,
+    /// Incidents that fire and were not sent, oldest first; at most [`WITHHELD_INCIDENTS_MAX`].
+    withheld: VecDeque<(IncidentId, Muted)>,
+    forgotten: u64,
+}
+
+/// What an operator has asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mute {
+    why: String,
+    until: WallTime,
+    held_back: u64,
+}
+
+/// By whom, why and for how long an alert was muted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Muted {
+    /// By whom.
+    pub by: Muter,
+    /// Why; `None` when only a comment in the configuration says so.
+    pub why: Option<String>,
+    /// When it expires; `None` = not while it is configured.
+    pub until: Option<WallTime>,
+}
+
+/// A mute as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// What is muted.
+    pub signature: String,
+    /// By whom, why, for how long.
+    pub muted: Muted,
+    /// Alerts that it has held back, those that resolve others not counted.
+    pub held_back: u64,
+}
+
+/// Why a signature cannot be muted, or not be unmuted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MuteError {
+    /// [`MUTES_MAX`] are muted.
+    #[error("{MUTES_MAX} signatures are muted already; unmute some, or mute what they have in common in domain.mute")]
+    Full,
+    /// Only the configuration can take it back.
+    #[error("it is muted by the configuration; take it out of alerts.mute and restart the daemon")]
+    Configured,
+    /// Nobody has muted it.
+    #[error("it is not muted; `hdfs-vigil alerts mutes` lists what is")]
+    NotMuted,
+}
+
+impl Mutes {
+    /// Takes over what the configuration mutes now. Counts of those that it muted before go on.
+    pub fn configure(&mut self, signatures: &[String]) {
+        let count = |signature: &String| self.by_config.get(signature).copied().unwrap_or(0);
+        self.by_config = signatures.iter().map(|signature| (signature.clone(), count(signature))).collect();
+    }
+
+    /// Mutes `signature` until `now` + `period`. A mute by an operator from before gives way, and its count goes on: that is returned.
+    ///
+    /// # Errors
+    /// At [`MUTES_MAX`].
+    pub fn mute(&mut self, signature: &str, why: &str, period: Duration, now: WallTime) -> Result<Option<u64>, MuteError> {
+        let held_back = self.by_operator.get(signature).map(|mute| mute.held_back);
+        if held_back.is_none() && self.by_operator.len() >= MUTES_MAX {
+            return Err(MuteError::Full);
+        }
+        let until = now.plus_millis(i64::try_from(period.as_millis()).unwrap_or(i64::MAX));
+        let mute = Mute { why: why.to_owned(), until, held_back: held_back.unwrap_or(0) };
+        self.by_operator.insert(signature.to_owned(), mute);
+        Ok(held_back)
+    }
+
+    /// Ends the mute of an operator: how many alerts it has held back.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn unmute(&mut self, signature: &str) -> Result<u64, MuteError> {
+        let mute = self.by_operator.remove(signature);
+        let refused = if self.by_config.contains_key(signature) { MuteError::Configured } else { MuteError::NotMuted };
+        mute.map(|mute| mute.held_back).ok_or(refused)
+    }
+
+    /// Ends what is over by `now`: the signatures with how many alerts each mute has held back.
+    pub fn expire(&mut self, now: WallTime) -> Vec<(String, u64)> {
+        let over = self.by_operator.extract_if(.., |_, mute| mute.until <= now);
+        over.map(|(signature, mute)| (signature, mute.held_back)).collect()
+    }
+
+    /// Whether `alert` is not to be sent, and why. What resolves an alert is muted if and only if that alert was, so that who got the one
+    /// gets the other.
+    pub fn handle_alert(&mut self, alert: &Alert, now: WallTime) -> Option<Muted> {
+        let course = Course::of(alert.alert_type);
+        if course == Course::Closes {
+            let index = self.withheld.iter().position(|(incident, _)| *incident == alert.incident)?;
+            return self.withheld.remove(index).map(|(_, muted)| muted);
+        }
+        let muted = self.hold_back(&alert.signature, now)?;
+        if course == Course::Opens {
+            self.withhold(alert.incident, muted.clone());
+        }
+        Some(muted)
+    }
+
+    /// All mutes by signature; those of the configuration behind.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        let by_operator = self.by_operator.iter().map(|(signature, mute)| Listed {
+            signature: signature.clone(),
+            muted: mute.muted(),
+            held_back: mute.held_back,
+        });
+        let by_config = self.by_config.iter().map(|(signature, held_back)| Listed {
+            signature: signature.clone(),
+            muted: BY_CONFIG,
+            held_back: *held_back,
+        });
+        by_operator.chain(by_config).collect()
+    }
+
+    /// How many mutes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_operator.len() + self.by_config.len()
+    }
+
+    /// Whether nothing is muted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Incidents forgotten at [`WITHHELD_INCIDENTS_MAX`].
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn hold_back(&mut self, signature: &str, now: WallTime) -> Option<Muted> {
+        if let Some(mute) = self.by_operator.get_mut(signature).filter(|mute| mute.until > now) {
+            mute.held_back += 1;
+            return Some(mute.muted());
+        }
+        *self.by_config.get_mut(signature)? += 1;
+        Some(BY_CONFIG)
+    }
+
+    fn withhold(&mut self, incident: IncidentId, muted: Muted) {
+        if self.withheld.len() >= WITHHELD_INCIDENTS_MAX {
+            self.withheld.pop_front();
+            self.forgotten += 1;
+        }
+        self.withheld.push_back((incident, muted));
+    }
+}
+
+impl Mute {
+    fn muted(&self) -> Muted {
+        Muted { by: Muter::Operator, why: Some(self.why.clone()), until: Some(self.until) }
+    }
+}
+
+const BY_CONFIG: Muted = Muted { by: Muter::Config, why: None, until: None };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::outbox::tests::alert;
+    use crate::pipeline::verdict::{AlertId, AlertType, Reason};
+
+    #[test]
+    fn a_mute_holds_back_its_signature_until_it_is_over() {
+        let mut mutes = muted();
+        for (signature, now, expected) in [(A, 0, true), (B, 0, false), (A, 59_999, true), (A, 60_000, false), (A, 90_000, false)]
+        {
+            let muted = mutes.handle_alert(&firing(1, signature), WallTime(now));
+            assert_eq!(muted.is_some(), expected, "{signature} at {now}");
+        }
+        assert_eq!(mutes.expire(WallTime(59_999)), []);
+        assert_eq!(mutes.expire(WallTime(60_000)), [(A.to_owned(), 2)]);
+        assert!(mutes.is_empty());
+    }
+
+    #[test]
+    fn what_resolves_an_alert_is_sent_if_and_only_if_that_was() {
+        let mut mutes = muted();
+        assert!(mutes.handle_alert(&firing(1, A), WallTime(0)).is_some());
+        mutes.unmute(A).expect("it is muted");
+        assert!(mutes.handle_alert(&firing(2, A), WallTime(1)).is_none());
+        mutes.mute(A, "again", MINUTE, WallTime(2)).expect("there is room");
+        let by_why = |muted: Option<Muted>| muted.and_then(|muted| muted.why);
+        assert_eq!(by_why(mutes.handle_alert(&resolved(1), WallTime(3))).as_deref(), Some("known"));
+        assert_eq!(mutes.handle_alert(&resolved(2), WallTime(3)), None);
+        assert_eq!(mutes.handle_alert(&resolved(1), WallTime(4)), None, "what fired once is resolved once");
+    }
+
+    #[test]
+    fn what_cannot_be_resolved_is_held_back_and_not_remembered() {
+        let mut mutes = muted();
+        let trouble = Alert { alert_type: AlertType::Trouble, ..firing(1, A) };
+        assert!(mutes.handle_alert(&trouble, WallTime(0)).is_some());
+        assert!(mutes.withheld.is_empty());
+    }
+
+    #[test]
+    fn a_second_mute_takes_the_place_of_the_first() {
+        let mut mutes = muted();
+        mutes.handle_alert(&firing(1, A), WallTime(0));
+        assert_eq!(mutes.mute(A, "other", MINUTE, WallTime(30_000)), Ok(Some(1)));
+        let until = Some(WallTime(90_000));
+        let expected = Listed {
+            signature: A.to_owned(),
+            muted: Muted { by: Muter::Operator, why: Some("other".to_owned()), until },
+            held_back: 1,
+        };
+        assert_eq!(mutes.list(), [expected]);
+    }
+
+    #[test]
+    fn only_the_configuration_takes_back_what_it_mutes() {
+        let mut mutes = Mutes::default();
+        mutes.configure(&[A.to_owned()]);
+        assert_eq!(mutes.handle_alert(&firing(1, A), WallTime(0)), Some(BY_CONFIG));
+        assert_eq!((mutes.unmute(A), mutes.unmute(B)), (Err(MuteError::Configured), Err(MuteError::NotMuted)));
+        mutes.configure(&[A.to_owned(), B.to_owned()]);
+        assert_eq!(mutes.list().iter().map(|listed| listed.held_back).collect::<Vec<_>>(), [1, 0]);
+        mutes.configure(&[]);
+        assert!(mutes.handle_alert(&firing(2, A), WallTime(0)).is_none());
+        assert!(mutes.handle_alert(&resolved(1), WallTime(0)).is_some(), "what was held back stays so");
+    }
+
+    #[test]
+    fn mutes_have_a_bound() {
+        let mut mutes = Mutes::default();
+        for (number, expected) in [(MUTES_MAX - 1, Ok(None)), (MUTES_MAX, Ok(None)), (MUTES_MAX + 1, Err(MuteError::Full))] {
+            (mutes.len() + 1..number).for_each(|n| {
+                mutes.mute(&format!("{n:016x}"), "known", MINUTE, WallTime(0)).expect("there is room");
+            });
+            assert_eq!(mutes.mute(&format!("{number:016x}"), "known", MINUTE, WallTime(0)), expected, "{number}");
+        }
+        assert_eq!(
+            mutes.mute(&format!("{MUTES_MAX:016x}"), "longer", MINUTE, WallTime(0)),
+            Ok(Some(0)),
+            "there is room for what is there"
+        );
+    }
+
+    #[test]
+    fn withheld_incidents_have_a_bound() {
+        let mut mutes = muted();
+        for (incidents, forgotten) in
+            [(WITHHELD_INCIDENTS_MAX - 1, 0), (WITHHELD_INCIDENTS_MAX, 0), (WITHHELD_INCIDENTS_MAX + 1, 1)]
+        {
+            (mutes.withheld.len()..incidents).for_each(|n| {
+                mutes.handle_alert(&firing(n as u128, A), WallTime(0)).expect("it is muted");
+            });
+            assert_eq!((mutes.forgotten(), mutes.withheld.len()), (forgotten, incidents.min(WITHHELD_INCIDENTS_MAX)));
+        }
+        assert_eq!(mutes.handle_alert(&resolved(0), WallTime(0)), None);
+        assert!(mutes.handle_alert(&resolved(1), WallTime(0)).is_some());
+    }
+
+    #[test]
+    fn they_survive_a_checkpoint() {
+        let mut mutes = muted();
+        mutes.configure(&[B.to_owned()]);
+        mutes.handle_alert(&firing(1, A), WallTime(0));
+        let bytes = postcard::to_stdvec(&mutes).expect("they can be written");
+        assert_eq!(postcard::from_bytes::<Mutes>(&bytes).expect("and read"), mutes);
+    }
+
+    /// With signature A muted from 0 for a minute.
+    fn muted() -> Mutes {
+        let mut mutes = Mutes::default();
+        assert_eq!(mutes.mute(A, "known", MINUTE, WallTime(0)), Ok(None));
+        mutes
+    }
+
+    fn firing(incident: u128, signature: &str) -> Alert {
+        Alert { incident: IncidentId(incident), signature: signature.to_owned(), ..alert(2 * incident) }
+    }
+
+    fn resolved(incident: u128) -> Alert {
+        let id = AlertId(2 * incident + 1);
+        Alert { id, alert_type: AlertType::Resolved, reason: Reason::Recovered, ..firing(incident, A) }
+    }
+
+    const A: &str = "aaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbb";
+    const MINUTE: Duration = Duration::from_secs(60);
+}
