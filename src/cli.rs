@@ -16,6 +16,7 @@ use crate::state::checkpoint::StateError;
 
 pub mod check_config;
 pub mod demo;
+mod destination;
 pub mod doctor;
 pub mod evaluate;
 pub mod learn;
