@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::limits::{MUTED_TEMPLATES_MAX, POOLS_MAX, REDACT_PATTERN_BYTES_MAX, REDACT_PATTERNS_MAX, STRANGER_BLOCKS_MAX};
+use crate::limits::{
+    MUTED_TEMPLATES_MAX, POOLS_MAX, REDACT_PATTERN_BYTES_MAX, REDACT_PATTERNS_MAX, REGIME_EPISODES_MAX, STRANGER_BLOCKS_MAX,
+};
 use crate::pipeline::event::pool::StreamPool;
 
 mod layers;
@@ -117,6 +119,8 @@ pub struct Model {
 /// What scores are held against. `None` = as the model was calibrated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
+    /// Whether it moves at all.
+    pub adapt: bool,
     /// Weight of one new episode in the running statistic.
     pub lambda: f64,
     /// Standard deviations at which a score is clipped before it moves the threshold.
@@ -127,6 +131,10 @@ pub struct Threshold {
     pub floor: Option<f32>,
     /// Highest threshold, nats; above `floor` when both are set.
     pub ceiling: Option<f32>,
+    /// Scores that a change of regime is seen in.
+    pub regime_episodes: u32,
+    /// Share of them that has to stand above the threshold for it.
+    pub regime_share: f64,
 }
 
 /// What is told of hosts, whatever their blocks do. Durations are log time.
@@ -392,11 +400,14 @@ impl Model {
 impl Threshold {
     fn read(reader: &mut Reader<'_>) -> Self {
         let threshold = Self {
+            adapt: reader.take("threshold.adapt", boolean),
             lambda: reader.take("threshold.lambda", number_in(0.00001..=0.5)),
             winsor_sd: reader.take("threshold.winsor_sd", number_in(1.0..=10.0)),
             k: reader.take("threshold.k", unless_model(0.5..=20.0)),
             floor: reader.take("threshold.floor", unless_model(0.0..=1000.0)).map(|nats| nats as f32),
             ceiling: reader.take("threshold.ceiling", unless_model(0.0..=1000.0)).map(|nats| nats as f32),
+            regime_episodes: reader.take("threshold.regime_episodes", whole_in(256..=REGIME_EPISODES_MAX as u32)),
+            regime_share: reader.take("threshold.regime_share", number_in(0.6..=1.0)),
         };
         if let (Some(floor), Some(ceiling)) = (threshold.floor, threshold.ceiling)
             && floor >= ceiling

@@ -104,6 +104,7 @@ struct Daemon {
     /// The templates: a checkpoint marks how much of it is its own.
     journal: Journal,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     observer: MetricsObserver,
     sends: bool,
     notify_age_millis: i64,
@@ -136,7 +137,7 @@ impl Daemon {
         config: &Config,
         state: StateDirectory,
         metrics: &Arc<Metrics>,
-        readiness: &Readiness,
+        readiness: &Arc<Readiness>,
         edge: &Edge,
         done: &Sender<Done>,
     ) -> anyhow::Result<Self> {
@@ -168,6 +169,7 @@ impl Daemon {
             state,
             journal,
             metrics: Arc::clone(metrics),
+            readiness: Arc::clone(readiness),
             observer: MetricsObserver { metrics: Arc::clone(metrics), warned_at: None },
             sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
             notify_age_millis: millis(config.alerts.notify_age_max),
@@ -182,6 +184,7 @@ impl Daemon {
             retry_at: now + RETRY_INTERVAL,
             first,
         };
+        daemon.say_mode();
         refused.into_iter().for_each(|reason| daemon.refuse_model(&reason));
         next.into_iter().for_each(|next| daemon.begin_swap(next));
         Ok(daemon)
@@ -428,12 +431,19 @@ impl Daemon {
     fn beat(&mut self) {
         tell_systemd(&[sd_notify::NotifyState::Watchdog]);
         self.metrics.observe(&self.engine.pipeline.stats());
+        self.say_mode();
         let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
         self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
         self.metrics.observe_ingest(self.engine.follower.counters());
         self.metrics.alerts_waiting.set(self.outbox.len() as i64);
         self.metrics.alerts_dropped.inc_by(self.outbox.dropped().saturating_sub(self.metrics.alerts_dropped.get()));
+    }
+
+    fn say_mode(&self) {
+        let mode = self.engine.pipeline.mode();
+        self.metrics.set_detector_mode(mode);
+        self.readiness.set_mode(mode);
     }
 
     /// Scores what was read, writes down what came of it, and keeps the rest.

@@ -182,6 +182,13 @@ pub const DOMAIN_SAMPLES_MAX: usize = 8;
 /// Blocks that are counted of an unknown template; what `domain.template_blocks` may ask for.
 pub const STRANGER_BLOCKS_MAX: usize = 1000;
 
+/// The last scores of which a change of regime is seen; what `threshold.regime_episodes` may ask for. The oldest one leaves at the bound.
+pub const REGIME_EPISODES_MAX: usize = 8192;
+
+/// Changes of regime that are remembered, so that the level before can be taken up again. At the bound the oldest one is forgotten, and
+/// resolved as expired if it is still firing.
+pub const REGIMES_MAX: usize = 8;
+
 /// Texts in `domain.mute`.
 pub const MUTED_TEMPLATES_MAX: usize = 1000;
 

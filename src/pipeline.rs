@@ -24,10 +24,11 @@ use crate::pipeline::session::assemble::{self, Assembler};
 use crate::pipeline::session::{Case, Cause, Score, Window};
 use crate::pipeline::stats::Stats;
 use crate::pipeline::verdict::domain::{self, Domain};
+use crate::pipeline::verdict::regime::Regimes;
 use crate::pipeline::verdict::threshold::{self, Threshold};
 use crate::pipeline::verdict::trigger::Trigger;
 use crate::pipeline::verdict::trouble::{self, Watch};
-use crate::pipeline::verdict::{Alert, Verdict, explain, nearest};
+use crate::pipeline::verdict::{Alert, DetectorMode, IncidentId, Verdict, explain, nearest};
 
 pub mod event;
 pub mod front;
@@ -67,6 +68,7 @@ pub struct Pipeline {
     /// How many of `cases`, from the front, are with the model.
     in_flight: usize,
     threshold: Threshold,
+    regimes: Regimes,
     trigger: Trigger,
     watch: Watch,
     domain: Domain,
@@ -89,7 +91,8 @@ pub struct KeptRef<'a> {
     front: front::KeptRef<'a>,
     assembler: &'a assemble::Kept,
     cases: &'a VecDeque<Case>,
-    threshold: threshold::Kept,
+    threshold: &'a threshold::Kept,
+    regimes: &'a Regimes,
     trigger: &'a Trigger,
     watch: trouble::KeptRef<'a>,
     domain: &'a domain::Kept,
@@ -103,6 +106,7 @@ pub struct Kept {
     assembler: assemble::Kept,
     cases: VecDeque<Case>,
     threshold: threshold::Kept,
+    regimes: Regimes,
     trigger: Trigger,
     watch: trouble::Kept,
     domain: domain::Kept,
@@ -121,6 +125,7 @@ impl Pipeline {
             cases: VecDeque::new(),
             in_flight: 0,
             threshold: Threshold::new(settings.threshold, &profile.calibration),
+            regimes: Regimes::default(),
             trigger: Trigger::default(),
             watch: Watch::new(settings.trouble)?,
             domain: Domain::new(settings.domain.clone(), &profile),
@@ -151,13 +156,15 @@ impl Pipeline {
         let assembler = Assembler::restore(settings.assemble, &profile, kept.assembler);
         let watch = Watch::restore(settings.trouble, kept.watch)?;
         let domain = Domain::restore(settings.domain.clone(), &profile, kept.domain);
-        let mut pipeline = Self { front, assembler, watch, domain, ..Self::new(settings, profile).map_err(RestoreError::Mask)? };
+        let new = Self::new(settings, profile).map_err(RestoreError::Mask)?;
+        let mut pipeline = Self { front, assembler, watch, domain, regimes: kept.regimes, ..new };
         if same_model {
             let Self { settings, profile, .. } = &pipeline;
             pipeline.threshold = Threshold::restore(settings.threshold, &profile.calibration, kept.threshold);
             pipeline.cases = kept.cases;
         } else {
             pipeline.assembler.release_all();
+            pipeline.end_regimes();
             pipeline.domain.give_up(kept.cases.len());
             pipeline.domain.change_model(&pipeline.profile, 0, false);
         }
@@ -186,6 +193,7 @@ impl Pipeline {
             assembler: self.assembler.kept(),
             cases: &self.cases,
             threshold: self.threshold.kept(),
+            regimes: &self.regimes,
             trigger: &self.trigger,
             watch: self.watch.kept(),
             domain: self.domain.kept(),
@@ -233,6 +241,7 @@ impl Pipeline {
         for score in scores {
             assert!(self.in_flight > 0, "scores come for windows that were given out");
             self.in_flight -= 1;
+            let known = self.alerts.len();
             let case = self.cases.pop_front().expect("a window in flight has its case");
             match score.filter(Score::is_sound) {
                 Some(score) => self.judge(&case, score, &mut judged),
@@ -240,7 +249,23 @@ impl Pipeline {
             }
             self.domain.note_judged();
             self.domain.settle(&mut self.trigger, &mut self.alerts);
+            self.say_mode(known);
         }
+    }
+
+    /// Somebody knows of a change of regime. True when it was firing: the alert that resolves it waits then.
+    pub fn acknowledge(&mut self, incident: IncidentId) -> bool {
+        let now = self.assembler.now().unwrap_or_default();
+        let known = self.alerts.len();
+        self.alerts.extend(self.regimes.acknowledge(incident, self.threshold.level(), now));
+        self.say_mode(known);
+        self.alerts.len() > known
+    }
+
+    /// How the detector stands to the traffic, as far as the verdicts have got.
+    #[must_use]
+    pub fn mode(&self) -> DetectorMode {
+        if self.domain.is_mismatched() { DetectorMode::DomainMismatch } else { self.threshold.mode() }
     }
 
     /// Lets the wall clock do what no line does: complete the last record of a stream, release what waits to be put in order, and
@@ -349,6 +374,8 @@ impl Pipeline {
             threshold: self.threshold.value(),
             threshold_log_mean: self.threshold.log_mean(),
             threshold_log_sd: self.threshold.log_sd(),
+            regime_changes: self.regimes.changes(),
+            regimes_firing: self.regimes.firing(),
             incidents_firing: self.trigger.firing(),
             trouble_records: self.watch.records(),
             trouble_kinds: self.watch.kinds(),
@@ -380,7 +407,26 @@ impl Pipeline {
         if let Some(reached) = front.reached() {
             self.advance(reached, false);
         }
+        self.settle();
+    }
+
+    /// Applies what was decided with the log before the next case.
+    fn settle(&mut self) {
+        let known = self.alerts.len();
         self.domain.settle(&mut self.trigger, &mut self.alerts);
+        self.say_mode(known);
+    }
+
+    /// Says in all alerts but the first `known` how the detector stands.
+    fn say_mode(&mut self, known: usize) {
+        let mode = self.mode();
+        self.alerts.range_mut(known..).for_each(|alert| alert.mode = Some(mode));
+    }
+
+    /// Another model: its scores are others.
+    fn end_regimes(&mut self) {
+        let now = self.assembler.now().unwrap_or_default();
+        self.regimes.change_model(self.threshold.level(), now, &mut self.alerts);
     }
 
     /// Moves log time on for sessions and hosts.
@@ -394,10 +440,15 @@ impl Pipeline {
     fn judge(&mut self, case: &Case, score: Score, judged: &mut impl FnMut(&Case, &Verdict)) {
         let score = nearest::forgive(case, score, &self.profile);
         let verdict = self.threshold.judge(&score);
-        let is_far = verdict.distance > self.profile.calibration.distance_max;
+        // Where nearly all scores are beyond what the threshold may reach, no change of regime helps.
+        let is_far = verdict.distance > self.profile.calibration.distance_max || self.threshold.is_out_of_reach(verdict.score);
         self.domain.handle_verdict(case, is_far, &mut self.alerts);
-        if self.domain.is_sound(case) && case.sets_threshold {
-            self.threshold.learn(&verdict);
+        if case.sets_threshold
+            && self.domain.is_sound(case)
+            && let Some(change) = self.threshold.learn(&verdict)
+        {
+            let episodes = self.settings.threshold.regime_episodes as u64;
+            self.regimes.handle_change(change, &self.profile.name, episodes, case.time, &mut self.alerts);
         }
         judged(case, &verdict);
         let pool = self.front.pool_name(case.block.pool).map(str::to_owned);

@@ -20,7 +20,7 @@ use crate::model::thread::Scored;
 use crate::pipeline::Pipeline;
 use crate::pipeline::event::blockless::Row;
 use crate::pipeline::session::Case;
-use crate::pipeline::verdict::{Alert, AlertType, Finding, Verdict};
+use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Finding, Verdict};
 use crate::sink::document::Document;
 use crate::sink::terminal;
 
@@ -102,6 +102,10 @@ pub struct Report {
     pub new_templates: u64,
     /// Times that the model was out of its domain.
     pub mismatches: u64,
+    /// Changes of regime.
+    pub regime_changes: u64,
+    /// How the detector stood to the traffic at the end.
+    pub mode: DetectorMode,
     /// Episodes that were anomalous and not told, as it was.
     pub held_back_episodes: u64,
     /// Records that name no block and tell of trouble.
@@ -164,6 +168,7 @@ struct Told {
     trouble: u64,
     new_templates: u64,
     mismatches: u64,
+    regimes: u64,
 }
 
 impl Observer for Told {
@@ -263,6 +268,7 @@ impl<'a> Replay<'a> {
             Finding::Block(finding) => finding,
             Finding::Host(_) => return self.told.trouble += 1,
             Finding::Template(_) => return self.told.new_templates += 1,
+            Finding::Regime(_) => return self.told.regimes += u64::from(alert.alert_type == AlertType::Regime),
             Finding::Domain(_) => return self.told.mismatches += u64::from(alert.alert_type == AlertType::Mismatch),
         };
         let firing = self.firing.entry(finding.block.to_string()).or_default();
@@ -272,7 +278,12 @@ impl<'a> Replay<'a> {
                 *firing = firing.saturating_sub(1);
                 self.told.resolved += 1;
             }
-            AlertType::Trouble | AlertType::Template | AlertType::Mismatch | AlertType::MismatchResolved => {}
+            AlertType::Trouble
+            | AlertType::Template
+            | AlertType::Mismatch
+            | AlertType::MismatchResolved
+            | AlertType::Regime
+            | AlertType::RegimeResolved => {}
         }
     }
 
@@ -310,6 +321,8 @@ impl<'a> Replay<'a> {
             trouble: self.told.trouble,
             new_templates: self.told.new_templates,
             mismatches: self.told.mismatches,
+            regime_changes: self.told.regimes,
+            mode: self.engine.pipeline.mode(),
             held_back_episodes: stats.held_back_episodes,
             trouble_records: stats.trouble_records,
             rss_peak_bytes: rss_peak_bytes(),

@@ -83,8 +83,9 @@ pub fn millis(duration: Duration) -> i64 {
 }
 
 fn threshold_settings(threshold: &config::Threshold) -> threshold::Settings {
-    let config::Threshold { lambda, winsor_sd, k, floor, ceiling } = *threshold;
-    threshold::Settings { lambda, winsor_sd, k, floor, ceiling }
+    let config::Threshold { adapt, lambda, winsor_sd, k, floor, ceiling, regime_episodes, regime_share } = *threshold;
+    let regime_episodes = regime_episodes as usize;
+    threshold::Settings { adapt, lambda, winsor_sd, k, floor, ceiling, regime_episodes, regime_share }
 }
 
 fn trouble_settings(trouble: &config::Trouble) -> trouble::Settings {

@@ -205,6 +205,7 @@ mod tests {
             signature: String::new(),
             positions: Vec::new(),
             by_silence: false,
+            mode: None,
             finding: Finding::Block(Box::new(BlockFinding {
                 block: BlockId { pool: PoolId(0), number: 1 },
                 pool: None,

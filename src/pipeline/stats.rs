@@ -77,6 +77,10 @@ pub struct Stats {
     pub threshold_log_mean: f64,
     /// Standard deviation of ln score behind it (gauge).
     pub threshold_log_sd: f64,
+    /// Changes of regime.
+    pub regime_changes: u64,
+    /// Changes of regime that fire now (gauge).
+    pub regimes_firing: u64,
     /// Incidents firing now (gauge).
     pub incidents_firing: u64,
     /// Records that name no block and tell of trouble: warnings, errors, and statements known to mean it.

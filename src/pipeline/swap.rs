@@ -59,6 +59,7 @@ impl Pipeline {
         let sessions_ended = self.assembler.swap(&next, &mut |id| names.token(templates, id));
         self.front.swap(&self.profile, &next)?;
         if next.calibration != self.profile.calibration {
+            self.end_regimes();
             self.threshold = Threshold::new(self.settings.threshold, &next.calibration);
         }
         if keeps_ids && self.profile.drain == next.drain && texts(&self.profile) == texts(&next) {
@@ -68,7 +69,7 @@ impl Pipeline {
             self.domain.handle_mined(&next, self.front.templates().mined());
         }
         self.profile = next;
-        self.domain.settle(&mut self.trigger, &mut self.alerts);
+        self.settle();
         Ok(Swapped { sessions_mapped: self.assembler.len() as u64, sessions_ended })
     }
 }
@@ -277,7 +278,7 @@ mod tests {
     fn alerts(pipeline: &mut Pipeline) -> Vec<(i64, AlertType)> {
         let block = |alert: &Alert| match &alert.finding {
             Finding::Block(finding) => finding.block.number,
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => 0,
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => 0,
         };
         std::iter::from_fn(|| pipeline.poll_alert()).map(|alert| (block(&alert), alert.alert_type)).collect()
     }
@@ -287,7 +288,7 @@ mod tests {
             front: front::tests::settings(),
             assemble: assemble::Settings { quiet_millis: 1000, idle_millis: 9_000_000, bytes_max: 1 << 20 },
             domain: crate::pipeline::verdict::domain::tests::usual(),
-            threshold: threshold::Settings { lambda: 0.1, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
+            threshold: threshold::Settings { lambda: 0.1, ..threshold::Settings::default() },
             trouble: trouble::Settings {
                 enabled: false,
                 learning_millis: 0,

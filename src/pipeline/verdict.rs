@@ -13,6 +13,7 @@ pub mod domain;
 pub mod evidence;
 pub mod explain;
 pub mod nearest;
+pub mod regime;
 pub mod threshold;
 pub mod trigger;
 pub mod trouble;
@@ -28,6 +29,37 @@ pub struct Verdict {
     pub threshold: f32,
     /// Distance to the nearest normal count pattern.
     pub distance: f32,
+}
+
+/// How the detector stands to the traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetectorMode {
+    /// The threshold is where training put it and has begun to follow; too few episodes were judged to see a change of regime.
+    #[default]
+    Warmup,
+    /// The threshold follows the traffic.
+    Active,
+    /// The model does not fit what the logs say: no blocks are told of, and the threshold learns nothing.
+    DomainMismatch,
+    /// Most of what comes is above the threshold, or the operator wants it so: blocks are told of, and the threshold stays where it is.
+    Frozen,
+}
+
+impl DetectorMode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Warmup, Self::Active, Self::DomainMismatch, Self::Frozen];
+
+    /// The name in JSON, metrics and pages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warmup => "warmup",
+            Self::Active => "active",
+            Self::DomainMismatch => "domain_mismatch",
+            Self::Frozen => "frozen",
+        }
+    }
 }
 
 /// What is wrong, as one number: a function of pool, block and the first log time of the episode, or of host and first log time.
@@ -71,6 +103,12 @@ pub enum AlertType {
     /// It fits again.
     #[serde(rename = "model.domain_resolved")]
     MismatchResolved,
+    /// The scores of nearly all blocks have moved, and the threshold with them. It fires until it is acknowledged or they have moved back.
+    #[serde(rename = "regime.changed")]
+    Regime,
+    /// They have moved back, or somebody knows of it.
+    #[serde(rename = "regime.resolved")]
+    RegimeResolved,
 }
 
 impl AlertType {
@@ -84,6 +122,8 @@ impl AlertType {
             Self::Template => "template.new",
             Self::Mismatch => "model.domain_mismatch",
             Self::MismatchResolved => "model.domain_resolved",
+            Self::Regime => "regime.changed",
+            Self::RegimeResolved => "regime.resolved",
         }
     }
 }
@@ -96,7 +136,7 @@ pub enum Reason {
     UnknownEvent,
     /// The story as a whole, once the block had gone quiet.
     UnlikelyStory,
-    /// What was missing came after all; or the model fits what the logs say again.
+    /// What was missing came after all; or the model fits what the logs say again; or scores are where they were before.
     Recovered,
     /// What was unlikely at first turned out to be part of a normal story, or an unknown event part of many.
     Retracted,
@@ -116,6 +156,10 @@ pub enum Reason {
     FarShare,
     /// Another model has taken the place of the one that did not fit the logs.
     ModelChanged,
+    /// The scores of nearly all blocks stand above the threshold.
+    ScoreLevel,
+    /// Somebody said that it is known.
+    Acknowledged,
 }
 
 impl Reason {
@@ -135,6 +179,8 @@ impl Reason {
             Self::UnknownShare => "unknown_share",
             Self::FarShare => "far_share",
             Self::ModelChanged => "model_changed",
+            Self::ScoreLevel => "score_level",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }
@@ -259,6 +305,8 @@ pub struct Alert {
     pub positions: Vec<Position>,
     /// Set when log time was moved on by a wall clock because all logs were silent.
     pub by_silence: bool,
+    /// How the detector stood to the traffic; `None` of trouble of a host, which it does not judge.
+    pub mode: Option<DetectorMode>,
     /// What it is of, and what was found.
     pub finding: Finding,
 }
@@ -268,7 +316,7 @@ impl Alert {
     pub fn quoted(&self) -> impl Iterator<Item = Position> {
         let (nearby, evidence) = match &self.finding {
             Finding::Block(finding) => (finding.nearby.as_slice(), finding.explanation.evidence.as_slice()),
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => (&[][..], &[][..]),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => (&[][..], &[][..]),
         };
         self.positions.iter().chain(evidence).copied().chain(nearby.iter().map(|nearby| nearby.position))
     }
@@ -285,6 +333,8 @@ pub enum Finding {
     Template(Box<TemplateFinding>),
     /// Whether the model fits what the logs say.
     Domain(Box<DomainFinding>),
+    /// The level of the scores.
+    Regime(Box<RegimeFinding>),
 }
 
 /// What was found of a block.
@@ -351,6 +401,32 @@ pub struct DomainFinding {
     pub templates: Vec<TemplateFinding>,
     /// Episodes that were anomalous and not told meanwhile.
     pub held_back: u64,
+}
+
+/// What was found of the level of the scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegimeFinding {
+    /// Name of the model.
+    pub model: String,
+    /// Where the scores were.
+    pub before: ScoreLevel,
+    /// Where they are now; of what resolves it, where they are at that moment.
+    pub after: ScoreLevel,
+    /// Episodes in which the change was seen: the last ones judged.
+    pub episodes: u64,
+    /// Log time of the change.
+    pub changed: LogTime,
+}
+
+/// Where scores lie, and the threshold above them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreLevel {
+    /// The score at the mean of ln score, nats.
+    pub typical: f64,
+    /// Standard deviation of ln score.
+    pub log_sd: f64,
+    /// The threshold, nats.
+    pub threshold: f64,
 }
 
 /// One kind of message that is trouble.

@@ -13,11 +13,12 @@ use crate::pipeline::event::layout::Level;
 use crate::pipeline::event::origin::{Origin, Role};
 use crate::pipeline::event::parse;
 use crate::pipeline::event::{LogTime, Position};
-use crate::pipeline::verdict::{Alert, AlertType, DeviationKind, Finding, Reason};
+use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, DeviationKind, Finding, Reason};
 
 mod block;
 mod domain;
 mod host;
+mod regime;
 mod screen;
 mod words;
 
@@ -26,6 +27,7 @@ pub use block::{
 };
 pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
+pub use regime::{LevelDocument, RegimeDocument};
 pub use words::{Names, brief, grouped, readable};
 
 use screen::Screened;
@@ -37,7 +39,8 @@ pub struct Document {
     pub id: String,
     /// `inc_…`; shared by what fires and what resolves it, and by all alerts of one episode of a host.
     pub incident: String,
-    /// `anomaly.firing`, `anomaly.resolved`, `host.trouble`, `template.new`, `model.domain_mismatch` or `model.domain_resolved`.
+    /// `anomaly.firing`, `anomaly.resolved`, `host.trouble`, `template.new`, `model.domain_mismatch`, `model.domain_resolved`,
+    /// `regime.changed` or `regime.resolved`.
     #[serde(rename = "type")]
     pub alert_type: AlertType,
     /// Why it was raised or taken back.
@@ -57,6 +60,9 @@ pub struct Document {
     pub lines_left_out: u32,
     /// Set when the logs had fallen silent and the clock of the host moved log time on.
     pub by_silence: bool,
+    /// How the detector stood to the traffic; left out of trouble of hosts, which it does not judge.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<DetectorMode>,
 }
 
 /// What an alert is of.
@@ -71,6 +77,8 @@ pub enum About {
     Template(Box<NewTemplateDocument>),
     /// Whether the model fits what the logs say.
     Domain(Box<DomainDocument>),
+    /// The level of the scores.
+    Regime(Box<RegimeDocument>),
 }
 
 /// A record where it stands.
@@ -144,6 +152,9 @@ impl Document {
                 let about = DomainDocument::new(finding, alert.reason, &records, &edge);
                 (About::Domain(Box::new(about)), records.iter().map(|record| record.line.role).collect())
             }
+            Finding::Regime(finding) => {
+                (About::Regime(Box::new(RegimeDocument::new(finding, alert.incident, alert.reason, &edge))), Vec::new())
+            }
         };
         let mut document = Self {
             id: alert.id.to_string(),
@@ -157,6 +168,7 @@ impl Document {
             lines: records.into_iter().map(|record| record.line).collect(),
             lines_left_out: 0,
             by_silence: alert.by_silence,
+            mode: alert.mode,
         };
         document.fit();
         document
@@ -170,6 +182,7 @@ impl Document {
             About::Host(host) => &host.summary,
             About::Template(template) => &template.summary,
             About::Domain(domain) => &domain.summary,
+            About::Regime(regime) => &regime.summary,
         }
     }
 
@@ -181,6 +194,7 @@ impl Document {
             About::Host(host) => &host.host,
             About::Template(template) => &template.template,
             About::Domain(domain) => &domain.model,
+            About::Regime(regime) => &regime.model,
         }
     }
 
@@ -189,7 +203,7 @@ impl Document {
     pub fn block(&self) -> Option<&BlockDocument> {
         match &self.about {
             About::Block(block) => Some(block),
-            About::Host(_) | About::Template(_) | About::Domain(_) => None,
+            About::Host(_) | About::Template(_) | About::Domain(_) | About::Regime(_) => None,
         }
     }
 
@@ -222,7 +236,7 @@ impl About {
         match self {
             Self::Block(block) => block.leave_out(),
             Self::Host(host) => host.leave_out(),
-            Self::Template(_) => false,
+            Self::Template(_) | Self::Regime(_) => false,
             Self::Domain(domain) => domain.leave_out(),
         }
     }
@@ -340,6 +354,9 @@ fn clean(text: &str) -> String {
 }
 
 const DAY_MILLIS: i64 = 86_400_000;
+
+#[cfg(test)]
+pub(crate) use regime::tests as regime_tests;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use crate::pipeline::verdict::DetectorMode;
 use crate::sink::metrics::Metrics;
 
 /// What the daemon waits for before it is ready. Once all have dropped it stays ready: a full queue or a slow model is no reason
@@ -20,6 +21,7 @@ use crate::sink::metrics::Metrics;
 #[derive(Debug, Default)]
 pub struct Readiness {
     dropped: AtomicU8,
+    mode: Mutex<DetectorMode>,
 }
 
 /// One thing that the daemon waits for.
@@ -56,6 +58,17 @@ impl Readiness {
     /// Says that `latch` is no longer waited for. Again and again does no harm.
     pub fn drop_latch(&self, latch: Latch) {
         self.dropped.fetch_or(latch.bit(), Ordering::Release);
+    }
+
+    /// Says how the detector stands to the traffic. No reason not to be ready: who asks is told.
+    pub fn set_mode(&self, mode: DetectorMode) {
+        *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
+    }
+
+    /// How the detector stands to the traffic.
+    #[must_use]
+    pub fn mode(&self) -> DetectorMode {
+        *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is still waited for; empty = ready.
@@ -120,7 +133,7 @@ async fn metrics_text(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
     let missing: Vec<_> = readiness.missing().into_iter().map(Latch::name).collect();
     if missing.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
+        (StatusCode::OK, format!("ready\nmode {}\n", readiness.mode().name()))
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", ")))
     }

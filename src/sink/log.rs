@@ -40,7 +40,7 @@ pub fn set_up(config: &Log) -> Result<(), LogError> {
 pub fn alert(document: &Document) {
     match &document.about {
         About::Host(host) => trouble(document, host),
-        About::Template(_) | About::Domain(_) => domain(document),
+        About::Template(_) | About::Domain(_) | About::Regime(_) => domain(document),
         About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
@@ -87,7 +87,7 @@ fn trouble(document: &Document, host: &HostDocument) {
 fn domain(document: &Document) {
     let Document { id, incident, alert_type, reason, signature, .. } = document;
     let (kind, reason) = (alert_type.name(), reason.name());
-    if *alert_type == AlertType::MismatchResolved {
+    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved) {
         info!(alert = id, incident, kind, reason, signature, "{}", document.summary());
     } else {
         warn!(alert = id, incident, kind, reason, signature, of = document.subject(), "{}", document.summary());
@@ -128,6 +128,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -153,7 +154,14 @@ mod tests {
     #[test]
     fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
         let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
-        for (document, level) in [(template_example(), "WARN"), (mismatch_example(), "WARN"), (back, "INFO")] {
+        let known = Document { alert_type: AlertType::RegimeResolved, ..regime_example() };
+        for (document, level) in [
+            (template_example(), "WARN"),
+            (mismatch_example(), "WARN"),
+            (back, "INFO"),
+            (regime_example(), "WARN"),
+            (known, "INFO"),
+        ] {
             let event = logged(&document);
             assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));
         }

@@ -14,7 +14,7 @@ use prometheus::{
 use crate::config::Mode;
 use crate::ingest;
 use crate::pipeline::stats::Stats;
-use crate::pipeline::verdict::{Alert, AlertType, Reason};
+use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Reason};
 use crate::sink::webhook::Attempt;
 
 use self::model::ModelMetrics;
@@ -33,6 +33,7 @@ pub struct Metrics {
     /// The model.
     pub model: ModelMetrics,
     mode: IntGaugeVec,
+    detector_mode: IntGaugeVec,
     process: Process,
     /// Bytes of followed files that are not read yet.
     pub lag_bytes: IntGauge,
@@ -92,6 +93,7 @@ impl Metrics {
         for reason in [Reason::UnknownShare, Reason::FarShare] {
             alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
         }
+        alerts.with_label_values(&[AlertType::Regime.name(), Reason::ScoreLevel.name()]);
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
@@ -99,6 +101,10 @@ impl Metrics {
             gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
             model: ModelMetrics::new(&registry),
             mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
+            detector_mode: register(
+                &registry,
+                IntGaugeVec::new(opts("detector_mode_info", "1 for how the detector stands to the traffic."), &["mode"]),
+            ),
             process: Process::new(&registry),
             lag_bytes: gauge(&registry, "lag_bytes", "Bytes of followed files that are not read yet."),
             streams: gauge(&registry, "streams", "Logs followed now."),
@@ -179,6 +185,13 @@ impl Metrics {
     pub fn set_mode(&self, mode: Mode) {
         for each in [Mode::Notify, Mode::Observe] {
             self.mode.with_label_values(&[each.name()]).set(i64::from(each == mode));
+        }
+    }
+
+    /// Says how the detector stands to the traffic.
+    pub fn set_detector_mode(&self, mode: DetectorMode) {
+        for each in DetectorMode::ALL {
+            self.detector_mode.with_label_values(&[each.name()]).set(i64::from(each == mode));
         }
     }
 
@@ -361,6 +374,9 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("sessions_evicted_total", "Sessions released by the byte budget.", |s| s.sessions_evicted),
     ("windows_total", "Windows given to the model, remembered ones included.", |s| s.windows),
     ("threshold_updates_total", "Episodes that set the threshold.", |s| s.threshold_updates),
+    ("regime_changes_total", "Changes of regime: the scores of nearly all blocks stood above the threshold.", |s| {
+        s.regime_changes
+    }),
     ("trouble_records_total", "Records that name no block and tell of trouble.", |s| s.trouble_records),
     ("trouble_forgotten_total", "Kinds of trouble forgotten because there were too many.", |s| s.trouble_forgotten),
     ("held_back_episodes_total", "Episodes anomalous and not told, as the model was out of its domain.", |s| {
@@ -386,6 +402,7 @@ const GAUGES: &[(&str, &str, Read<f64>)] = &[
     ("far_share", "Share of the last episodes that are far from every normal story.", |s| s.far_share),
     ("domain_mismatch", "1 while the model is out of its domain and no blocks are told of.", |s| s.domain_mismatch as f64),
     ("neutral_templates", "Unknown templates that are part of normal stories and left out.", |s| s.neutral_templates as f64),
+    ("regimes_firing", "Changes of regime that nobody has acknowledged yet.", |s| s.regimes_firing as f64),
     ("incidents_firing", "Incidents firing now.", |s| s.incidents_firing as f64),
     ("log_time_seconds", "Log time reached, since the epoch of the logs' own clock.", |s| s.log_time_millis as f64 / 1000.0),
 ];

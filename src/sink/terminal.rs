@@ -8,8 +8,8 @@ use std::io::{self, IsTerminal, Write};
 use crate::config::Terminal;
 use crate::pipeline::verdict::{AlertType, DeviationKind, Reason};
 use crate::sink::document::{
-    About, BlockDocument, Document, DomainDocument, HostDocument, LineDocument, NewTemplateDocument, TemplateDocument, grouped,
-    readable,
+    About, BlockDocument, Document, DomainDocument, HostDocument, LineDocument, NewTemplateDocument, RegimeDocument,
+    TemplateDocument, grouped, readable,
 };
 
 /// Writes alerts as text, if they are wanted where it is written to.
@@ -75,7 +75,7 @@ pub fn wants_colours() -> bool {
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     write_head(text, document, paint)?;
     match (document.alert_type, &document.about) {
-        (AlertType::Resolved | AlertType::MismatchResolved, _) => Ok(()),
+        (AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved, _) => Ok(()),
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
             write_difference(text, block, paint)?;
@@ -110,6 +110,11 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
             write_lines(text, document, paint)?;
             write_steps(text, &domain.advice)
         }
+        (_, About::Regime(regime)) => {
+            write_levels(text, regime)?;
+            write_named(text, &[("signature", document.signature.clone())])?;
+            write_steps(text, &regime.advice)
+        }
     }
 }
 
@@ -121,6 +126,8 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
         AlertType::Template => paint.alarm("NEW TEMPLATE"),
         AlertType::Mismatch => paint.alarm("OUT OF DOMAIN"),
         AlertType::MismatchResolved => paint.relief("IN DOMAIN AGAIN"),
+        AlertType::Regime => paint.alarm("ANOTHER REGIME"),
+        AlertType::RegimeResolved => paint.relief("REGIME RESOLVED"),
     };
     writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
@@ -228,6 +235,13 @@ fn write_strangers(text: &mut String, domain: &DomainDocument, paint: Paint) -> 
         writeln!(text, "    {events} times in {episodes} stories of blocks")?;
     }
     Ok(())
+}
+
+fn write_levels(text: &mut String, regime: &RegimeDocument) -> fmt::Result {
+    writeln!(text, "  {:<10} {:>12}  {:>12}", "", "typical", "threshold")?;
+    [("before", &regime.before), ("after", &regime.after)].into_iter().try_for_each(|(name, level)| {
+        writeln!(text, "  {name:<10} {:>7.2} nats  {:>7.2} nats", level.typical_nats, level.threshold_nats)
+    })
 }
 
 fn write_steps(text: &mut String, steps: &[String]) -> fmt::Result {
@@ -361,6 +375,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::document::regime_tests::regime_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -377,6 +392,11 @@ mod tests {
     fn what_the_model_does_not_know_says_what_where_why_and_what_to_do() {
         let both = [template_example(), mismatch_example()].map(|document| render(&document, false));
         insta::assert_snapshot!(both.join("\n"));
+    }
+
+    #[test]
+    fn a_change_of_regime_says_from_where_to_where() {
+        insta::assert_snapshot!(render(&regime_example(), false));
     }
 
     #[test]

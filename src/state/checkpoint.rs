@@ -241,7 +241,7 @@ impl<W: Write> Write for Counted<W> {
 
 const MAGIC: &[u8; 8] = b"HDFSVIGL";
 /// Version of the files' layout; goes up with every change of what is kept.
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 5;
 const HEADER_BYTES: usize = 24;
 const NEWEST_NAME: &str = "checkpoint";
 const PREVIOUS_NAME: &str = "checkpoint.previous";

@@ -60,6 +60,7 @@ fn alert(offset: u64) -> Alert {
         signature: String::new(),
         positions: vec![Position { source: SourceId(0), offset, length: 0 }],
         by_silence: false,
+        mode: None,
         finding: Finding::Block(Box::new(BlockFinding {
             block: BlockId { pool: PoolId(0), number: 1 },
             pool: None,

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod run;
+mod threshold;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -345,6 +345,7 @@ fn told(alert: &Alert) -> Told {
         Finding::Host(finding) => (finding.host.clone(), complaints(finding), String::new()),
         Finding::Template(finding) => (finding.template.clone(), format!("x{}", finding.events), String::new()),
         Finding::Domain(finding) => (finding.model.clone(), shares(finding), String::new()),
+        Finding::Regime(finding) => (finding.model.clone(), format!("{:?} {:?}", finding.before, finding.after), String::new()),
     };
     Told {
         id: alert.id.to_string(),
@@ -447,7 +448,7 @@ fn settings(cluster: &Cluster) -> Settings {
             zone: Zone::utc(),
         },
         assemble: assemble::Settings { quiet_millis: 300_000, idle_millis: 3_600_000, bytes_max: 1 << 24 },
-        threshold: threshold::Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None },
+        threshold: threshold::Settings::default(),
         trouble: TROUBLE,
         domain: DOMAIN,
         incident_open_millis: 86_400_000,

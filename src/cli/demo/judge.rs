@@ -90,11 +90,11 @@ impl Judge {
 
     fn handle_healthy(&mut self, alert: &Document) -> Meaning {
         match alert.alert_type {
-            AlertType::Resolved | AlertType::MismatchResolved => {
+            AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved => {
                 self.false_incidents.remove(&alert.incident);
                 Meaning::Corrected
             }
-            AlertType::Firing | AlertType::Trouble | AlertType::Template | AlertType::Mismatch => {
+            AlertType::Firing | AlertType::Trouble | AlertType::Template | AlertType::Mismatch | AlertType::Regime => {
                 self.remember_false(alert);
                 Meaning::FalseAlarm
             }

@@ -251,10 +251,11 @@ impl Domain {
         self.state.mismatch.is_on()
     }
 
-    /// Whether the threshold may learn from the case: it is judged as a whole, by a model in its domain.
+    /// Whether the threshold may learn from the case: it is judged as a whole, by a model in its domain that knows all its events. What an
+    /// unknown event scores says nothing of how the others do.
     #[must_use]
     pub fn is_sound(&self, case: &Case) -> bool {
-        case.left_out == 0 && !self.is_mismatched()
+        case.left_out == 0 && !self.is_mismatched() && case.events.iter().all(|event| event.token != UNKNOWN)
     }
 
     /// A block is anomalous and not told of. Each episode counts once.

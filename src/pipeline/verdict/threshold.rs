@@ -5,16 +5,30 @@
 //! `var = (1 - lambda)(var + lambda d^2)`. The threshold is `clamp(exp(m + k sd) - epsilon, floor, ceiling)`. Scores that are flagged
 //! are left out, as SPOT does (Siffer et al. 2017): a wave of failures must not raise the bar for the next one. It starts from the
 //! model's calibration, so there is nothing to wait for.
+//!
+//! - **Frozen.** While more than half of the last [`RECENT_EPISODES`] scores stand above the threshold, nothing moves it: a change and
+//!   an outage look alike then, and the little that is still below tells of neither.
+//! - **Another regime.** When as many as `regime_share` of the last `regime_episodes` scores, flagged or not, stand above the threshold,
+//!   the traffic as a whole has moved: mean and deviation are taken anew from the median and the median absolute deviation of these
+//!   scores (both stand half of them being wrong, Hampel 1974). The level before is remembered, and taken up again should as many stand
+//!   below its threshold. Raising a threshold is never done in silence: each change is handed out, to be told.
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::REGIMES_MAX;
 use crate::pipeline::profile::Calibration;
 use crate::pipeline::session::Score;
-use crate::pipeline::verdict::Verdict;
+use crate::pipeline::verdict::{DetectorMode, ScoreLevel, Verdict};
+
+use self::ring::{Ring, Spread};
+
+mod ring;
 
 /// How fast the threshold moves. What is `None` comes from the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
+    /// Whether it moves at all.
+    pub adapt: bool,
     /// Weight of one episode, 0..1. At 0.001 half of a change is followed after 693 episodes.
     pub lambda: f64,
     /// Standard deviations beyond which a score counts as if it stood there, > 0.
@@ -25,6 +39,26 @@ pub struct Settings {
     pub floor: Option<f32>,
     /// The score that it never rises above, nats.
     pub ceiling: Option<f32>,
+    /// Scores that a change of regime is seen in, 1..=[`crate::limits::REGIME_EPISODES_MAX`].
+    pub regime_episodes: usize,
+    /// Share of them that has to stand above the threshold for it, 0.5..=1. 1 = none is ever seen.
+    pub regime_share: f64,
+}
+
+impl Default for Settings {
+    /// As `config/default.toml` has them.
+    fn default() -> Self {
+        Self {
+            adapt: true,
+            lambda: 0.001,
+            winsor_sd: 2.5,
+            k: None,
+            floor: None,
+            ceiling: None,
+            regime_episodes: 1024,
+            regime_share: 0.9,
+        }
+    }
 }
 
 /// The threshold of one model.
@@ -36,69 +70,139 @@ pub struct Threshold {
     ceiling: f64,
     epsilon: f64,
     distance_max: f32,
+    /// The training scores: what the threshold was calibrated to.
+    trained: Trained,
     kept: Kept,
 }
 
 /// What a checkpoint keeps of a [`Threshold`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
+    moments: Moments,
+    updates: u64,
+    /// Of the last scores, whether each stood above the threshold; the last one in the lowest bit.
+    recent: u128,
+    /// The last scores, flagged or not.
+    ring: Ring,
+    /// The moments before each change of regime that has not gone back, oldest first, at most [`REGIMES_MAX`].
+    former: Vec<Moments>,
+}
+
+/// Mean and variance of x.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Moments {
     mean: f64,
     variance: f64,
-    updates: u64,
+}
+
+/// Moments of the training scores, and where their bulk lies.
+#[derive(Clone, Copy, Debug)]
+struct Trained {
+    moments: Moments,
+    bulk: Spread,
+    /// Share of them that the threshold was above at first.
+    share_below: f64,
+}
+
+/// The level of the scores has changed, and the threshold with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// To where it was not before.
+    Moved {
+        /// Where it was.
+        before: ScoreLevel,
+        /// Where it is now.
+        after: ScoreLevel,
+    },
+    /// Back to where it was before an earlier change.
+    Returned {
+        /// Where it was.
+        before: ScoreLevel,
+        /// Where it is now.
+        after: ScoreLevel,
+        /// Changes that are undone by it, the latest ones; >= 1.
+        undone: usize,
+    },
 }
 
 impl Threshold {
     /// The threshold that a model's calibration starts with.
     #[must_use]
     pub fn new(settings: Settings, calibration: &Calibration) -> Self {
-        let kept = Kept { mean: calibration.log_mean, variance: calibration.log_sd.powi(2), updates: 0 };
+        let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
+        let kept = Kept { moments, updates: 0, recent: 0, ring: Ring::default(), former: Vec::new() };
         Self::restore(settings, calibration, kept)
     }
 
     /// The threshold of a checkpoint, for the model that it was found with.
     #[must_use]
-    pub fn restore(settings: Settings, calibration: &Calibration, kept: Kept) -> Self {
+    pub fn restore(settings: Settings, calibration: &Calibration, mut kept: Kept) -> Self {
+        kept.ring.shorten(settings.regime_episodes);
         let floor = f64::from(settings.floor.unwrap_or(calibration.floor));
-        Self {
+        let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
+        let logs = calibration.quantiles.iter().map(|score| (f64::from(*score) + calibration.epsilon).ln()).collect();
+        let mut threshold = Self {
             settings,
             k: settings.k.unwrap_or(calibration.k),
             floor,
             ceiling: f64::from(settings.ceiling.unwrap_or(calibration.ceiling)).max(floor),
             epsilon: calibration.epsilon,
             distance_max: calibration.distance_max,
+            trained: Trained { moments, bulk: Spread::of(logs), share_below: 1.0 },
             kept,
-        }
+        };
+        let value = threshold.value_at(moments);
+        let below = calibration.quantiles.iter().filter(|score| f64::from(**score) <= value).count();
+        threshold.trained.share_below = below as f64 / calibration.quantiles.len().max(1) as f64;
+        threshold
     }
 
     /// What a checkpoint keeps.
     #[must_use]
-    pub fn kept(&self) -> Kept {
-        self.kept
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Where the threshold stands, nats.
     #[must_use]
     pub fn value(&self) -> f64 {
-        let value = (self.kept.mean + self.k * self.log_sd()).exp() - self.epsilon;
-        value.clamp(self.floor, self.ceiling)
+        self.value_at(self.kept.moments)
     }
 
     /// Mean of x.
     #[must_use]
     pub fn log_mean(&self) -> f64 {
-        self.kept.mean
+        self.kept.moments.mean
     }
 
     /// Standard deviation of x.
     #[must_use]
     pub fn log_sd(&self) -> f64 {
-        self.kept.variance.sqrt()
+        self.kept.moments.variance.sqrt()
     }
 
     /// Episodes that moved it.
     #[must_use]
     pub fn updates(&self) -> u64 {
         self.kept.updates
+    }
+
+    /// How it stands to the traffic; [`DetectorMode::DomainMismatch`] is not its to know.
+    #[must_use]
+    pub fn mode(&self) -> DetectorMode {
+        if !self.settings.adapt || self.is_frozen() {
+            DetectorMode::Frozen
+        } else if self.kept.ring.len() < self.settings.regime_episodes {
+            DetectorMode::Warmup
+        } else {
+            DetectorMode::Active
+        }
+    }
+
+    /// Whether a score is higher than the threshold could ever be.
+    #[must_use]
+    pub fn is_out_of_reach(&self, score: f32) -> bool {
+        f64::from(score) > self.ceiling
     }
 
     /// Decides: an episode is anomalous when its score exceeds the threshold and no normal story has its counts.
@@ -113,20 +217,104 @@ impl Threshold {
         }
     }
 
-    /// Learns from an episode that was judged normal. What was flagged leaves the threshold where it is.
-    pub fn learn(&mut self, verdict: &Verdict) {
-        if verdict.anomalous {
-            return;
+    /// Learns from the verdict on an episode, whose score must be sound ([`Score::is_sound`]). What was flagged does not move it, unless
+    /// nearly all that comes is flagged: then the change that is seen.
+    pub fn learn(&mut self, verdict: &Verdict) -> Option<Change> {
+        if !self.settings.adapt {
+            return None;
         }
-        let reach = self.settings.winsor_sd * self.log_sd();
-        let x = (f64::from(verdict.score) + self.epsilon).ln();
-        let step = (x - self.kept.mean).clamp(-reach, reach);
+        let above = f64::from(verdict.score) > self.value();
+        self.kept.recent = (self.kept.recent << 1) | u128::from(above);
+        self.kept.ring.push(verdict.score, self.settings.regime_episodes);
+        if !verdict.anomalous && !self.is_frozen() {
+            self.average(verdict.score);
+        }
+        let weigh =
+            self.kept.ring.len() >= self.settings.regime_episodes && self.kept.ring.pushed().is_multiple_of(REGIME_STRIDE);
+        if weigh { self.go_back().or_else(|| self.move_on()) } else { None }
+    }
+
+    fn average(&mut self, score: f32) {
         let lambda = self.settings.lambda;
-        self.kept.mean += lambda * step;
-        self.kept.variance = (1.0 - lambda) * (self.kept.variance + lambda * step * step);
+        let reach = self.settings.winsor_sd * self.log_sd();
+        let Moments { mean, variance } = self.kept.moments;
+        let step = ((f64::from(score) + self.epsilon).ln() - mean).clamp(-reach, reach);
+        let variance = (1.0 - lambda) * (variance + lambda * step * step);
+        self.kept.moments = Moments { mean: mean + lambda * step, variance };
         self.kept.updates += 1;
     }
+
+    /// Whether most of what came last stands above the threshold.
+    fn is_frozen(&self) -> bool {
+        self.kept.recent.count_ones() > RECENT_EPISODES / 2
+    }
+
+    /// Takes the level of the last scores for the level of the traffic, if nearly all of them stand above the threshold and that helps.
+    fn move_on(&mut self) -> Option<Change> {
+        let above = 1.0 - self.kept.ring.share_below(self.value());
+        if above < self.settings.regime_share || self.settings.regime_share >= 1.0 {
+            return None;
+        }
+        let scores = self.kept.ring.scores().map(|score| (f64::from(score) + self.epsilon).ln());
+        let moments = self.trained.moved_to(Spread::of(scores.collect()));
+        if self.kept.ring.share_below(self.value_at(moments)) < 0.5 {
+            return None;
+        }
+        let before = self.level();
+        self.kept.former.push(self.kept.moments);
+        let surplus = self.kept.former.len().saturating_sub(REGIMES_MAX);
+        self.kept.former.drain(..surplus);
+        self.take_up(moments);
+        Some(Change::Moved { before, after: self.level() })
+    }
+
+    /// Takes up the level before a change of regime, the earliest one possible, if nearly as many of the last scores fit it as did in
+    /// training.
+    fn go_back(&mut self) -> Option<Change> {
+        let enough = self.settings.regime_share * self.trained.share_below;
+        let fits = |moments: &Moments| self.kept.ring.share_below(self.value_at(*moments)) >= enough;
+        let found = self.kept.former.iter().position(fits)?;
+        let before = self.level();
+        let undone = self.kept.former.len() - found;
+        let moments = self.kept.former[found];
+        self.kept.former.truncate(found);
+        self.take_up(moments);
+        Some(Change::Returned { before, after: self.level(), undone })
+    }
+
+    fn take_up(&mut self, moments: Moments) {
+        self.kept.moments = moments;
+        let value = self.value();
+        self.kept.recent = self.kept.ring.scores().fold(0, |recent, score| (recent << 1) | u128::from(f64::from(score) > value));
+    }
+
+    /// Where the scores lie, and it above them.
+    #[must_use]
+    pub fn level(&self) -> ScoreLevel {
+        let Moments { mean, variance } = self.kept.moments;
+        ScoreLevel { typical: (mean.exp() - self.epsilon).max(0.0), log_sd: variance.sqrt(), threshold: self.value() }
+    }
+
+    fn value_at(&self, Moments { mean, variance }: Moments) -> f64 {
+        ((mean + self.k * variance.sqrt()).exp() - self.epsilon).clamp(self.floor, self.ceiling)
+    }
 }
+
+impl Trained {
+    /// The moments of scores whose bulk lies there and that are otherwise distributed as those of training, no less widely: k was chosen
+    /// for such a distribution, which is rarely a normal one. Where the training scores are normal this is the median, and 1.4826
+    /// times the median absolute deviation.
+    fn moved_to(&self, bulk: Spread) -> Moments {
+        let wider = if self.bulk.deviation > 0.0 { (bulk.deviation / self.bulk.deviation).max(1.0) } else { 1.0 };
+        let Moments { mean, variance } = self.moments;
+        Moments { mean: bulk.median + wider * (mean - self.bulk.median), variance: variance * wider * wider }
+    }
+}
+
+/// The last episodes of which it is known whether they stood above the threshold.
+const RECENT_EPISODES: u32 = u128::BITS;
+/// A change of regime is looked for once in so many episodes: looking costs a pass over the last scores.
+const REGIME_STRIDE: u64 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -149,12 +337,13 @@ mod tests {
     #[test]
     fn what_is_flagged_never_moves_it() {
         let mut threshold = threshold();
-        let before = threshold.kept();
-        for _ in 0..10_000 {
+        let before = (threshold.value(), threshold.log_mean(), threshold.log_sd());
+        // As many as a change of regime is seen in, and one more, would make one.
+        for _ in 1..Settings::default().regime_episodes {
             let verdict = threshold.judge(&score(9.0, 1.0));
-            threshold.learn(&verdict);
+            assert_eq!(threshold.learn(&verdict), None);
+            assert_eq!((threshold.value(), threshold.log_mean(), threshold.log_sd()), before);
         }
-        assert_eq!(threshold.kept(), before);
     }
 
     #[test]
@@ -190,8 +379,7 @@ mod tests {
     }
 
     fn threshold() -> Threshold {
-        let settings = Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None };
-        Threshold::new(settings, &profile(&[]).calibration)
+        Threshold::new(Settings::default(), &profile(&[]).calibration)
     }
 
     fn score(score: f32, distance: f32) -> Score {

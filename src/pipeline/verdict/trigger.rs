@@ -95,6 +95,7 @@ impl Trigger {
             signature,
             positions: explanation.events.iter().map(|event| event.position).collect(),
             by_silence: case.by_silence,
+            mode: None,
             finding: Finding::Block(Box::new(BlockFinding { explanation, nearby, ..finding })),
         };
         self.by_age.insert((incident.opened, id));
@@ -170,6 +171,7 @@ fn resolved(incident: IncidentId, fired: Fired, number: u32, reason: Reason, tim
         signature: fired.signature,
         positions: Vec::new(),
         by_silence: fired.by_silence,
+        mode: None,
         finding: Finding::Block(Box::new(fired.finding)),
     }
 }
@@ -373,7 +375,7 @@ mod tests {
         let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
         let of = |alert: &Alert| match &alert.finding {
             Finding::Block(finding) => finding.explanation.clone(),
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) => Explanation::default(),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => Explanation::default(),
         };
         assert_eq!((of(&fired), of(&resolved)), (full, explanation(DeviationKind::Missing)));
         assert_eq!((fired.quoted().count(), resolved.quoted().count()), (2, 1));

@@ -323,7 +323,9 @@ fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], names: &Nam
         | Reason::Frequent
         | Reason::UnknownShare
         | Reason::FarShare
-        | Reason::ModelChanged => {
+        | Reason::ModelChanged
+        | Reason::ScoreLevel
+        | Reason::Acknowledged => {
             format!("{block} is no longer followed: it has been open for too long, or newer incidents took its place.")
         }
     }

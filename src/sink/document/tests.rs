@@ -62,6 +62,7 @@ fn an_alert_becomes_the_documented_object() {
         "lines_left_out": 0,
         "events": 5,
         "by_silence": false,
+        "mode": "active",
     });
     assert_eq!(json, expected);
     assert_eq!(serde_json::from_value::<Document>(json).unwrap(), example());
@@ -126,6 +127,7 @@ fn a_new_template_becomes_the_documented_object() {
         "lines": [line(0, LINES[0])],
         "lines_left_out": 0,
         "by_silence": false,
+        "mode": "active",
     });
     assert_eq!(json, expected);
     assert_eq!(serde_json::from_value::<Document>(json).unwrap(), template_example());
@@ -155,6 +157,7 @@ fn a_model_out_of_its_domain_becomes_the_documented_object() {
         "lines": [line(0, LINES[0])],
         "lines_left_out": 0,
         "by_silence": false,
+        "mode": "active",
     });
     assert_eq!(json, expected);
     assert_eq!(serde_json::from_value::<Document>(json).unwrap(), mismatch_example());
@@ -529,6 +532,7 @@ pub(crate) fn alert() -> Alert {
         signature: "5f0c".to_owned(),
         positions: vec![position(0), position(1000), position(2000)],
         by_silence: false,
+        mode: Some(DetectorMode::Active),
         finding: Finding::Block(Box::new(BlockFinding {
             block: BlockId { pool: PoolId(0), number: -1_608_999_687_919_862_906 },
             pool: None,
@@ -619,6 +623,7 @@ fn trouble() -> Alert {
             complaints_left_out: 0,
             also_on: vec!["nn2".to_owned()],
         })),
+        mode: None,
         ..alert()
     }
 }

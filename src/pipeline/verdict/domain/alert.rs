@@ -28,6 +28,7 @@ pub fn template(found: TemplateFinding, positions: Vec<Position>, time: LogTime)
         signature: signature_of(&[b"template", found.template.as_bytes()]),
         positions,
         by_silence: false,
+        mode: None,
         finding: Finding::Template(Box::new(found)),
     }
 }
@@ -62,6 +63,7 @@ fn alert(
         signature: signature_of(&[b"domain", model.as_bytes()]),
         positions,
         by_silence: false,
+        mode: None,
         finding: Finding::Domain(Box::new(DomainFinding {
             model: model.to_owned(),
             share,

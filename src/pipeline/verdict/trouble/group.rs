@@ -107,6 +107,7 @@ impl Group {
             signature: signature(&complaints),
             positions: self.positions(),
             by_silence,
+            mode: None,
             finding: Finding::Host(Box::new(HostFinding {
                 host: host.to_owned(),
                 roles: self.roles(),
