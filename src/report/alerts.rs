@@ -38,7 +38,7 @@ impl Alerts {
         match (&alert.finding, alert.alert_type) {
             (Finding::Block(_), AlertType::Resolved) => self.resolved += 1,
             (Finding::Block(_), _) => self.group(alert, document),
-            (Finding::Host(_) | Finding::Template(_) | Finding::Domain(_), _) => {
+            (Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_), _) => {
                 self.hosts += u64::from(matches!(alert.finding, Finding::Host(_)));
                 if self.others.len() < REPORT_OTHERS_MAX {
                     self.others.push(document());
@@ -80,7 +80,7 @@ impl Alerts {
         self.ungrouped
     }
 
-    /// Alerts on hosts, templates and the model's domain, the first [`REPORT_OTHERS_MAX`]; and how many more there were.
+    /// Alerts on hosts, templates, the model's domain and regimes, the first [`REPORT_OTHERS_MAX`]; and how many more there were.
     #[must_use]
     pub fn others(&self) -> (&[Document], u64) {
         (&self.others, self.others_left_out)

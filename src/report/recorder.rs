@@ -229,10 +229,13 @@ impl Recorder {
             AlertType::Template => "new template",
             AlertType::Mismatch => "out of domain",
             AlertType::MismatchResolved => "in domain again",
+            AlertType::Regime => "regime changed",
+            AlertType::RegimeResolved => "regime resolved",
             AlertType::Firing | AlertType::Resolved | AlertType::Trouble => return,
         };
         let mark = Moment { time: alert.time, label: label.to_owned() };
-        if self.divides.is_none() && alert.alert_type != AlertType::MismatchResolved {
+        let begins = matches!(alert.alert_type, AlertType::Template | AlertType::Mismatch | AlertType::Regime);
+        if self.divides.is_none() && begins {
             self.divides = Some(mark.clone());
         }
         if self.marks.len() < REPORT_MARKS_MAX {

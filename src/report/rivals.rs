@@ -83,6 +83,6 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn settings() -> Settings {
-        Settings { lambda: 0.001, winsor_sd: 2.5, k: None, floor: None, ceiling: None }
+        Settings { lambda: 0.001, ..Settings::default() }
     }
 }
