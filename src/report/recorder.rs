@@ -41,6 +41,8 @@ pub struct Recorder {
     alerts: Alerts,
     /// The mark that divides the log where no moment is given.
     divides: Option<Moment>,
+    /// Log time of the last event of all that was judged: a log that has ended is judged by a clock that runs on alone.
+    said: Option<LogTime>,
 }
 
 /// What is known of a labelled block, and what was said of it.
@@ -81,6 +83,7 @@ impl Recorder {
             marks_left_out: 0,
             alerts: Alerts::default(),
             divides: None,
+            said: None,
         }
     }
 
@@ -100,7 +103,7 @@ impl Recorder {
         self
     }
 
-    /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once.
+    /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once, where it was last heard of.
     pub fn judged(&mut self, case: &Case, verdict: &Verdict) {
         if !case.sets_threshold {
             return;
@@ -108,7 +111,8 @@ impl Recorder {
         let (fixed, average) = self.rivals.judge(verdict.score);
         self.ours = f64::from(verdict.threshold);
         let thresholds = self.thresholds();
-        let column = self.series.at(case.time);
+        self.said = self.said.max(Some(case.last));
+        let column = self.series.at(case.last);
         column.scores.add(verdict.score);
         column.thresholds = Some(thresholds);
         column.alarms[0] += u64::from(fixed);
@@ -127,7 +131,10 @@ impl Recorder {
     pub fn alert(&mut self, alert: &Alert, document: impl FnOnce() -> Document) {
         if let Finding::Block(finding) = &alert.finding {
             let fires = alert.alert_type == AlertType::Firing;
-            self.series.at(alert.time).alarms[2] += u64::from(fires);
+            if fires {
+                let time = self.said.map_or(alert.time, |said| alert.time.min(said));
+                self.series.at(time).alarms[2] += 1;
+            }
             if let Some(block) = self.labelled(&finding.block.to_string()) {
                 block.flagged[2] = fires;
             }
