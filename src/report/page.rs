@@ -116,3 +116,114 @@ pre { margin: 4px 0 } .record { border-top: 1px solid var(--edge); padding: 4px 
 @media (max-width: 480px) { body { font-size: 15px } main { padding: 10px } dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: 6px } figure { padding: 8px } .plot { font-size: 15px } }
 @media print { .alert { break-inside: avoid } }
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::limits::{DOCUMENT_TEXT_BYTES_MAX, REPORT_OTHERS_MAX, REPORT_SIGNATURES_MAX};
+    use crate::pipeline::profile::tests::profile;
+    use crate::pipeline::verdict::threshold::Settings;
+    use crate::pipeline::verdict::{Alert, Finding, TemplateFinding};
+    use crate::sink::document::tests::{alert, example};
+    use crate::sink::document::{Document, LineDocument};
+
+    #[test]
+    fn a_page_is_bounded_and_says_what_it_leaves_out() {
+        let mut record = recorder();
+        let (signatures, quoted) = (REPORT_SIGNATURES_MAX as u64 + 300, Cell::new(0));
+        for number in 0..signatures {
+            let alert = Alert { signature: format!("{number:016x}"), ..alert() };
+            record.alert(&alert, || {
+                quoted.set(quoted.get() + 1);
+                long()
+            });
+        }
+        let template = TemplateFinding {
+            model: String::new(),
+            template: String::new(),
+            events: 1,
+            episodes: 1,
+            first: alert().time,
+            last: alert().time,
+        };
+        for _ in 0..REPORT_OTHERS_MAX + 7 {
+            record.alert(&Alert { finding: Finding::Template(Box::new(template.clone())), ..alert() }, long);
+        }
+        let page = html(&page(&record));
+        assert!(page.len() <= REPORT_BYTES_MAX, "{}", page.len());
+        assert!(page.len() > REPORT_BYTES_MAX / 2 && page.ends_with(END), "{}", page.len());
+        assert_eq!(quoted.get(), signatures, "each signature was quoted once");
+        assert_eq!(shown(&page) + left_out(&page), signatures + REPORT_OTHERS_MAX as u64 + 7, "none is forgotten");
+        assert!(page.contains("more alerts are not shown here; ask &lt;us&gt;."), "it says how to get them");
+    }
+
+    #[test]
+    fn the_most_frequent_signatures_come_first_and_stay() {
+        let mut record = recorder();
+        for number in 0..2 * REPORT_SIGNATURES_MAX {
+            for signature in ["often".to_owned(), format!("{number}")] {
+                let document = Document { signature: signature.clone(), ..example() };
+                record.alert(&Alert { signature, ..alert() }, || document);
+            }
+        }
+        let groups = record.alerts().groups();
+        assert_eq!((groups.len(), groups[0].count), (REPORT_SIGNATURES_MAX, 2 * REPORT_SIGNATURES_MAX as u64));
+        let counted: u64 = groups.iter().map(|group| group.count).sum();
+        assert_eq!(counted + record.alerts().ungrouped(), 4 * REPORT_SIGNATURES_MAX as u64);
+    }
+
+    #[test]
+    fn an_alert_is_shown_with_its_explanation_and_where_it_stands() {
+        let mut record = recorder();
+        record.alert(&alert(), example);
+        let (page, document) = (html(&page(&record)), example());
+        let block = document.block().expect("it is of a block");
+        let lines = document.lines.iter().map(|line| format!("{}:{}", line.path, line.offset));
+        let texts = [document.summary().to_owned(), block.block.clone()].into_iter().chain(block.explanation.difference.clone());
+        for text in texts.chain(lines).chain(block.look_further.clone()) {
+            assert!(page.contains(&escaped(&text)), "{text} is missing in {page}");
+        }
+    }
+
+    fn recorder() -> Recorder {
+        Recorder::new(&profile(&[]).calibration, &Settings::default())
+    }
+
+    fn page(record: &Recorder) -> Page<'_> {
+        Page {
+            title: "title".to_owned(),
+            verdict: Vec::new(),
+            facts: Vec::new(),
+            measured: Vec::new(),
+            tables: Vec::new(),
+            record,
+            losses: Vec::new(),
+            zone: TimeZone::UTC,
+            all_alerts: "ask <us>".to_owned(),
+        }
+    }
+
+    /// A document with much more to quote than a page has room for, all of which has to be escaped.
+    fn long() -> Document {
+        let line = |index: u64| LineDocument {
+            offset: index,
+            text: Some("\"".repeat(DOCUMENT_TEXT_BYTES_MAX)),
+            ..example().lines[0].clone()
+        };
+        Document { lines: (0..18).map(line).collect(), ..example() }
+    }
+
+    fn shown(page: &str) -> u64 {
+        page.matches("<details class=\"alert").count() as u64
+    }
+
+    fn left_out(page: &str) -> u64 {
+        let counts = page
+            .split("<p class=\"left-out\">")
+            .skip(1)
+            .filter_map(|part| part.split(' ').next()?.replace(',', "").parse::<u64>().ok());
+        counts.sum()
+    }
+}

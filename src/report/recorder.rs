@@ -273,3 +273,69 @@ impl Tally {
         self.found.map(|count| count as f64 / self.anomalous.max(1) as f64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::profile::tests::profile;
+    use crate::pipeline::session::tests::case;
+    use crate::report::rivals::tests::settings;
+    use crate::sink::document::tests::{alert, example};
+
+    #[test]
+    fn an_episode_counts_once_however_often_it_is_judged() {
+        let mut recorder = recorder();
+        let again = Case { sets_threshold: false, ..case(&[6]) };
+        recorder.judged(&case(&[6]), &verdict(9.0));
+        recorder.judged(&again, &verdict(9.0));
+        let totals = totals(&recorder);
+        assert_eq!((totals.scores.total(), totals.alarms), (1, [1, 1, 0]));
+    }
+
+    #[test]
+    fn alarms_are_what_was_told_and_labels_know_what_was_taken_back() {
+        let mut recorder = recorder().with_labels(&[("blk_-1608999687919862906".to_owned(), false)].into());
+        recorder.judged(&case_of(alert_block()), &verdict(1.0));
+        recorder.alert(&alert(), example);
+        assert_eq!((totals(&recorder).alarms, recorder.accuracy()[0].false_alarms), ([0, 0, 1], [0, 0, 1]));
+        recorder.alert(&Alert { alert_type: AlertType::Resolved, ..alert() }, || unreachable!("it is not quoted"));
+        assert_eq!((totals(&recorder).alarms, recorder.accuracy()[0].false_alarms), ([0, 0, 1], [0; 3]));
+        assert_eq!((recorder.alerts().blocks(), recorder.accuracy()[0].normal), ((1, 1), 1));
+    }
+
+    #[test]
+    fn an_episode_lies_on_the_side_where_it_begins() {
+        let moment = Moment { time: LogTime(1000), label: "shift".to_owned() };
+        let mut recorder = recorder().divided_at(moment);
+        for (first, last) in [(999, 5000), (1000, 1000), (-5, -5)] {
+            recorder.judged(&Case { first: LogTime(first), last: LogTime(last), ..case(&[6]) }, &verdict(1.0));
+        }
+        assert_eq!(recorder.sides().map(|side| side.total()), [2, 1]);
+    }
+
+    fn recorder() -> Recorder {
+        Recorder::new(&profile(&[]).calibration, &settings())
+    }
+
+    fn verdict(score: f32) -> Verdict {
+        Verdict { anomalous: false, score, threshold: 3.0, distance: 0.0 }
+    }
+
+    fn alert_block() -> crate::pipeline::event::BlockId {
+        let Finding::Block(finding) = alert().finding else { panic!("it is of a block") };
+        finding.block
+    }
+
+    fn case_of(block: crate::pipeline::event::BlockId) -> Case {
+        Case { block, ..case(&[6]) }
+    }
+
+    fn totals(recorder: &Recorder) -> crate::report::series::Column {
+        let mut totals = crate::report::series::Column::default();
+        for (_, column) in recorder.series().columns() {
+            totals.scores.merge(&column.scores);
+            totals.alarms.iter_mut().zip(column.alarms).for_each(|(all, alarms)| *all += alarms);
+        }
+        totals
+    }
+}

@@ -32,6 +32,7 @@ mod real_blocks;
 mod real_data;
 mod real_lines;
 mod real_logs;
+mod report;
 mod restart;
 mod reworded_log;
 mod rotation;
