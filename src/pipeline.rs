@@ -440,8 +440,10 @@ impl Pipeline {
     fn judge(&mut self, case: &Case, score: Score, judged: &mut impl FnMut(&Case, &Verdict)) {
         let score = nearest::forgive(case, score, &self.profile);
         let verdict = self.threshold.judge(&score);
-        // Where nearly all scores are beyond what the threshold may reach, no change of regime helps.
-        let is_far = verdict.distance > self.profile.calibration.distance_max || self.threshold.is_out_of_reach(verdict.score);
+        // Where nearly all scores are beyond what the threshold may reach, no change of regime helps. Without some of its events a story
+        // scores higher than it should.
+        let is_out_of_reach = case.left_out == 0 && self.threshold.is_out_of_reach(verdict.score);
+        let is_far = verdict.distance > self.profile.calibration.distance_max || is_out_of_reach;
         self.domain.handle_verdict(case, is_far, &mut self.alerts);
         if case.sets_threshold
             && self.domain.is_sound(case)
@@ -473,3 +475,6 @@ impl Pipeline {
         self.alerts.extend(self.trigger.fire(case, pool, verdict, &self.profile.name, explanation));
     }
 }
+
+#[cfg(test)]
+mod tests;

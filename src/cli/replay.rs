@@ -473,7 +473,8 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     let Report { unparsed_lines, late_records, alerts, firing, resolved, trouble, rss_peak_bytes, .. } = report;
     writeln!(out, "{unparsed_lines} lines without a header, {late_records} records too late to be put in order")?;
     writeln!(out, "{alerts} alerts: {firing} blocks firing at the end, {resolved} taken back, {trouble} on hosts")?;
-    let Report { new_templates, mismatches, held_back_episodes, .. } = report;
+    let Report { new_templates, mismatches, held_back_episodes, regime_changes, mode, .. } = report;
+    writeln!(out, "{regime_changes} changes of regime; at the end the detector was in mode {}", mode.name())?;
     if new_templates + mismatches > 0 {
         writeln!(
             out,

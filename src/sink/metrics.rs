@@ -84,16 +84,6 @@ impl Metrics {
         let registry = Registry::new();
         let build = register(&registry, IntGaugeVec::new(opts("build_info", "1, with the version as a label."), &["version"]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let alerts = counters(&registry, "alerts_total", "Alerts raised, sent or not.", &["type", "reason"]);
-        // Prometheus sees no increase in a series that begins at 1, and trouble of hosts is rare.
-        for reason in [Reason::KnownFault, Reason::New, Reason::Burst] {
-            alerts.with_label_values(&[AlertType::Trouble.name(), reason.name()]);
-        }
-        alerts.with_label_values(&[AlertType::Template.name(), Reason::Frequent.name()]);
-        for reason in [Reason::UnknownShare, Reason::FarShare] {
-            alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
-        }
-        alerts.with_label_values(&[AlertType::Regime.name(), Reason::ScoreLevel.name()]);
         Self {
             counters: COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
             ingest: INGEST_COUNTERS.iter().map(|(name, help, read)| (counter(&registry, name, help), *read)).collect(),
@@ -120,7 +110,7 @@ impl Metrics {
             batch_windows: histogram(&registry, "batch_windows", "Windows in one inference.", exponential_buckets(1.0, 2.0, 8)),
             remembered_windows: gauge(&registry, "remembered_windows", "Windows whose scores are remembered."),
             remembered_hits: counter(&registry, "remembered_hits_total", "Windows answered without inference."),
-            alerts,
+            alerts: alert_counters(&registry),
             webhook_attempts: counters(
                 &registry,
                 "webhook_attempts_total",
@@ -306,6 +296,20 @@ fn float_gauge(registry: &Registry, name: &str, help: &str) -> Gauge {
 fn histogram(registry: &Registry, name: &str, help: &str, buckets: prometheus::Result<Vec<f64>>) -> Histogram {
     let buckets = buckets.expect("buckets begin above 0 and grow");
     register(registry, Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets)))
+}
+
+/// Alerts by type and reason. Prometheus sees no increase in a series that begins at 1, so those that are rare begin at 0.
+fn alert_counters(registry: &Registry) -> IntCounterVec {
+    let alerts = counters(registry, "alerts_total", "Alerts raised, sent or not.", &["type", "reason"]);
+    for reason in [Reason::KnownFault, Reason::New, Reason::Burst] {
+        alerts.with_label_values(&[AlertType::Trouble.name(), reason.name()]);
+    }
+    alerts.with_label_values(&[AlertType::Template.name(), Reason::Frequent.name()]);
+    for reason in [Reason::UnknownShare, Reason::FarShare] {
+        alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
+    }
+    alerts.with_label_values(&[AlertType::Regime.name(), Reason::ScoreLevel.name()]);
+    alerts
 }
 
 fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use hdfs_vigil::config::Mode;
 use hdfs_vigil::pipeline::stats::Stats;
+use hdfs_vigil::pipeline::verdict::DetectorMode;
 use hdfs_vigil::sink::http::{Latch, Readiness, Server};
 use hdfs_vigil::sink::metrics::Metrics;
 use reqwest::StatusCode;
@@ -35,9 +36,10 @@ async fn ready_turns_true_once_the_last_latch_has_dropped() {
     site.check("/ready", StatusCode::SERVICE_UNAVAILABLE, "waiting for restored, first_scan\n").await;
     readiness.drop_latch(Latch::Restored);
     readiness.drop_latch(Latch::FirstScan);
-    site.check("/ready", StatusCode::OK, "ready\n").await;
+    site.check("/ready", StatusCode::OK, "ready\nmode warmup\n").await;
+    readiness.set_mode(DetectorMode::Frozen);
     readiness.drop_latch(Latch::Model);
-    site.check("/ready", StatusCode::OK, "ready\n").await;
+    site.check("/ready", StatusCode::OK, "ready\nmode frozen\n").await;
     site.stop().await;
 }
 
