@@ -150,7 +150,7 @@ pub struct Accuracy {
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let destination = args.report.as_deref().map(|path| Destination::new(path, &args.inputs())).transpose()?;
+    let destination = args.report.as_deref().map(|path| args.destination(path)).transpose()?;
     let mut replay = Replay::new(args, &config, labels.as_ref())?;
     let begun = Instant::now();
     replay.read_all(args, out)?;
@@ -168,9 +168,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// What is read, and must not be written.
-    fn inputs(&self) -> Vec<PathBuf> {
-        [&self.paths[..], self.model.as_slice(), &self.config, self.labels.as_slice()].concat()
+    /// Where the report goes. A name that no log has, since one in a directory of logs would be overwritten else.
+    fn destination(&self, path: &Path) -> anyhow::Result<Destination> {
+        if path.extension().is_none_or(|extension| extension != "html") {
+            bail!("write {}: a report is a page, name it *.html", path.display());
+        }
+        let inputs = [&self.paths[..], self.model.as_slice(), &self.config, self.labels.as_slice()].concat();
+        Destination::new(path, &inputs)
     }
 }
 

@@ -37,7 +37,7 @@ fn the_same_logs_give_the_same_report_but_for_what_is_measured() {
 fn a_report_that_cannot_be_written_is_said_before_anything_is_read() {
     let place = place();
     let log = place.logs().join("a&b.log").display().to_string();
-    for (path, complaint) in [("nowhere/report.html", "write nowhere/report.html"), (log.as_str(), "is one of the inputs")] {
+    for (path, complaint) in [("nowhere/report.html", "write nowhere/report.html"), (log.as_str(), "name it *.html")] {
         let (code, out, error) = replay(&place, path, &["--show", "10"]);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
         assert!(error.contains(complaint), "{error}");
