@@ -18,6 +18,7 @@ use crate::state::checkpoint::StateError;
 pub mod alerts;
 pub mod check_config;
 pub mod demo;
+mod destination;
 pub mod doctor;
 pub mod evaluate;
 pub mod learn;

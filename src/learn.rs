@@ -28,7 +28,6 @@ pub mod logs;
 mod lstm;
 mod network;
 pub mod pictures;
-pub mod plot;
 mod screen;
 pub mod telling;
 mod train;

@@ -8,5 +8,6 @@ pub mod learn;
 pub mod limits;
 pub mod model;
 pub mod pipeline;
+pub mod report;
 pub mod sink;
 pub mod state;

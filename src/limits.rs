@@ -272,6 +272,25 @@ pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 
 const _: () = assert!(DOCUMENT_BYTES_MAX < 20_000);
 const _: () = assert!(DOCUMENT_TEXT_BYTES_MAX * 4 < DOCUMENT_BYTES_MAX);
+/// Columns that log time has in a report. At the bound they are merged into wider ones.
+pub const REPORT_COLUMNS_MAX: usize = 480;
+
+/// Stretches of log time for which a report counts alarms. They are chosen so long that there are no more.
+pub const REPORT_BARS_MAX: usize = 48;
+
+/// Moments that a report marks: the first ones. It says how many it leaves out.
+pub const REPORT_MARKS_MAX: usize = 40;
+
+/// Signatures of alerts on blocks that a report counts apart. At the bound the rarest gives way, and the report says how many alerts
+/// are in no group.
+pub const REPORT_SIGNATURES_MAX: usize = 200;
+
+/// Alerts on hosts, templates and the model's domain that a report shows: the first ones. It says how many it leaves out.
+pub const REPORT_OTHERS_MAX: usize = 100;
+
+/// Bytes of a report. Alerts that no longer fit are left out, and it says how many.
+pub const REPORT_BYTES_MAX: usize = 2_000_000;
+
 /// Bytes of one log file that `doctor` reads: the newest, or of a compressed file the oldest. It says so where there are more.
 pub const DOCTOR_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 

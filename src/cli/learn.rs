@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use self::destination::Destination;
 use self::progress::Bar;
 use self::summary::{Seconds, Summary};
+use super::destination::Destination;
 use crate::learn::logs::{How, Reading};
 use crate::learn::telling::Supply;
 use crate::learn::{Corpus, CorpusError, LearnError, Learned, Options, Progress, curve, learn, logs};
@@ -18,7 +18,6 @@ use crate::limits::TRAINING_STORIES_MIN;
 use crate::model::onnx;
 use crate::pipeline::profile::DrainSettings;
 
-mod destination;
 pub mod progress;
 mod summary;
 

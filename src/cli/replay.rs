@@ -10,19 +10,25 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::destination::Destination;
 use crate::config::Config;
 use crate::daemon::engine::{Engine, Observer};
 use crate::daemon::{build, clock};
 use crate::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
 use crate::learn::logs::pattern;
+use crate::model::contract::Contract;
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
 use crate::pipeline::Pipeline;
+use crate::pipeline::event::LogTime;
 use crate::pipeline::event::blockless::Row;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Finding, Verdict};
+use crate::report::Recorder;
 use crate::sink::document::Document;
 use crate::sink::terminal;
+
+mod picture;
 
 /// Pushes logs through the pipeline of the daemon at full speed and tells what it would have told.
 ///
@@ -44,6 +50,13 @@ pub struct Args {
     /// Write the alerts here, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub alerts: Option<PathBuf>,
+    /// Write a report here: one HTML page with pictures of scores, thresholds, alarms and memory, and the alerts explained
+    ///
+    /// It loads nothing from anywhere and can be sent as it is. Beside our threshold it shows what a static one and a plain moving
+    /// average would have done with the same scores; with --labels it shows their false alarms. It names hosts and quotes the logs, as
+    /// alerts do.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Take the end of the logs for silence: judge also what is not quiet yet
     #[arg(long)]
     pub flush: bool,
@@ -137,11 +150,15 @@ pub struct Accuracy {
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let mut replay = Replay::new(args, &config)?;
+    let destination = args.report.as_deref().map(|path| args.destination(path)).transpose()?;
+    let mut replay = Replay::new(args, &config, labels.as_ref())?;
     let begun = Instant::now();
     replay.read_all(args, out)?;
     let mut report = replay.report(begun.elapsed().as_secs_f64());
     report.accuracy = labels.map(|labels| Accuracy::new(&labels, &replay.firing));
+    if let Some((destination, recorder)) = destination.zip(replay.told.recorder.take()) {
+        destination.write(picture::page(args, &replay, &report, &recorder).as_bytes())?;
+    }
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
         return Ok(());
@@ -150,9 +167,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     print(&report, out).context("print the report")
 }
 
+impl Args {
+    /// Where the report goes. A name that no log has, since one in a directory of logs would be overwritten else.
+    fn destination(&self, path: &Path) -> anyhow::Result<Destination> {
+        if path.extension().is_none_or(|extension| extension != "html") {
+            bail!("write {}: a report is a page, name it *.html", path.display());
+        }
+        let inputs = [&self.paths[..], self.model.as_slice(), &self.config, self.labels.as_slice()].concat();
+        Destination::new(path, &inputs)
+    }
+}
+
 struct Replay<'a> {
     engine: Engine,
     config: &'a Config,
+    contract: Contract,
     firing: BTreeMap<String, u64>,
     told: Told,
     alerts: Option<BufWriter<File>>,
@@ -169,17 +198,32 @@ struct Told {
     new_templates: u64,
     mismatches: u64,
     regimes: u64,
+    /// What a report shows, if one is wanted.
+    recorder: Option<Recorder>,
+    /// Bytes that had been read when memory was measured last.
+    sampled_at: u64,
 }
 
 impl Observer for Told {
     fn scored(&mut self, _: &Scored) {}
-    fn judged(&mut self, _: &Case, _: &Verdict) {}
+
+    fn judged(&mut self, case: &Case, verdict: &Verdict) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.judged(case, verdict);
+        }
+    }
 }
 
 impl<'a> Replay<'a> {
-    fn new(args: &Args, config: &'a Config) -> anyhow::Result<Self> {
+    fn new(args: &Args, config: &'a Config, labels: Option<&BTreeMap<String, bool>>) -> anyhow::Result<Self> {
         let scorer = load_model(args, config)?;
-        let pipeline = Pipeline::new(build::pipeline_settings(config), scorer.contract().profile.clone());
+        let contract = scorer.contract().clone();
+        let pipeline_settings = build::pipeline_settings(config);
+        let recorder = args.report.as_ref().map(|_| {
+            let nothing = BTreeMap::new();
+            Recorder::new(&contract.profile.calibration, &pipeline_settings.threshold).with_labels(labels.unwrap_or(&nothing))
+        });
+        let pipeline = Pipeline::new(pipeline_settings, contract.profile.clone());
         let pipeline =
             pipeline.map_err(|mask| anyhow::anyhow!("the model asks for mask {mask:?}, which this version does not have"))?;
         let settings = Settings {
@@ -195,8 +239,9 @@ impl<'a> Replay<'a> {
         Ok(Self {
             engine: Engine::new(follower, pipeline, scorer, Mode::Once)?,
             config,
+            contract,
             firing: BTreeMap::new(),
-            told: Told::default(),
+            told: Told { recorder, ..Told::default() },
             alerts: alerts.transpose()?.map(BufWriter::new),
             shown: 0,
             bar: progress_bar(args),
@@ -222,6 +267,7 @@ impl<'a> Replay<'a> {
                 let full = !self.engine.read(clock::now());
                 self.engine.exchange(full, &mut self.told)?;
                 self.tell(args, out)?;
+                self.sample_memory();
                 self.bar.set_position(self.engine.follower.counters().bytes);
             }
         }
@@ -241,25 +287,30 @@ impl<'a> Replay<'a> {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
             self.count(&alert);
             let show = !args.json && self.shown < args.show;
-            if !show && self.alerts.is_none() {
-                continue;
+            let document = || document(&self.engine, self.config, &alert);
+            let told = (show || self.alerts.is_some()).then(document);
+            if let Some(recorder) = &mut self.told.recorder {
+                recorder.alert(&alert, || told.clone().unwrap_or_else(document));
             }
-            let document = self.document(&alert);
+            let Some(told) = told else { continue };
             if let Some(file) = &mut self.alerts {
-                writeln!(file, "{}", document.to_json()).context("write the alerts")?;
+                writeln!(file, "{}", told.to_json()).context("write the alerts")?;
             }
             if show {
                 self.shown += 1;
-                let text = terminal::render(&document, terminal::wants_colours());
+                let text = terminal::render(&told, terminal::wants_colours());
                 self.bar.suspend(|| writeln!(out, "{text}"))?;
             }
         }
         Ok(())
     }
 
-    fn document(&self, alert: &Alert) -> Document {
-        let lines = self.engine.follower.rereader(alert.quoted());
-        Document::redacted(alert, &lines, &self.config.ingest.timezone, &self.config.alerts.redact)
+    /// Measures memory for the report at places that depend on what was read alone.
+    fn sample_memory(&mut self) {
+        let bytes = self.engine.follower.counters().bytes;
+        let Some(recorder) = self.told.recorder.as_mut().filter(|_| bytes - self.told.sampled_at >= SAMPLE_BYTES) else { return };
+        self.told.sampled_at = bytes;
+        recorder.sample(LogTime(self.engine.pipeline.stats().log_time_millis), memory_bytes("VmRSS:"));
     }
 
     fn count(&mut self, alert: &Alert) {
@@ -325,7 +376,7 @@ impl<'a> Replay<'a> {
             mode: self.engine.pipeline.mode(),
             held_back_episodes: stats.held_back_episodes,
             trouble_records: stats.trouble_records,
-            rss_peak_bytes: rss_peak_bytes(),
+            rss_peak_bytes: memory_bytes("VmHWM:"),
             accuracy: None,
         }
     }
@@ -350,6 +401,11 @@ impl Accuracy {
         accuracy.f1 = if sum == 0.0 { 0.0 } else { 2.0 * accuracy.precision * accuracy.recall / sum };
         accuracy
     }
+}
+
+fn document(engine: &Engine, config: &Config, alert: &Alert) -> Document {
+    let lines = engine.follower.rereader(alert.quoted());
+    Document::redacted(alert, &lines, &config.ingest.timezone, &config.alerts.redact)
 }
 
 fn load_model(args: &Args, config: &Config) -> anyhow::Result<Scorer> {
@@ -393,6 +449,9 @@ fn check_paths(paths: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Memory is measured for a report whenever so much more was read.
+const SAMPLE_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Loggers of records without a block that a report names.
 const BLOCKLESS_ROWS: usize = 20;
 
@@ -434,10 +493,10 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{false_positives} normal ones fire and {true_negatives} do not")
 }
 
-/// `VmHWM` of this process; 0 where the system does not tell.
-fn rss_peak_bytes() -> u64 {
+/// A value in kilobytes that the system tells of this process, as bytes; 0 where it does not tell.
+fn memory_bytes(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
 }

@@ -1,7 +1,7 @@
 //! Draws how well a model tells normal sessions from anomalous ones: its scores, and precision against recall.
 
 use super::evaluate::{Judged, Judgement, precision_recall};
-use super::plot::{Axis, Colour, Plot, Scale, svg};
+use crate::report::plot::{Axis, Colour, Plot, Scale, svg};
 use crate::sink::document::grouped;
 
 /// How the scores of both kinds of sessions are distributed, with the threshold.

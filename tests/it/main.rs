@@ -34,6 +34,7 @@ mod real_data;
 mod real_lines;
 mod real_logs;
 mod regime;
+mod report;
 mod restart;
 mod reworded_log;
 mod rotation;
