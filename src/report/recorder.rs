@@ -41,6 +41,8 @@ pub struct Recorder {
     alerts: Alerts,
     /// The mark that divides the log where no moment is given.
     divides: Option<Moment>,
+    /// In a second run: the scores of that run, before and after the moment.
+    again: Option<[Histogram; 2]>,
 }
 
 /// What is known of a labelled block, and what was said of it.
@@ -81,6 +83,7 @@ impl Recorder {
             marks_left_out: 0,
             alerts: Alerts::default(),
             divides: None,
+            again: None,
         }
     }
 
@@ -100,9 +103,27 @@ impl Recorder {
         self
     }
 
+    /// Goes on to a second run over the same log, after a first one that gave the scores and what the static threshold and the plain
+    /// moving average make of them. All that is said of ours is that of the second run alone.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        self.series.forget_ours();
+        self.labels.values_mut().for_each(|block| block.flagged[2] = false);
+        let (alerts, marks) = (Alerts::default(), Vec::new());
+        Self { alerts, marks, marks_left_out: 0, divides: None, again: Some(Default::default()), ..self }
+    }
+
     /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once.
     pub fn judged(&mut self, case: &Case, verdict: &Verdict) {
         if !case.sets_threshold {
+            return;
+        }
+        let after = self.moment.as_ref().map(|moment| usize::from(case.first >= moment.time));
+        if let Some(sides) = &mut self.again {
+            self.ours = f64::from(verdict.threshold);
+            sides[after.unwrap_or(0)].add(verdict.score);
+            let thresholds = self.thresholds();
+            self.series.at(case.time).thresholds.get_or_insert(thresholds)[2] = self.ours;
             return;
         }
         let (fixed, average) = self.rivals.judge(verdict.score);
@@ -113,8 +134,8 @@ impl Recorder {
         column.thresholds = Some(thresholds);
         column.alarms[0] += u64::from(fixed);
         column.alarms[1] += u64::from(average);
-        if let Some(moment) = &self.moment {
-            self.sides[usize::from(case.first >= moment.time)].add(verdict.score);
+        if let Some(after) = after {
+            self.sides[after].add(verdict.score);
         }
         if let Some(block) = self.labelled(&case.block.to_string()) {
             block.first = block.first.or(Some(case.first));
@@ -187,6 +208,12 @@ impl Recorder {
         sides
     }
 
+    /// The same for the second run, if there was one.
+    #[must_use]
+    pub fn sides_again(&self) -> Option<&[Histogram; 2]> {
+        self.again.as_ref()
+    }
+
     /// Whether labels are known.
     #[must_use]
     pub fn has_labels(&self) -> bool {
@@ -214,6 +241,22 @@ impl Recorder {
             periods.entry(LogTime(begin)).or_default().add(block);
         }
         periods
+    }
+
+    /// The same for the blocks that begin at `from` or later and before `to`.
+    #[must_use]
+    pub fn accuracy_between(&self, from: LogTime, to: LogTime) -> Tally {
+        let mut tally = Tally::default();
+        self.seen().filter(|(time, _)| (from..to).contains(time)).for_each(|(_, block)| tally.add(block));
+        tally
+    }
+
+    /// When labelled blocks that were judged began, in order.
+    #[must_use]
+    pub fn begins(&self) -> Vec<LogTime> {
+        let mut begins: Vec<LogTime> = self.seen().map(|(time, _)| time).collect();
+        begins.sort_unstable();
+        begins
     }
 
     fn seen(&self) -> impl Iterator<Item = (LogTime, &Labelled)> {
