@@ -41,6 +41,10 @@ pub struct Recorder {
     alerts: Alerts,
     /// The mark that divides the log where no moment is given.
     divides: Option<Moment>,
+    /// What told first, since the moment, of something that began since it.
+    told: Option<(LogTime, AlertType)>,
+    /// How often it was told before the moment that something has changed.
+    told_before: u64,
     /// In a second run: the scores of that run, before and after the moment.
     again: Option<[Histogram; 2]>,
 }
@@ -83,6 +87,8 @@ impl Recorder {
             marks_left_out: 0,
             alerts: Alerts::default(),
             divides: None,
+            told: None,
+            told_before: 0,
             again: None,
         }
     }
@@ -110,7 +116,16 @@ impl Recorder {
         self.series.forget_ours();
         self.labels.values_mut().for_each(|block| block.flagged[2] = false);
         let (alerts, marks) = (Alerts::default(), Vec::new());
-        Self { alerts, marks, marks_left_out: 0, divides: None, again: Some(Default::default()), ..self }
+        Self {
+            alerts,
+            marks,
+            marks_left_out: 0,
+            divides: None,
+            told: None,
+            told_before: 0,
+            again: Some(Default::default()),
+            ..self
+        }
     }
 
     /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once.
@@ -154,6 +169,7 @@ impl Recorder {
             }
         } else {
             self.mark(alert);
+            self.note_change(alert);
         }
         self.alerts.add(alert, document);
     }
@@ -214,6 +230,13 @@ impl Recorder {
         self.again.as_ref()
     }
 
+    /// What told first, since the given moment, that something has changed since: a new template, a regime, the domain. And how often the
+    /// like was told before it.
+    #[must_use]
+    pub fn told(&self) -> (Option<(LogTime, AlertType)>, u64) {
+        (self.told, self.told_before)
+    }
+
     /// Whether labels are known.
     #[must_use]
     pub fn has_labels(&self) -> bool {
@@ -265,6 +288,20 @@ impl Recorder {
 
     fn labelled(&mut self, block: &str) -> Option<&mut Labelled> {
         self.labels.get_mut(block)
+    }
+
+    /// A sentence that was said before the moment tells nothing of it, however late it is told of.
+    fn note_change(&mut self, alert: &Alert) {
+        let Some(moment) = &self.moment else { return };
+        if !matches!(alert.alert_type, AlertType::Template | AlertType::Regime | AlertType::Mismatch) {
+            return;
+        }
+        let is_older = matches!(&alert.finding, Finding::Template(finding) if finding.first < moment.time);
+        if alert.time < moment.time {
+            self.told_before += 1;
+        } else if !is_older {
+            self.told.get_or_insert((alert.time, alert.alert_type));
+        }
     }
 
     fn mark(&mut self, alert: &Alert) {

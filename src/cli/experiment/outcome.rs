@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::Run;
 use crate::pipeline::event::LogTime;
-use crate::pipeline::verdict::AlertType;
 use crate::report::Recorder;
 use crate::report::recorder::{Tally, WAYS};
 use crate::sink::document::grouped;
@@ -126,7 +125,6 @@ impl Outcome {
         let stretches = Stretches::new(recorder);
         let [before, adapting, adapted, all] = stretches.all().map(|(from, to)| Phase::new(recorder, from, to));
         let told = stretches.told(recorder);
-        let (marks, _) = recorder.marks();
         let loss = &run.learned.contract.training.loss;
         let false_alarms = adapted.normal > 0 && adapted.ours.false_alarm_rate < FALSE_ALARM_RATE_MAX;
         let recall = adapted.anomalous > 0 && adapted.ours.recall > RECALL_MIN;
@@ -145,8 +143,7 @@ impl Outcome {
             adapted,
             all,
             told,
-            told_too_early: marks.iter().filter(|mark| mark.time < stretches.shift && alert_name(&mark.label).is_some()).count()
-                as u64,
+            told_too_early: recorder.told().1,
             new_templates: report.new_templates,
             regime_changes: report.regime_changes,
             mismatches: report.mismatches,
@@ -281,25 +278,13 @@ impl Stretches {
     }
 
     fn told(&self, recorder: &Recorder) -> Option<Told> {
-        let (marks, _) = recorder.marks();
-        let since = marks.iter().filter(|mark| mark.time >= self.shift);
-        let (time, alert) = since.filter_map(|mark| Some((mark.time, alert_name(&mark.label)?))).min()?;
+        let (time, alert) = recorder.told().0?;
         let until = |time: LogTime| self.begins.partition_point(|begin| *begin < time);
         Some(Told {
-            alert,
+            alert: alert.name(),
             after_sessions: (until(LogTime(time.0 + 1)) - until(self.shift)) as u64,
             after_seconds: (time.0 - self.shift.0) as f64 / 1000.0,
         })
-    }
-}
-
-/// The alert behind a mark that says that something has changed.
-fn alert_name(label: &str) -> Option<&'static str> {
-    match label {
-        "new template" => Some(AlertType::Template.name()),
-        "regime changed" => Some(AlertType::Regime.name()),
-        "out of domain" => Some(AlertType::Mismatch.name()),
-        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Plan {
     pub seed: u64,
     /// Lines of the log, within one part in a hundred: stories that have begun are told to their end.
     pub lines: u64,
-    /// Lines of stories in a second of log time.
+    /// Lines of stories in a second of log time, once the cluster has warmed up.
     pub pace: f64,
     /// Share of the blocks to which a fault happens, 0..=1.
     pub anomaly_rate: f64,
@@ -149,7 +149,9 @@ impl Renderer<'_> {
         };
         self.queue_next(place);
         let uniform: f64 = self.rng.random();
-        let gap = -(1.0 - uniform).ln() * 1000.0 * LINES_PER_BLOCK / self.plan.pace;
+        let age = (self.birth.0 - START.0) as f64;
+        let pace = self.plan.pace * ((age + 60_000.0) / WARM_UP_MILLIS).min(1.0);
+        let gap = -(1.0 - uniform).ln() * 1000.0 * LINES_PER_BLOCK / pace;
         self.birth = self.birth.plus_millis(gap.ceil() as i64);
         Ok(())
     }
@@ -196,6 +198,9 @@ impl Renderer<'_> {
 
 /// Lines that say something new of a block, for each line that names none.
 pub const CHATTER_SHARE: f64 = 0.15;
+
+/// Log time until the pace is reached: where all blocks began at once, those with short stories would come to rest before all others.
+const WARM_UP_MILLIS: f64 = 3_600_000.0;
 
 /// 2008-11-09 20:36:15 UTC, when HDFS_v1 begins.
 const START: LogTime = LogTime(1_226_262_975_000);
