@@ -10,6 +10,7 @@ mod daylight_saving;
 mod deletion;
 mod descriptors;
 mod doctor;
+mod domain_shift;
 mod evaluating;
 mod explanations;
 mod gzip;
