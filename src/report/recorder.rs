@@ -7,7 +7,7 @@ use crate::pipeline::event::LogTime;
 use crate::pipeline::profile::Calibration;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::threshold::{Settings, Threshold};
-use crate::pipeline::verdict::{Alert, AlertType, Finding, Verdict};
+use crate::pipeline::verdict::{Alert, AlertType, Finding, Reason, Verdict};
 use crate::sink::document::Document;
 
 use super::alerts::Alerts;
@@ -164,7 +164,9 @@ impl Recorder {
         if let Finding::Block(finding) = &alert.finding {
             let fires = alert.alert_type == AlertType::Firing;
             self.series.at(alert.time).alarms[2] += u64::from(fires);
-            if let Some(block) = self.labelled(&finding.block.to_string()) {
+            // What expires is not taken back: somebody was told of it, and nothing has come to its defence.
+            let expires = alert.reason == Reason::Expired;
+            if let Some(block) = self.labelled(&finding.block.to_string()).filter(|_| !expires) {
                 block.flagged[2] = fires;
             }
         } else {
@@ -243,8 +245,8 @@ impl Recorder {
         !self.labels.is_empty()
     }
 
-    /// What was said of labelled blocks before and after the moment. A block counts where its first episode begins, under ours as it
-    /// stands at the end of the log, under the others when any episode of it was flagged.
+    /// What was said of labelled blocks before and after the moment. A block counts where its first episode begins, under ours when it
+    /// was told of and not taken back by the end of the log, under the others when any episode of it was flagged.
     #[must_use]
     pub fn accuracy(&self) -> [Tally; 2] {
         let mut sides = <[Tally; 2]>::default();
