@@ -103,7 +103,7 @@ p { margin: 8px 0 } .lead { font-size: 1.1rem; max-width: 46em } .soft, figcapti
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 8px 0 } dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 20px }
 figure { margin: 0; padding: 12px; background: var(--card); border: 1px solid var(--edge); border-radius: 8px; min-width: 0 }
-.plot { display: block; width: 100%; height: auto; font: 13px system-ui, sans-serif } .grid { stroke: var(--edge) } text { fill: var(--soft) }
+.plot { display: block; width: 100%; margin-top: 8px; height: auto; font: 13px system-ui, sans-serif } .grid { stroke: var(--edge) } text { fill: var(--soft) }
 .legend { list-style: none; margin: 6px 0; padding: 0; display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: .85rem } .key { width: 28px; height: 14px; margin-right: 6px; vertical-align: -2px }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums } caption { text-align: left; font-weight: 600; padding: 4px 0 }
 th, td { padding: 3px 10px 3px 0; text-align: right; border-bottom: 1px solid var(--edge); white-space: nowrap; vertical-align: top } th:first-child, td:first-child { text-align: left }
@@ -113,6 +113,6 @@ th { color: var(--soft); font-weight: 600 } summary { cursor: pointer; color: va
 ul, ol { margin: 4px 0; padding-left: 20px } li { overflow-wrap: anywhere } code, pre { font: .82rem/1.45 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap }
 pre { margin: 4px 0 } .record { border-top: 1px solid var(--edge); padding: 4px 0 } .record .where { color: var(--soft); font-size: .78rem; overflow-wrap: anywhere } .shows { border-left: 3px solid var(--alarm); padding-left: 8px }
 @media (prefers-color-scheme: dark) { :root { --ink: #e3e6eb; --soft: #a2a9b5; --ground: #101216; --card: #181b21; --edge: #343943; --alarm: #ff9e4a } .relief { border-left-color: #3fd6a8 } }
-@media (max-width: 480px) { body { font-size: 15px } main { padding: 10px } dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: 6px } figure { padding: 8px } }
+@media (max-width: 480px) { body { font-size: 15px } main { padding: 10px } dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: 6px } figure { padding: 8px } .plot { font-size: 15px } }
 @media print { .alert { break-inside: avoid } }
 ";

@@ -47,6 +47,8 @@ pub struct Recorder {
     told_before: u64,
     /// In a second run: the scores of that run, before and after the moment.
     again: Option<[Histogram; 2]>,
+    /// Log time of the last event of all that was judged: a log that has ended is judged by a clock that runs on alone.
+    said: Option<LogTime>,
 }
 
 /// What is known of a labelled block, and what was said of it.
@@ -90,6 +92,7 @@ impl Recorder {
             told: None,
             told_before: 0,
             again: None,
+            said: None,
         }
     }
 
@@ -128,7 +131,7 @@ impl Recorder {
         }
     }
 
-    /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once.
+    /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once, where it was last heard of.
     pub fn judged(&mut self, case: &Case, verdict: &Verdict) {
         if !case.sets_threshold {
             return;
@@ -138,13 +141,14 @@ impl Recorder {
             self.ours = f64::from(verdict.threshold);
             sides[after.unwrap_or(0)].add(verdict.score);
             let thresholds = self.thresholds();
-            self.series.at(case.time).thresholds.get_or_insert(thresholds)[2] = self.ours;
+            self.series.at(case.last).thresholds.get_or_insert(thresholds)[2] = self.ours;
             return;
         }
         let (fixed, average) = self.rivals.judge(verdict.score);
         self.ours = f64::from(verdict.threshold);
         let thresholds = self.thresholds();
-        let column = self.series.at(case.time);
+        self.said = self.said.max(Some(case.last));
+        let column = self.series.at(case.last);
         column.scores.add(verdict.score);
         column.thresholds = Some(thresholds);
         column.alarms[0] += u64::from(fixed);
@@ -163,7 +167,10 @@ impl Recorder {
     pub fn alert(&mut self, alert: &Alert, document: impl FnOnce() -> Document) {
         if let Finding::Block(finding) = &alert.finding {
             let fires = alert.alert_type == AlertType::Firing;
-            self.series.at(alert.time).alarms[2] += u64::from(fires);
+            if fires {
+                let time = self.said.map_or(alert.time, |said| alert.time.min(said));
+                self.series.at(time).alarms[2] += 1;
+            }
             // What expires is not taken back: somebody was told of it, and nothing has come to its defence.
             let expires = alert.reason == Reason::Expired;
             if let Some(block) = self.labelled(&finding.block.to_string()).filter(|_| !expires) {

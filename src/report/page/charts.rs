@@ -26,13 +26,14 @@ pub(super) fn write(out: &mut String, page: &Page<'_>) -> fmt::Result {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>Pictures</h2>\n<div class=\"charts\">")?;
-    for chart in [training(page), distribution(page), distribution_again(page), scores(page), alarms(page)].into_iter().flatten()
-    {
+    for chart in [distribution(page), distribution_again(page), scores(page), alarms(page)].into_iter().flatten() {
         chart.write(out)?;
     }
     writeln!(out, "{MEASURED}")?;
     memory(page).map_or(Ok(()), |chart| chart.write(out))?;
-    writeln!(out, "{MEASURED_END}\n</div>\n</section>")
+    writeln!(out, "{MEASURED_END}")?;
+    training(page).map_or(Ok(()), |chart| chart.write(out))?;
+    writeln!(out, "</div>\n</section>")
 }
 
 impl Chart {
@@ -258,9 +259,7 @@ fn memory(page: &Page<'_>) -> Option<Chart> {
             "resident memory of the process",
             points,
         ),
-        says: format!(
-            "At most {most:.0} MB, and {last:.0} MB at the end, model and ONNX Runtime included: the length of the log does not matter."
-        ),
+        says: format!("At most {most:.0} MB, and {last:.0} MB at the end, model and ONNX Runtime included."),
         numbers: Table {
             caption: "The most in each stretch of log time".to_owned(),
             head: names(&["from", "MB"]),
