@@ -21,6 +21,7 @@ pub mod demo;
 mod destination;
 pub mod doctor;
 pub mod evaluate;
+pub mod experiment;
 pub mod learn;
 pub mod model;
 pub mod replay;
@@ -43,6 +44,7 @@ enum Command {
     Replay(replay::Args),
     Learn(learn::Args),
     Evaluate(evaluate::Args),
+    Experiment(experiment::ExperimentArgs),
     Model(model::ModelArgs),
     Templates(templates::Args),
     CheckConfig(check_config::CheckConfig),
@@ -78,6 +80,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(&args, out).map(success),
         Command::Learn(args) => learn::run(&args, &stop_on_interrupt()?, out).map(success),
         Command::Evaluate(args) => evaluate::run(&args, &stop_on_interrupt()?, out).map(success),
+        Command::Experiment(args) => experiment::run(&args, &stop_on_interrupt()?, out),
         Command::Model(args) => model::run(&args, out).map(|outcome| match outcome {
             model::Outcome::Kept => ExitCode::SUCCESS,
             model::Outcome::Broken => ExitCode::FAILURE,

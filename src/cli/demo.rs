@@ -1,14 +1,14 @@
 //! `hdfs-vigil demo`: a simulated cluster writes logs, faults are put into it, and the real daemon has to find them.
 
 mod alert;
-mod cluster;
+pub(super) mod cluster;
 mod daemon;
-mod fault;
+pub(super) mod fault;
 mod judge;
-mod line;
+pub(super) mod line;
 mod logs;
 mod schedule;
-mod story;
+pub(super) mod story;
 
 use std::fs;
 use std::io::{Stdout, Write};

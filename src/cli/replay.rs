@@ -167,6 +167,20 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     print(&report, out).context("print the report")
 }
 
+/// Replays into `recorder` what `args` name, and says what it came to; `args.report` does nothing here.
+///
+/// # Errors
+/// When the model or a log cannot be read.
+pub(super) fn record(args: &Args, config: &Config, recorder: Recorder) -> anyhow::Result<(Report, Recorder)> {
+    let mut replay = Replay::new(&Args { report: None, ..args.clone() }, config, None)?;
+    replay.told.recorder = Some(recorder);
+    let begun = Instant::now();
+    replay.read_all(args, &mut std::io::sink())?;
+    let report = replay.report(begun.elapsed().as_secs_f64());
+    let recorder = replay.told.recorder.take().expect("the recorder was put there above");
+    Ok((report, recorder))
+}
+
 impl Args {
     /// Where the report goes. A name that no log has, since one in a directory of logs would be overwritten else.
     fn destination(&self, path: &Path) -> anyhow::Result<Destination> {
@@ -415,7 +429,7 @@ fn load_model(args: &Args, config: &Config) -> anyhow::Result<Scorer> {
 }
 
 /// Anomalous or not, by block.
-fn read_labels(path: &Path) -> anyhow::Result<BTreeMap<String, bool>> {
+pub(super) fn read_labels(path: &Path) -> anyhow::Result<BTreeMap<String, bool>> {
     let file = File::open(path).with_context(|| format!("read {}", path.display()))?;
     let mut labels = BTreeMap::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {

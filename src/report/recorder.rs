@@ -7,7 +7,7 @@ use crate::pipeline::event::LogTime;
 use crate::pipeline::profile::Calibration;
 use crate::pipeline::session::Case;
 use crate::pipeline::verdict::threshold::{Settings, Threshold};
-use crate::pipeline::verdict::{Alert, AlertType, Finding, Verdict};
+use crate::pipeline::verdict::{Alert, AlertType, Finding, Reason, Verdict};
 use crate::sink::document::Document;
 
 use super::alerts::Alerts;
@@ -41,6 +41,12 @@ pub struct Recorder {
     alerts: Alerts,
     /// The mark that divides the log where no moment is given.
     divides: Option<Moment>,
+    /// What told first, since the moment, of something that began since it.
+    told: Option<(LogTime, AlertType)>,
+    /// How often it was told before the moment that something has changed.
+    told_before: u64,
+    /// In a second run: the scores of that run, before and after the moment.
+    again: Option<[Histogram; 2]>,
     /// Log time of the last event of all that was judged: a log that has ended is judged by a clock that runs on alone.
     said: Option<LogTime>,
 }
@@ -83,6 +89,9 @@ impl Recorder {
             marks_left_out: 0,
             alerts: Alerts::default(),
             divides: None,
+            told: None,
+            told_before: 0,
+            again: None,
             said: None,
         }
     }
@@ -103,9 +112,36 @@ impl Recorder {
         self
     }
 
+    /// Goes on to a second run over the same log, after a first one that gave the scores and what the static threshold and the plain
+    /// moving average make of them. All that is said of ours is that of the second run alone.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        self.series.forget_ours();
+        self.labels.values_mut().for_each(|block| block.flagged[2] = false);
+        let (alerts, marks) = (Alerts::default(), Vec::new());
+        Self {
+            alerts,
+            marks,
+            marks_left_out: 0,
+            divides: None,
+            told: None,
+            told_before: 0,
+            again: Some(Default::default()),
+            ..self
+        }
+    }
+
     /// Takes in a judgement. Only the one that sets the threshold counts, so that every episode counts once, where it was last heard of.
     pub fn judged(&mut self, case: &Case, verdict: &Verdict) {
         if !case.sets_threshold {
+            return;
+        }
+        let after = self.moment.as_ref().map(|moment| usize::from(case.first >= moment.time));
+        if let Some(sides) = &mut self.again {
+            self.ours = f64::from(verdict.threshold);
+            sides[after.unwrap_or(0)].add(verdict.score);
+            let thresholds = self.thresholds();
+            self.series.at(case.last).thresholds.get_or_insert(thresholds)[2] = self.ours;
             return;
         }
         let (fixed, average) = self.rivals.judge(verdict.score);
@@ -117,8 +153,8 @@ impl Recorder {
         column.thresholds = Some(thresholds);
         column.alarms[0] += u64::from(fixed);
         column.alarms[1] += u64::from(average);
-        if let Some(moment) = &self.moment {
-            self.sides[usize::from(case.first >= moment.time)].add(verdict.score);
+        if let Some(after) = after {
+            self.sides[after].add(verdict.score);
         }
         if let Some(block) = self.labelled(&case.block.to_string()) {
             block.first = block.first.or(Some(case.first));
@@ -135,11 +171,14 @@ impl Recorder {
                 let time = self.said.map_or(alert.time, |said| alert.time.min(said));
                 self.series.at(time).alarms[2] += 1;
             }
-            if let Some(block) = self.labelled(&finding.block.to_string()) {
+            // What expires is not taken back: somebody was told of it, and nothing has come to its defence.
+            let expires = alert.reason == Reason::Expired;
+            if let Some(block) = self.labelled(&finding.block.to_string()).filter(|_| !expires) {
                 block.flagged[2] = fires;
             }
         } else {
             self.mark(alert);
+            self.note_change(alert);
         }
         self.alerts.add(alert, document);
     }
@@ -194,14 +233,27 @@ impl Recorder {
         sides
     }
 
+    /// The same for the second run, if there was one.
+    #[must_use]
+    pub fn sides_again(&self) -> Option<&[Histogram; 2]> {
+        self.again.as_ref()
+    }
+
+    /// What told first, since the given moment, that something has changed since: a new template, a regime, the domain. And how often the
+    /// like was told before it.
+    #[must_use]
+    pub fn told(&self) -> (Option<(LogTime, AlertType)>, u64) {
+        (self.told, self.told_before)
+    }
+
     /// Whether labels are known.
     #[must_use]
     pub fn has_labels(&self) -> bool {
         !self.labels.is_empty()
     }
 
-    /// What was said of labelled blocks before and after the moment. A block counts where its first episode begins, under ours as it
-    /// stands at the end of the log, under the others when any episode of it was flagged.
+    /// What was said of labelled blocks before and after the moment. A block counts where its first episode begins, under ours when it
+    /// was told of and not taken back by the end of the log, under the others when any episode of it was flagged.
     #[must_use]
     pub fn accuracy(&self) -> [Tally; 2] {
         let mut sides = <[Tally; 2]>::default();
@@ -223,12 +275,42 @@ impl Recorder {
         periods
     }
 
+    /// The same for the blocks that begin at `from` or later and before `to`.
+    #[must_use]
+    pub fn accuracy_between(&self, from: LogTime, to: LogTime) -> Tally {
+        let mut tally = Tally::default();
+        self.seen().filter(|(time, _)| (from..to).contains(time)).for_each(|(_, block)| tally.add(block));
+        tally
+    }
+
+    /// When labelled blocks that were judged began, in order.
+    #[must_use]
+    pub fn begins(&self) -> Vec<LogTime> {
+        let mut begins: Vec<LogTime> = self.seen().map(|(time, _)| time).collect();
+        begins.sort_unstable();
+        begins
+    }
+
     fn seen(&self) -> impl Iterator<Item = (LogTime, &Labelled)> {
         self.labels.values().filter_map(|block| Some((block.first?, block)))
     }
 
     fn labelled(&mut self, block: &str) -> Option<&mut Labelled> {
         self.labels.get_mut(block)
+    }
+
+    /// A sentence that was said before the moment tells nothing of it, however late it is told of.
+    fn note_change(&mut self, alert: &Alert) {
+        let Some(moment) = &self.moment else { return };
+        if !matches!(alert.alert_type, AlertType::Template | AlertType::Regime | AlertType::Mismatch) {
+            return;
+        }
+        let is_older = matches!(&alert.finding, Finding::Template(finding) if finding.first < moment.time);
+        if alert.time < moment.time {
+            self.told_before += 1;
+        } else if !is_older {
+            self.told.get_or_insert((alert.time, alert.alert_type));
+        }
     }
 
     fn mark(&mut self, alert: &Alert) {

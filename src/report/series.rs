@@ -37,6 +37,18 @@ impl Histogram {
         self.bins.iter().sum()
     }
 
+    /// The middle of the part of the scale under which `share` of the scores lie, nats; no number when there is none.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> f64 {
+        let wanted = (share * self.total() as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let reached = self.bins.iter().position(|count| {
+            seen += count;
+            seen >= wanted
+        });
+        reached.map_or(f64::NAN, |bin| (edge(bin) * edge(bin + 1)).sqrt())
+    }
+
     /// Counts those of another one too.
     pub fn merge(&mut self, other: &Self) {
         self.bins.iter_mut().zip(other.bins).for_each(|(mine, theirs)| *mine += theirs);
@@ -123,6 +135,14 @@ impl Series {
             period = wider(period);
         }
         period
+    }
+
+    /// Forgets the alarms under ours, and memory: another run tells of them.
+    pub(super) fn forget_ours(&mut self) {
+        for column in self.columns.values_mut() {
+            column.alarms[2] = 0;
+            column.rss_bytes = 0;
+        }
     }
 
     fn widen(&mut self) {

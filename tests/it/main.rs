@@ -11,6 +11,7 @@ mod daylight_saving;
 mod deletion;
 mod descriptors;
 mod doctor;
+mod domain_shift;
 mod evaluating;
 mod explanations;
 mod gzip;

@@ -154,7 +154,7 @@ impl PartialEq for Due {
 impl Eq for Due {}
 
 /// Mean number of acts of a normal life, by the frequencies of its endings.
-const LINES_PER_BLOCK: f64 = 19.6;
+pub const LINES_PER_BLOCK: f64 = 19.6;
 /// Mean time between two lines of one host that name no block.
 const NOISE_GAP_MILLIS: f64 = 1_500.0;
 /// The same, of all hosts, in lines per second.

@@ -89,6 +89,14 @@ pub fn noise_line(host: Host, time: LogTime, rng: &mut ChaCha8Rng) -> Line {
     Line { host, text: format!("{} {} {text}", stamp(time), thread(host, rng)) }
 }
 
+/// What a DataNode says of a block whatever happens to it, in a sentence that older logs do not have.
+pub fn chatter_line(at: Datanode, block: &Block, time: LogTime, rng: &mut ChaCha8Rng) -> Line {
+    let host = Host::Datanode(at);
+    let (node, number, pass) = (ip(at), block.number, rng.random_range(0..40));
+    let text = format!("INFO dfs.DataNode$DataXceiver: {node}:50010 re-queued blk_{number} for background balance pass {pass}");
+    Line { host, text: format!("{} {} {text}", stamp(time), thread(host, rng)) }
+}
+
 /// A host that says what happens.
 fn speaker(act: Act) -> Host {
     match act {

@@ -26,7 +26,7 @@ pub(super) fn write(out: &mut String, page: &Page<'_>) -> fmt::Result {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>Pictures</h2>\n<div class=\"charts\">")?;
-    for chart in [distribution(page), scores(page), alarms(page)].into_iter().flatten() {
+    for chart in [distribution(page), distribution_again(page), scores(page), alarms(page)].into_iter().flatten() {
         chart.write(out)?;
     }
     writeln!(out, "{MEASURED}")?;
@@ -67,7 +67,17 @@ fn training(page: &Page<'_>) -> Option<Chart> {
 
 /// How scores are distributed before and after the moment that divides the log.
 fn distribution(page: &Page<'_>) -> Option<Chart> {
-    let [before, after] = page.record.sides();
+    let title =
+        if page.record.sides_again().is_some() { "How scores are distributed, first run" } else { "How scores are distributed" };
+    distribution_of(page, "distribution", title, &page.record.sides())
+}
+
+/// The same in the second run.
+fn distribution_again(page: &Page<'_>) -> Option<Chart> {
+    distribution_of(page, "distribution-again", "How scores are distributed, hdfs-vigil as it comes", page.record.sides_again()?)
+}
+
+fn distribution_of(page: &Page<'_>, id: &'static str, title: &str, [before, after]: &[Histogram; 2]) -> Option<Chart> {
     let both = || (0..SCORE_BINS).filter(|bin| before.bins[*bin] + after.bins[*bin] > 0);
     let [fixed, _, ours] = page.record.thresholds();
     let (low, high) = (both().min()?, both().max()?);
@@ -79,47 +89,47 @@ fn distribution(page: &Page<'_>) -> Option<Chart> {
     };
     let y = Axis { title: "stories, %".to_owned(), from: 0.01, to: 100.0, scale: Scale::Logarithmic };
     let label = |name: &str, side: &Histogram| format!("{name}: {} stories", grouped(side.total()));
-    let mut plot = Plot::new("How scores are distributed", x, y);
+    let mut plot = Plot::new(title, x, y);
     plot = match page.record.moment() {
-        Some(_) => plot.area(Colour::Blue, &label("before", &before), steps(&before)).area(
+        Some(_) => plot.area(Colour::Blue, &label("before", before), steps(before)).area(
             Colour::Red,
-            &label("after", &after),
-            steps(&after),
+            &label("after", after),
+            steps(after),
         ),
-        None => plot.area(Colour::Blue, &label("all", &before), steps(&before)),
+        None => plot.area(Colour::Blue, &label("all", before), steps(before)),
     };
     let divides = page.record.moment().map(|moment| format!("{} at {}", moment.label, civil(moment.time, &page.zone)));
     let says = divides.map_or_else(
         || {
             format!(
                 "Half of the scores lie below {:.2} nats, 99 of 100 below {:.2}.",
-                quantile(&before, 0.5),
-                quantile(&before, 0.99)
+                before.quantile(0.5),
+                before.quantile(0.99)
             )
         },
         |divides| {
             format!(
                 "Before and after: {divides}. The median was {:.2} nats and became {:.2}.",
-                quantile(&before, 0.5),
-                quantile(&after, 0.5)
+                before.quantile(0.5),
+                after.quantile(0.5)
             )
         },
     );
     Some(Chart {
-        id: "distribution",
+        id,
         plot: plot.vertical(Colour::Ink, &format!("static threshold {fixed:.2}"), fixed).vertical(
             Colour::Green,
             &format!("hdfs-vigil at the end {ours:.2}"),
             ours,
         ),
         says,
-        numbers: distribution_table(&before, &after),
+        numbers: distribution_table(before, after),
     })
 }
 
 fn distribution_table(before: &Histogram, after: &Histogram) -> Table {
     let row = |share: f64| {
-        let of = |side: &Histogram| if side.total() == 0 { "–".to_owned() } else { format!("{:.3}", quantile(side, share)) };
+        let of = |side: &Histogram| if side.total() == 0 { "–".to_owned() } else { format!("{:.3}", side.quantile(share)) };
         vec![format!("{} %", share * 100.0), of(before), of(after)]
     };
     Table {
@@ -335,17 +345,6 @@ fn with_marks(mut plot: Plot, page: &Page<'_>) -> Plot {
         }
     }
     plot
-}
-
-/// The middle of the bin under which `share` of the scores lie.
-fn quantile(side: &Histogram, share: f64) -> f64 {
-    let wanted = (share * side.total() as f64).ceil().max(1.0) as u64;
-    let mut seen = 0;
-    let reached = side.bins.iter().position(|count| {
-        seen += count;
-        seen >= wanted
-    });
-    reached.map_or(f64::NAN, |bin| (edge(bin) * edge(bin + 1)).sqrt())
 }
 
 /// Shares in percent as corners of steps.
