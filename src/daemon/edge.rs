@@ -66,7 +66,7 @@ impl Edge {
     pub fn answer_operators(&mut self, config: &Config, state: &Path, requests: Sender<Request>) -> anyhow::Result<()> {
         let Some(path) = config.control.socket.path(state) else { return Ok(()) };
         let socket = Socket::bind(&path, config.control.socket == config::Socket::InState)?;
-        info!(socket = %socket.path().display(), "Answering `hdfs-vigil alerts`.");
+        info!(socket = %socket.path().display(), "Operators may use `hdfs-vigil alerts`.");
         let archive = Archive::new(state, config.alerts.archive_bytes_max);
         let desk = Desk::new(archive, config.ingest.timezone.clone(), requests);
         let stopped = self.stopped();

@@ -135,11 +135,7 @@ impl Metrics {
             alerts_not_sent: counter(&registry, "alerts_not_sent_total", "Alerts that were too old to be sent."),
             alerts_muted: counter(&registry, "alerts_muted_total", "Alerts not sent because their signature is muted."),
             mutes: gauge(&registry, "mutes", "Signatures muted, by operators and by the configuration."),
-            mutes_forgotten: counter(
-                &registry,
-                "mutes_forgotten_total",
-                "Muted alerts forgotten because too many fire; what resolves them is sent.",
-            ),
+            mutes_forgotten: counter(&registry, "mutes_forgotten_total", "Muted alerts forgotten as too many fire."),
             file_failures: counter(&registry, "file_failures_total", "Alerts that could not be appended to a file; tried again."),
             checkpoint_writes: counter(&registry, "checkpoint_writes_total", "Checkpoints written."),
             checkpoint_failures: counter(&registry, "checkpoint_failures_total", "Checkpoints that could not be written."),

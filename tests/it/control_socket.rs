@@ -116,6 +116,9 @@ fn a_change_of_regime_fires_until_it_is_acknowledged() {
     vigil.kill();
     let vigil = place.start();
     place.wait_for("what resolves it", |place| of_type(place, "regime.resolved").is_some());
+    // The alert may have been written before the crash, and the socket is then still the one that it left.
+    let path = socket(&place).display().to_string();
+    place.wait_for("an answer", |place| place.run(&["alerts", "mutes", "--socket", &path]).0 == Some(0));
     assert_eq!(of_type(&place, "regime.resolved").unwrap()["reason"], "acknowledged");
     let shown = json(&place, &["show", incident, "--json"]);
     let states: Vec<_> =
