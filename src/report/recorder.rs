@@ -41,8 +41,6 @@ pub struct Recorder {
     alerts: Alerts,
     /// The mark that divides the log where no moment is given.
     divides: Option<Moment>,
-    /// Log time of the last event of all that was judged: a log that has ended is judged by a clock that runs on alone.
-    said: Option<LogTime>,
 }
 
 /// What is known of a labelled block, and what was said of it.
@@ -83,7 +81,6 @@ impl Recorder {
             marks_left_out: 0,
             alerts: Alerts::default(),
             divides: None,
-            said: None,
         }
     }
 
@@ -111,7 +108,6 @@ impl Recorder {
         let (fixed, average) = self.rivals.judge(verdict.score);
         self.ours = f64::from(verdict.threshold);
         let thresholds = self.thresholds();
-        self.said = self.said.max(Some(case.last));
         let column = self.series.at(case.last);
         column.scores.add(verdict.score);
         column.thresholds = Some(thresholds);
@@ -131,10 +127,7 @@ impl Recorder {
     pub fn alert(&mut self, alert: &Alert, document: impl FnOnce() -> Document) {
         if let Finding::Block(finding) = &alert.finding {
             let fires = alert.alert_type == AlertType::Firing;
-            if fires {
-                let time = self.said.map_or(alert.time, |said| alert.time.min(said));
-                self.series.at(time).alarms[2] += 1;
-            }
+            self.series.at(alert.time).alarms[2] += u64::from(fires);
             if let Some(block) = self.labelled(&finding.block.to_string()) {
                 block.flagged[2] = fires;
             }
