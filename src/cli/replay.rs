@@ -23,7 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::event::LogTime;
 use crate::pipeline::event::blockless::Row;
 use crate::pipeline::session::Case;
-use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Finding, Verdict};
+use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Finding, Reason, Verdict};
 use crate::report::Recorder;
 use crate::sink::document::Document;
 use crate::sink::terminal;
@@ -109,6 +109,8 @@ pub struct Report {
     pub firing: u64,
     /// Alerts that were taken back.
     pub resolved: u64,
+    /// Alerts that nothing took back and that newer ones pushed out; their blocks count as firing.
+    pub expired: u64,
     /// Alerts on hosts.
     pub trouble: u64,
     /// Templates that the model does not know and that became part of normal stories.
@@ -216,6 +218,7 @@ struct Told {
     recorder: Option<Recorder>,
     /// Bytes that had been read when memory was measured last.
     sampled_at: u64,
+    expired: u64,
 }
 
 impl Observer for Told {
@@ -339,6 +342,8 @@ impl<'a> Replay<'a> {
         let firing = self.firing.entry(finding.block.to_string()).or_default();
         match alert.alert_type {
             AlertType::Firing => *firing += 1,
+            // Nothing has come to its defence: it was told, and then pushed out by newer ones.
+            AlertType::Resolved if alert.reason == Reason::Expired => self.told.expired += 1,
             AlertType::Resolved => {
                 *firing = firing.saturating_sub(1);
                 self.told.resolved += 1;
@@ -383,6 +388,7 @@ impl<'a> Replay<'a> {
             alerts: self.told.alerts,
             firing: self.firing.values().filter(|count| **count > 0).count() as u64,
             resolved: self.told.resolved,
+            expired: self.told.expired,
             trouble: self.told.trouble,
             new_templates: self.told.new_templates,
             mismatches: self.told.mismatches,

@@ -47,8 +47,6 @@ pub struct Recorder {
     told_before: u64,
     /// In a second run: the scores of that run, before and after the moment.
     again: Option<[Histogram; 2]>,
-    /// Log time of the last event of all that was judged: a log that has ended is judged by a clock that runs on alone.
-    said: Option<LogTime>,
 }
 
 /// What is known of a labelled block, and what was said of it.
@@ -92,7 +90,6 @@ impl Recorder {
             told: None,
             told_before: 0,
             again: None,
-            said: None,
         }
     }
 
@@ -147,7 +144,6 @@ impl Recorder {
         let (fixed, average) = self.rivals.judge(verdict.score);
         self.ours = f64::from(verdict.threshold);
         let thresholds = self.thresholds();
-        self.said = self.said.max(Some(case.last));
         let column = self.series.at(case.last);
         column.scores.add(verdict.score);
         column.thresholds = Some(thresholds);
@@ -167,10 +163,7 @@ impl Recorder {
     pub fn alert(&mut self, alert: &Alert, document: impl FnOnce() -> Document) {
         if let Finding::Block(finding) = &alert.finding {
             let fires = alert.alert_type == AlertType::Firing;
-            if fires {
-                let time = self.said.map_or(alert.time, |said| alert.time.min(said));
-                self.series.at(time).alarms[2] += 1;
-            }
+            self.series.at(alert.time).alarms[2] += u64::from(fires);
             // What expires is not taken back: somebody was told of it, and nothing has come to its defence.
             let expires = alert.reason == Reason::Expired;
             if let Some(block) = self.labelled(&finding.block.to_string()).filter(|_| !expires) {

@@ -113,7 +113,8 @@ fn file_name(path: &Path) -> String {
 /// From when to when, as far as blocks were judged or told of.
 fn covered(recorder: &Recorder, replay: &Replay<'_>) -> String {
     let series = recorder.series();
-    let ends = series.columns().next().zip(series.columns().last());
+    let heard = || series.columns().filter(|(_, column)| column.thresholds.is_some());
+    let ends = heard().next().zip(heard().last());
     let Some(((first, _), (last, _))) = ends else { return "nothing was judged".to_owned() };
     let last = LogTime(last.0 + series.width_millis());
     let zone = &replay.config.ingest.timezone;

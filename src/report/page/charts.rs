@@ -298,7 +298,8 @@ fn bars(page: &Page<'_>) -> Vec<Bar> {
         .map(|index| (first + index) * period)
         .map(|from| Bar { from: LogTime(from.max(begin.0)), to: LogTime((from + period).min(end.0)), ..Bar::default() })
         .collect();
-    let index = |time: LogTime| usize::try_from(time.0.div_euclid(period) - first).ok();
+    let last = bars.len() - 1;
+    let index = |time: LogTime| usize::try_from(time.0.div_euclid(period) - first).ok().map(|index| index.min(last));
     for (time, column) in series.columns() {
         debug_assert_eq!(period % width, 0, "a column lies in one stretch");
         let Some(bar) = index(time).and_then(|index| bars.get_mut(index)) else { continue };
@@ -315,10 +316,12 @@ fn bars(page: &Page<'_>) -> Vec<Bar> {
     bars
 }
 
-/// Log time from the first column to the end of the last one.
+/// Log time from the first column to the end of the last one in which a story was last heard of. What is told later, when a log that has
+/// ended is judged by a clock that runs on alone, counts as told at the end.
 fn ends(page: &Page<'_>) -> Option<(LogTime, LogTime)> {
     let series = page.record.series();
-    let (begin, end) = (series.columns().next()?.0, series.columns().last()?.0);
+    let begin = series.columns().next()?.0;
+    let end = series.columns().filter(|(_, column)| column.thresholds.is_some()).last().map_or(begin, |(time, _)| time);
     Some((begin, LogTime(end.0 + series.width_millis())))
 }
 
