@@ -52,8 +52,9 @@ fn of_type(place: &Place, name: &str) -> Vec<serde_json::Value> {
 /// What the daemon answers; nothing while it does not listen yet.
 fn get(place: &Place, path: &str) -> String {
     let said = place.said();
-    let addresses = said.lines().filter(|line| line.contains("Answering"));
-    let address = addresses.last().and_then(|line| line.split_once("address=")).map(|(_, address)| address.trim().to_owned());
+    let mut addresses = said.lines().filter(|line| line.contains("Answering"));
+    let address =
+        addresses.next_back().and_then(|line| line.split_once("address=")).map(|(_, address)| address.trim().to_owned());
     let fetch = async |address: String| reqwest::get(format!("http://{address}{path}")).await?.text().await;
     let runtime = tokio::runtime::Runtime::new().unwrap();
     address.and_then(|address| runtime.block_on(fetch(address)).ok()).unwrap_or_default()
