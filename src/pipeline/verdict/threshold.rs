@@ -6,7 +6,7 @@
 //! are left out, as SPOT does (Siffer et al. 2017): a wave of failures must not raise the bar for the next one. It starts from the
 //! model's calibration, so there is nothing to wait for.
 //!
-//! - **Frozen.** While more than half of the last [`RECENT_EPISODES`] scores stand above the threshold, nothing moves it: a change and
+//! - **Frozen.** While more than half of the last 128 scores stand above the threshold, nothing moves it: a change and
 //!   an outage look alike then, and the little that is still below tells of neither.
 //! - **Another regime.** When as many as `regime_share` of the last `regime_episodes` scores, flagged or not, stand above the threshold,
 //!   the traffic as a whole has moved: mean and deviation are taken anew from the median and the median absolute deviation of these
