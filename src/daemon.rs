@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
@@ -18,7 +18,7 @@ use crate::daemon::control::Request;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
-use crate::daemon::mutes::Mutes;
+use crate::daemon::mutes::{Fate, Mutes};
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
 use crate::ingest::{Follower, Notice, Saved, Waker};
@@ -29,7 +29,7 @@ use crate::pipeline;
 use crate::pipeline::event::WallTime;
 use crate::pipeline::session::Case;
 use crate::pipeline::swap::Swapped;
-use crate::pipeline::verdict::{Alert, Verdict};
+use crate::pipeline::verdict::{Alert, DetectorMode, Verdict};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
 use crate::state::checkpoint::{StateDirectory, StateError};
@@ -115,6 +115,8 @@ struct Daemon {
     journal: Journal,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    /// How the detector stood to the traffic when that was said last.
+    mode: DetectorMode,
     observer: MetricsObserver,
     sends: bool,
     notify_age_millis: i64,
@@ -181,6 +183,7 @@ impl Daemon {
             journal,
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
+            mode: DetectorMode::default(),
             observer: MetricsObserver { metrics: Arc::clone(metrics), warned_at: None },
             sends: config.webhook.is_some() && config.alerts.mode == Mode::Notify,
             notify_age_millis: millis(config.alerts.notify_age_max),
@@ -210,8 +213,10 @@ impl Daemon {
 
     fn run(&mut self, control: &Receiver<Control>, requests: &Receiver<Request>, done: &Receiver<Done>) -> anyhow::Result<()> {
         let heartbeat = tick(HEARTBEAT_INTERVAL);
+        let mut requests = requests.clone();
         loop {
             self.turn(done)?;
+            let mut nobody_asks = false;
             let engine = &self.engine;
             let can_go_on =
                 if engine.is_swapping() { !engine.is_scoring() } else { engine.has_unread() && !engine.pipeline.is_full() };
@@ -222,13 +227,20 @@ impl Daemon {
                     Ok(Control::Reload) => self.model_file.ask(self.is_unsettled()),
                     Ok(Control::Stop) | Err(_) => return Ok(()),
                 },
-                recv(requests) -> request => request.into_iter().for_each(|request| self.handle_request(request)),
+                recv(requests) -> request => match request {
+                    Ok(request) => self.handle_request(request),
+                    Err(_) => nobody_asks = true,
+                },
                 recv(self.model_file.loaded()) -> loaded => loaded.into_iter().for_each(|loaded| self.handle_loaded(loaded)),
                 recv(self.engine.scored()) -> scored => self.engine.apply(scored.map_err(|_| ScorerEnded)?, &mut self.observer),
                 recv(self.waker.signal()) -> _ => self.scan_at = self.scan_at.min(self.scanned_at + self.scan_interval / 2),
                 recv(done) -> done => done.into_iter().for_each(|done| self.handle_done(done)),
                 recv(heartbeat) -> _ => self.beat(),
                 default(wait) => {}
+            }
+            if nobody_asks {
+                // A channel whose senders are gone is always ready: waiting for it would spin.
+                requests = never();
             }
         }
     }
@@ -344,23 +356,25 @@ impl Daemon {
     fn take_alerts(&mut self, now: WallTime) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
             self.metrics.count_alert(&alert);
-            let muted = self.mutes.handle_alert(&alert, now);
+            let can_send = self.sends && self.is_recent(&alert, now);
+            let (send, muted) = match self.mutes.handle_alert(&alert, now, can_send) {
+                Fate::Sent => (self.sends, None),
+                Fate::Kept => (false, None),
+                Fate::Muted(muted) => (false, Some(muted)),
+            };
             self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
-            let send = self.sends && muted.is_none() && self.is_recent(&alert, now);
+            if self.sends && !send && muted.is_none() {
+                self.metrics.alerts_not_sent.inc();
+                self.warn_of_age(now.0.saturating_sub(alert.time.0));
+            }
             if self.outbox.push(alert, send, muted) {
                 error!(bound = OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
             }
         }
     }
 
-    fn is_recent(&mut self, alert: &Alert, now: WallTime) -> bool {
-        let age = now.0.saturating_sub(alert.time.0);
-        let recent = age <= self.notify_age_millis;
-        if !recent {
-            self.metrics.alerts_not_sent.inc();
-            self.warn_of_age(age);
-        }
-        recent
+    fn is_recent(&self, alert: &Alert, now: WallTime) -> bool {
+        now.0.saturating_sub(alert.time.0) <= self.notify_age_millis
     }
 
     /// At most once an hour. A wrong zone makes every alert old.
@@ -457,8 +471,12 @@ impl Daemon {
         self.metrics.alerts_dropped.inc_by(self.outbox.dropped().saturating_sub(self.metrics.alerts_dropped.get()));
     }
 
-    fn say_mode(&self) {
+    fn say_mode(&mut self) {
         let mode = self.engine.pipeline.mode();
+        if mode != self.mode {
+            info!(from = self.mode.name(), to = mode.name(), "The detector stands otherwise to the traffic.");
+            self.mode = mode;
+        }
         self.metrics.set_detector_mode(mode);
         self.readiness.set_mode(mode);
     }

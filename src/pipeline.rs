@@ -425,8 +425,9 @@ impl Pipeline {
 
     /// Another model: its scores are others.
     fn end_regimes(&mut self) {
-        let now = self.assembler.now().unwrap_or_default();
+        let (now, known) = (self.assembler.now().unwrap_or_default(), self.alerts.len());
         self.regimes.change_model(self.threshold.level(), now, &mut self.alerts);
+        self.say_mode(known);
     }
 
     /// Moves log time on for sessions and hosts.

@@ -202,6 +202,12 @@ async fn show(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Respon
 }
 
 async fn acknowledge(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    // An incident by its whole name may have left the archive, and fire on.
+    if let Some(incident) = choice::incident(&id)
+        && let Answer::Done { is_kept, .. } = desk.ask(Ask::Acknowledge(incident)).await?
+    {
+        return Ok(changed(format!("{id} is acknowledged"), None, is_kept));
+    }
     let named = desk.named(&id).await?;
     let alert = named.into_iter().next_back().ok_or_else(|| bad_request(format!("no kept alert is {id}")))?;
     if !matches!(alert.alert_type, AlertType::Regime | AlertType::RegimeResolved) {

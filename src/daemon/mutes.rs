@@ -20,8 +20,8 @@ pub struct Mutes {
     by_operator: BTreeMap<String, Mute>,
     /// By signature, with how many alerts each has held back.
     by_config: BTreeMap<String, u64>,
-    /// Incidents that fire and were not sent, oldest first; at most [`WITHHELD_INCIDENTS_MAX`].
-    withheld: VecDeque<(IncidentId, Muted)>,
+    /// Incidents that fire and were not sent, oldest first, with why if they are muted; at most [`WITHHELD_INCIDENTS_MAX`].
+    withheld: VecDeque<(IncidentId, Option<Muted>)>,
     forgotten: u64,
 }
 
@@ -31,6 +31,17 @@ struct Mute {
     why: String,
     until: WallTime,
     held_back: u64,
+}
+
+/// What becomes of an alert, beside being kept and shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is sent.
+    Sent,
+    /// It is not, as it is muted, or what it resolves was.
+    Muted(Muted),
+    /// It is not, as it is too old or nothing is sent, or what it resolves was not sent for that.
+    Kept,
 }
 
 /// By whom, why and for how long an alert was muted.
@@ -94,11 +105,13 @@ impl Mutes {
     /// Ends the mute of an operator: how many alerts it has held back.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or when the configuration mutes the signature too, so that it stays muted.
     pub fn unmute(&mut self, signature: &str) -> Result<u64, MuteError> {
         let mute = self.by_operator.remove(signature);
-        let refused = if self.by_config.contains_key(signature) { MuteError::Configured } else { MuteError::NotMuted };
-        mute.map(|mute| mute.held_back).ok_or(refused)
+        if self.by_config.contains_key(signature) {
+            return Err(MuteError::Configured);
+        }
+        mute.map(|mute| mute.held_back).ok_or(MuteError::NotMuted)
     }
 
     /// Ends what is over by `now`: the signatures with how many alerts each mute has held back.
@@ -107,19 +120,24 @@ impl Mutes {
         over.map(|(signature, mute)| (signature, mute.held_back)).collect()
     }
 
-    /// Whether `alert` is not to be sent, and why. What resolves an alert is muted if and only if that alert was, so that who got the one
-    /// gets the other.
-    pub fn handle_alert(&mut self, alert: &Alert, now: WallTime) -> Option<Muted> {
+    /// What becomes of `alert`, which may be sent unless it is muted or `can_send` is false. What resolves an alert is sent if and only if
+    /// that alert was, however old it is, so that who got the one gets the other.
+    pub fn handle_alert(&mut self, alert: &Alert, now: WallTime, can_send: bool) -> Fate {
         let course = Course::of(alert.alert_type);
         if course == Course::Closes {
-            let index = self.withheld.iter().position(|(incident, _)| *incident == alert.incident)?;
-            return self.withheld.remove(index).map(|(_, muted)| muted);
+            let index = self.withheld.iter().position(|(incident, _)| *incident == alert.incident);
+            let withheld = index.and_then(|index| self.withheld.remove(index));
+            return withheld.map_or(Fate::Sent, |(_, muted)| muted.map_or(Fate::Kept, Fate::Muted));
         }
-        let muted = self.hold_back(&alert.signature, now)?;
-        if course == Course::Opens {
+        let muted = self.hold_back(&alert.signature, now);
+        if course == Course::Opens && (muted.is_some() || !can_send) {
             self.withhold(alert.incident, muted.clone());
         }
-        Some(muted)
+        match muted {
+            Some(muted) => Fate::Muted(muted),
+            None if can_send => Fate::Sent,
+            None => Fate::Kept,
+        }
     }
 
     /// All mutes by signature; those of the configuration behind.
@@ -165,7 +183,7 @@ impl Mutes {
         Some(BY_CONFIG)
     }
 
-    fn withhold(&mut self, incident: IncidentId, muted: Muted) {
+    fn withhold(&mut self, incident: IncidentId, muted: Option<Muted>) {
         if self.withheld.len() >= WITHHELD_INCIDENTS_MAX {
             self.withheld.pop_front();
             self.forgotten += 1;
@@ -193,7 +211,7 @@ mod tests {
         let mut mutes = muted();
         for (signature, now, expected) in [(A, 0, true), (B, 0, false), (A, 59_999, true), (A, 60_000, false), (A, 90_000, false)]
         {
-            let muted = mutes.handle_alert(&firing(1, signature), WallTime(now));
+            let muted = holds(&mut mutes, &firing(1, signature), now);
             assert_eq!(muted.is_some(), expected, "{signature} at {now}");
         }
         assert_eq!(mutes.expire(WallTime(59_999)), []);
@@ -204,28 +222,28 @@ mod tests {
     #[test]
     fn what_resolves_an_alert_is_sent_if_and_only_if_that_was() {
         let mut mutes = muted();
-        assert!(mutes.handle_alert(&firing(1, A), WallTime(0)).is_some());
+        assert!(holds(&mut mutes, &firing(1, A), 0).is_some());
         mutes.unmute(A).expect("it is muted");
-        assert!(mutes.handle_alert(&firing(2, A), WallTime(1)).is_none());
+        assert!(holds(&mut mutes, &firing(2, A), 1).is_none());
         mutes.mute(A, "again", MINUTE, WallTime(2)).expect("there is room");
         let by_why = |muted: Option<Muted>| muted.and_then(|muted| muted.why);
-        assert_eq!(by_why(mutes.handle_alert(&resolved(1), WallTime(3))).as_deref(), Some("known"));
-        assert_eq!(mutes.handle_alert(&resolved(2), WallTime(3)), None);
-        assert_eq!(mutes.handle_alert(&resolved(1), WallTime(4)), None, "what fired once is resolved once");
+        assert_eq!(by_why(holds(&mut mutes, &resolved(1), 3)).as_deref(), Some("known"));
+        assert_eq!(holds(&mut mutes, &resolved(2), 3), None);
+        assert_eq!(holds(&mut mutes, &resolved(1), 4), None, "what fired once is resolved once");
     }
 
     #[test]
     fn what_cannot_be_resolved_is_held_back_and_not_remembered() {
         let mut mutes = muted();
         let trouble = Alert { alert_type: AlertType::Trouble, ..firing(1, A) };
-        assert!(mutes.handle_alert(&trouble, WallTime(0)).is_some());
+        assert!(holds(&mut mutes, &trouble, 0).is_some());
         assert!(mutes.withheld.is_empty());
     }
 
     #[test]
     fn a_second_mute_takes_the_place_of_the_first() {
         let mut mutes = muted();
-        mutes.handle_alert(&firing(1, A), WallTime(0));
+        holds(&mut mutes, &firing(1, A), 0);
         assert_eq!(mutes.mute(A, "other", MINUTE, WallTime(30_000)), Ok(Some(1)));
         let until = Some(WallTime(90_000));
         let expected = Listed {
@@ -240,13 +258,13 @@ mod tests {
     fn only_the_configuration_takes_back_what_it_mutes() {
         let mut mutes = Mutes::default();
         mutes.configure(&[A.to_owned()]);
-        assert_eq!(mutes.handle_alert(&firing(1, A), WallTime(0)), Some(BY_CONFIG));
+        assert_eq!(holds(&mut mutes, &firing(1, A), 0), Some(BY_CONFIG));
         assert_eq!((mutes.unmute(A), mutes.unmute(B)), (Err(MuteError::Configured), Err(MuteError::NotMuted)));
         mutes.configure(&[A.to_owned(), B.to_owned()]);
         assert_eq!(mutes.list().iter().map(|listed| listed.held_back).collect::<Vec<_>>(), [1, 0]);
         mutes.configure(&[]);
-        assert!(mutes.handle_alert(&firing(2, A), WallTime(0)).is_none());
-        assert!(mutes.handle_alert(&resolved(1), WallTime(0)).is_some(), "what was held back stays so");
+        assert!(holds(&mut mutes, &firing(2, A), 0).is_none());
+        assert!(holds(&mut mutes, &resolved(1), 0).is_some(), "what was held back stays so");
     }
 
     #[test]
@@ -272,21 +290,39 @@ mod tests {
             [(WITHHELD_INCIDENTS_MAX - 1, 0), (WITHHELD_INCIDENTS_MAX, 0), (WITHHELD_INCIDENTS_MAX + 1, 1)]
         {
             (mutes.withheld.len()..incidents).for_each(|n| {
-                mutes.handle_alert(&firing(n as u128, A), WallTime(0)).expect("it is muted");
+                holds(&mut mutes, &firing(n as u128, A), 0).expect("it is muted");
             });
             assert_eq!((mutes.forgotten(), mutes.withheld.len()), (forgotten, incidents.min(WITHHELD_INCIDENTS_MAX)));
         }
-        assert_eq!(mutes.handle_alert(&resolved(0), WallTime(0)), None);
-        assert!(mutes.handle_alert(&resolved(1), WallTime(0)).is_some());
+        assert_eq!(holds(&mut mutes, &resolved(0), 0), None);
+        assert!(holds(&mut mutes, &resolved(1), 0).is_some());
     }
 
     #[test]
     fn they_survive_a_checkpoint() {
         let mut mutes = muted();
         mutes.configure(&[B.to_owned()]);
-        mutes.handle_alert(&firing(1, A), WallTime(0));
+        holds(&mut mutes, &firing(1, A), 0);
         let bytes = postcard::to_stdvec(&mutes).expect("they can be written");
         assert_eq!(postcard::from_bytes::<Mutes>(&bytes).expect("and read"), mutes);
+    }
+
+    #[test]
+    fn what_resolves_an_alert_that_was_too_old_is_not_sent_however_new_it_is() {
+        let mut mutes = Mutes::default();
+        for (incident, can_send, fate) in [(1, false, Fate::Kept), (2, true, Fate::Sent)] {
+            assert_eq!(mutes.handle_alert(&firing(incident, B), WallTime(0), can_send), fate);
+            assert_eq!(mutes.handle_alert(&resolved(incident), WallTime(0), !can_send), fate);
+        }
+        assert!(mutes.withheld.is_empty());
+    }
+
+    /// Why the alert is muted, if it is.
+    fn holds(mutes: &mut Mutes, alert: &Alert, now: i64) -> Option<Muted> {
+        match mutes.handle_alert(alert, WallTime(now), true) {
+            Fate::Muted(muted) => Some(muted),
+            Fate::Sent | Fate::Kept => None,
+        }
     }
 
     /// With signature A muted from 0 for a minute.

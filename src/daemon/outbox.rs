@@ -80,6 +80,20 @@ impl Outbox {
         full
     }
 
+    /// Lets nothing of `signature` be sent that waits for it and that `mute` says is muted by now: how many those were.
+    pub fn hold_back(&mut self, signature: &str, mut mute: impl FnMut(&Alert) -> Option<Muted>) -> u64 {
+        let mut held_back = 0;
+        for waiting in &mut self.waiting {
+            let waits = waiting.to_send && !waiting.sending && waiting.alert.signature == signature;
+            if waits && let Some(muted) = mute(&waiting.alert) {
+                (waiting.to_send, waiting.muted) = (false, Some(muted));
+                held_back += 1;
+            }
+        }
+        self.waiting.retain(|waiting| waiting.to_show || waiting.to_send);
+        held_back
+    }
+
     /// The next alert with something to do that nobody has in hand.
     pub fn take_next(&mut self) -> Option<Errand> {
         let waiting = self.waiting.iter_mut().find(|waiting| waiting.is_idle())?;
@@ -153,6 +167,7 @@ pub(super) mod tests {
     use super::*;
     use crate::pipeline::event::{BlockId, LogTime, PoolId};
     use crate::pipeline::verdict::{AlertType, BlockFinding, Explanation, Finding, IncidentId, Reason, Verdict};
+    use crate::sink::document::Muter;
 
     #[test]
     fn an_alert_leaves_when_it_is_shown_and_sent() {
@@ -188,6 +203,21 @@ pub(super) mod tests {
         assert!(outbox.take_next().is_some_and(|errand| errand.show && !errand.send));
         outbox.retry(&[Done::NotSent(AlertId(1))]);
         assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
+    }
+
+    #[test]
+    fn what_waits_to_be_sent_can_be_held_back() {
+        let mut outbox = Outbox::default();
+        for (id, signature) in [(1, "a"), (2, "a"), (3, "b")] {
+            outbox.push(Alert { signature: signature.to_owned(), ..alert(id) }, true, None);
+        }
+        outbox.take_next();
+        let muted = Muted { by: Muter::Config, why: None, until: None };
+        assert_eq!(outbox.hold_back("a", |_| Some(muted.clone())), 1, "the first is on its way");
+        let second = outbox.take_next().expect("it is still to be shown");
+        assert_eq!((second.alert.id, second.show, second.send, second.muted), (AlertId(2), true, false, Some(muted)));
+        assert!(outbox.take_next().is_some_and(|third| third.send && third.muted.is_none()));
+        assert_eq!(outbox.hold_back("b", |_| None), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use tracing::info;
 use super::Daemon;
 use crate::daemon::clock;
 use crate::daemon::control::{Answer, Ask, Request};
+use crate::daemon::mutes::Fate;
 use crate::pipeline::event::WallTime;
 
 impl Daemon {
@@ -30,6 +31,7 @@ impl Daemon {
             Ask::Mute { signature, period, why } => match self.mutes.mute(&signature, &why, period, now) {
                 Ok(replaced) => {
                     info!(signature, seconds = period.as_secs(), why, "An operator has muted a signature.");
+                    self.hold_back_waiting(&signature, now);
                     self.done(replaced)
                 }
                 Err(refused) => Answer::Refused(refused),
@@ -49,6 +51,16 @@ impl Daemon {
                 self.done(None)
             }
         }
+    }
+
+    /// What waits to be sent is muted as well.
+    fn hold_back_waiting(&mut self, signature: &str, now: WallTime) {
+        let Self { mutes, outbox, metrics, .. } = self;
+        let held_back = outbox.hold_back(signature, |alert| match mutes.handle_alert(alert, now, true) {
+            Fate::Muted(muted) => Some(muted),
+            Fate::Sent | Fate::Kept => None,
+        });
+        metrics.alerts_muted.inc_by(held_back);
     }
 
     fn done(&mut self, replaced: Option<u64>) -> Answer {

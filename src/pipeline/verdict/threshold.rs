@@ -68,6 +68,7 @@ pub struct Threshold {
     k: f64,
     floor: f64,
     ceiling: f64,
+    ceiling_trained: f64,
     epsilon: f64,
     distance_max: f32,
     /// The training scores: what the threshold was calibrated to.
@@ -129,15 +130,21 @@ impl Threshold {
     /// The threshold that a model's calibration starts with.
     #[must_use]
     pub fn new(settings: Settings, calibration: &Calibration) -> Self {
+        Self::restore(settings, calibration, Self::untouched(calibration))
+    }
+
+    fn untouched(calibration: &Calibration) -> Kept {
         let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
-        let kept = Kept { moments, updates: 0, recent: 0, ring: Ring::default(), former: Vec::new() };
-        Self::restore(settings, calibration, kept)
+        Kept { moments, updates: 0, recent: 0, ring: Ring::default(), former: Vec::new() }
     }
 
     /// The threshold of a checkpoint, for the model that it was found with.
     #[must_use]
     pub fn restore(settings: Settings, calibration: &Calibration, mut kept: Kept) -> Self {
         kept.ring.shorten(settings.regime_episodes);
+        if !settings.adapt {
+            kept = Kept { updates: kept.updates, ..Self::untouched(calibration) };
+        }
         let floor = f64::from(settings.floor.unwrap_or(calibration.floor));
         let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
         let logs = calibration.quantiles.iter().map(|score| (f64::from(*score) + calibration.epsilon).ln()).collect();
@@ -146,6 +153,7 @@ impl Threshold {
             k: settings.k.unwrap_or(calibration.k),
             floor,
             ceiling: f64::from(settings.ceiling.unwrap_or(calibration.ceiling)).max(floor),
+            ceiling_trained: f64::from(calibration.ceiling),
             epsilon: calibration.epsilon,
             distance_max: calibration.distance_max,
             trained: Trained { moments, bulk: Spread::of(logs), share_below: 1.0 },
@@ -199,10 +207,11 @@ impl Threshold {
         }
     }
 
-    /// Whether a score is higher than the threshold could ever be.
+    /// Whether a score is higher than the threshold could ever be, as far as the model decides: that an operator wants it lower makes no
+    /// story a foreign one.
     #[must_use]
     pub fn is_out_of_reach(&self, score: f32) -> bool {
-        f64::from(score) > self.ceiling
+        f64::from(score) > self.ceiling.max(self.ceiling_trained)
     }
 
     /// Decides: an episode is anomalous when its score exceeds the threshold and no normal story has its counts.
