@@ -111,9 +111,11 @@ struct Run {
 /// When there is no room, a log cannot be read, too little is in it to learn from, or the report cannot be written.
 pub fn run(args: &ExperimentArgs, stop: &Arc<AtomicBool>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let Experiment::DomainShift(args) = &args.experiment;
-    let inputs: Vec<PathBuf> = [&args.train_log, &args.log, &args.labels].into_iter().flatten().cloned().collect();
-    let destination = args.report.as_deref().map(|path| Destination::new(path, &inputs)).transpose()?;
+    let logs = [&args.train_log, &args.log, &args.labels].into_iter().flatten();
+    let inputs: Vec<PathBuf> = logs.chain(&args.config).cloned().collect();
     let scratch = Scratch::new(args.keep.as_deref())?;
+    let destination = args.report.as_deref().map(|path| Destination::new(path, &inputs)).transpose()?;
+    scratch.remove_when(stop)?;
     let run = domain_shift(args, &scratch, stop)?;
     let outcome = Outcome::new(&run);
     if let Some(destination) = destination {

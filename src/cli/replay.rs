@@ -327,7 +327,11 @@ impl<'a> Replay<'a> {
         let bytes = self.engine.follower.counters().bytes;
         let Some(recorder) = self.told.recorder.as_mut().filter(|_| bytes - self.told.sampled_at >= SAMPLE_BYTES) else { return };
         self.told.sampled_at = bytes;
-        recorder.sample(LogTime(self.engine.pipeline.stats().log_time_millis), memory_bytes("VmRSS:"));
+        // Before the first event no log time is known.
+        let time = self.engine.pipeline.stats().log_time_millis;
+        if time != 0 {
+            recorder.sample(LogTime(time), memory_bytes("VmRSS:"));
+        }
     }
 
     fn count(&mut self, alert: &Alert) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::telling::{self, Receiver};
-use crate::vigil::{Place, append, stories, story_lines};
+use crate::vigil::{Place, append, pause, stories, story_lines};
 
 #[test]
 fn alerts_are_listed_and_shown_as_they_were_told() {
@@ -125,6 +125,19 @@ fn a_change_of_regime_fires_until_it_is_acknowledged() {
         shown["alerts"].as_array().unwrap().iter().map(|alert| alert["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["acknowledged", "acknowledged"]);
     check_refused(&place, &["ack", incident], "does not fire any more");
+    assert!(vigil.stop().success());
+}
+
+#[test]
+fn a_daemon_without_a_socket_rests_when_nothing_happens() {
+    let place = Place::new("[control]\nsocket = \"\"\n");
+    append(&place.logs().join("dn1.log"), &story_lines(60));
+    let vigil = place.start();
+    place.wait_for("alerts", |place| place.alerts().len() >= ALERTS);
+    let before = vigil.cpu_ticks();
+    pause(2000);
+    let ticks = vigil.cpu_ticks() - before;
+    assert!(ticks < 100, "{ticks} hundredths of a second on a core in two seconds");
     assert!(vigil.stop().success());
 }
 

@@ -4,6 +4,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
@@ -157,6 +160,21 @@ impl Scratch {
         self.root.join(name)
     }
 
+    /// Removes it and ends the process when `stop` is set: half of an experiment tells nothing, and its logs take much room.
+    pub fn remove_when(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+        let (stop, root, temporary) = (Arc::clone(stop), self.root.clone(), self.temporary);
+        std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(INTERRUPT_INTERVAL);
+            }
+            if temporary {
+                let _ = fs::remove_dir_all(&root);
+            }
+            std::process::exit(130);
+        })?;
+        Ok(())
+    }
+
     /// Says how much room is needed, and fails where it is not there.
     fn check_room(&self, bytes: u64) -> anyhow::Result<()> {
         let root = self.root.display();
@@ -179,6 +197,9 @@ impl Drop for Scratch {
         }
     }
 }
+
+/// How often it is looked whether Ctrl-C was pressed.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Lines of stories in a second of log time: 10,000,000 in the 38.7 hours of HDFS_v1.
 const PACE: f64 = 72.0;

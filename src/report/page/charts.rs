@@ -109,9 +109,9 @@ fn distribution_of(page: &Page<'_>, id: &'static str, title: &str, [before, afte
         },
         |divides| {
             format!(
-                "Before and after: {divides}. The median was {:.2} nats and became {:.2}.",
-                before.quantile(0.5),
-                after.quantile(0.5)
+                "Before and after: {divides}. The median was {} nats and became {}.",
+                nats(before.quantile(0.5)),
+                nats(after.quantile(0.5))
             )
         },
     );
@@ -173,7 +173,12 @@ fn scores(page: &Page<'_>) -> Option<Chart> {
         id: "scores",
         plot: with_marks(plot, page),
         says: format!(
-            "Each story of a block is one score. At the end the static threshold stands at {fixed:.2}, a plain moving average at {average:.2}, that of hdfs-vigil at {ours:.2}; what lies above it alarms only when no normal story has its counts."
+            "Each story of a block is one score{}. At the end the static threshold stands at {fixed:.2}, a plain moving average at {average:.2}, that of hdfs-vigil at {ours:.2}; what lies above it alarms only when no normal story has its counts.",
+            if page.record.sides_again().is_some() {
+                ", of the first run; the threshold of hdfs-vigil is that of the second"
+            } else {
+                ""
+            }
         ),
         numbers: Table {
             caption: "Thresholds at the end of each stretch, nats".to_owned(),
@@ -181,6 +186,11 @@ fn scores(page: &Page<'_>) -> Option<Chart> {
             rows: rows.collect(),
         },
     })
+}
+
+/// A score; none of no stories.
+fn nats(score: f64) -> String {
+    if score.is_nan() { "–".to_owned() } else { format!("{score:.2}") }
 }
 
 fn cells(time: LogTime, width_millis: i64, column: &Column) -> Vec<Cell> {
@@ -218,7 +228,8 @@ fn alarms(page: &Page<'_>) -> Option<Chart> {
         id: "alarms",
         plot: with_marks(plot, page),
         says: format!(
-            "On the same scores a static threshold gives {fixed} {kind} in all, a plain moving average {average}, hdfs-vigil {ours}. The fewer the better, as long as none is missed."
+            "{} a static threshold gives {fixed} {kind} in all, a plain moving average {average}, hdfs-vigil {ours}. The fewer the better, as long as none is missed; of what was missed the table tells.",
+            if page.record.sides_again().is_some() { "On the scores of the first run" } else { "On the same scores" }
         ),
         numbers: alarms_table(page, &bars, labels),
     })
