@@ -210,15 +210,14 @@ struct Replay<'a> {
 struct Told {
     alerts: u64,
     resolved: u64,
+    expired: u64,
     trouble: u64,
     new_templates: u64,
     mismatches: u64,
-    regimes: u64,
     /// What a report shows, if one is wanted.
     recorder: Option<Recorder>,
     /// Bytes that had been read when memory was measured last.
     sampled_at: u64,
-    expired: u64,
 }
 
 impl Observer for Told {
@@ -340,7 +339,7 @@ impl<'a> Replay<'a> {
             Finding::Block(finding) => finding,
             Finding::Host(_) => return self.told.trouble += 1,
             Finding::Template(_) => return self.told.new_templates += 1,
-            Finding::Regime(_) => return self.told.regimes += u64::from(alert.alert_type == AlertType::Regime),
+            Finding::Regime(_) => return,
             Finding::Domain(_) => return self.told.mismatches += u64::from(alert.alert_type == AlertType::Mismatch),
         };
         let firing = self.firing.entry(finding.block.to_string()).or_default();
@@ -396,7 +395,7 @@ impl<'a> Replay<'a> {
             trouble: self.told.trouble,
             new_templates: self.told.new_templates,
             mismatches: self.told.mismatches,
-            regime_changes: self.told.regimes,
+            regime_changes: stats.regime_changes,
             mode: self.engine.pipeline.mode(),
             held_back_episodes: stats.held_back_episodes,
             trouble_records: stats.trouble_records,

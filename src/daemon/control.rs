@@ -168,7 +168,7 @@ impl Desk {
         }
     }
 
-    /// The alerts that `id` names, with the number of lines that are none.
+    /// The alerts that `id` names.
     async fn named(&self, id: &str) -> Result<Vec<AlertLine>, Refusal> {
         choice::named(self.kept().await?.alerts, id).map_err(|why| Refusal(StatusCode::NOT_FOUND, why))
     }
