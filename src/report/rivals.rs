@@ -1,7 +1,7 @@
 //! Thresholds that others use, run on the scores that ours was run on: one that never moves, and a plain moving average.
 
 use crate::pipeline::profile::Calibration;
-use crate::pipeline::verdict::threshold::{Settings, Threshold};
+use crate::pipeline::verdict::threshold::{Moments, Settings, Threshold};
 
 /// The two thresholds. Both begin where ours begins, and neither asks whether a story has the counts of a normal one.
 ///
@@ -14,8 +14,7 @@ pub struct Rivals {
     lambda: f64,
     k: f64,
     epsilon: f64,
-    mean: f64,
-    variance: f64,
+    moments: Moments,
 }
 
 impl Rivals {
@@ -27,8 +26,7 @@ impl Rivals {
             lambda: settings.lambda,
             k: settings.k.unwrap_or(calibration.k),
             epsilon: calibration.epsilon,
-            mean: calibration.log_mean,
-            variance: calibration.log_sd.powi(2),
+            moments: Moments::of(calibration),
         }
     }
 
@@ -36,9 +34,8 @@ impl Rivals {
     pub fn judge(&mut self, score: f32) -> (bool, bool) {
         let score = f64::from(score);
         let flagged = (score > self.static_value(), score > self.ewma_value());
-        let step = (score + self.epsilon).ln() - self.mean;
-        self.mean += self.lambda * step;
-        self.variance = (1.0 - self.lambda) * (self.variance + self.lambda * step * step);
+        let step = (score + self.epsilon).ln() - self.moments.mean;
+        self.moments = self.moments.after(step, self.lambda);
         flagged
     }
 
@@ -51,7 +48,7 @@ impl Rivals {
     /// Where the plain moving average puts its threshold now, nats; may be below 0, which flags everything.
     #[must_use]
     pub fn ewma_value(&self) -> f64 {
-        (self.mean + self.k * self.variance.sqrt()).exp() - self.epsilon
+        self.moments.score_at(self.k, self.epsilon)
     }
 }
 

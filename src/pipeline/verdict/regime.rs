@@ -53,7 +53,7 @@ impl Regimes {
                     alerts.extend(oldest.and_then(|told| told.resolve(Reason::Expired, after, time)));
                 }
             }
-            Change::Returned { after, undone, .. } => {
+            Change::Returned { after, undone } => {
                 let kept = self.changes.len().saturating_sub(undone);
                 alerts.extend(self.changes.drain(kept..).filter_map(|told| told.resolve(Reason::Recovered, after, time)));
             }
@@ -134,7 +134,7 @@ mod tests {
             if acknowledged {
                 regimes.acknowledge(fired.incident, HIGH, LogTime(6));
             }
-            let back = Change::Returned { before: HIGH, after: LOW, undone: 1 };
+            let back = Change::Returned { after: LOW, undone: 1 };
             regimes.handle_change(back, "m", 1024, LogTime(9), &mut alerts);
             assert_eq!(alerts.iter().map(|alert| alert.reason).collect::<Vec<_>>(), told);
             assert_eq!((regimes.firing(), regimes.changes()), (0, 1));

@@ -68,7 +68,8 @@ pub struct Threshold {
     k: f64,
     floor: f64,
     ceiling: f64,
-    ceiling_trained: f64,
+    /// The ceiling, or the model's own where that is higher.
+    reach: f64,
     epsilon: f64,
     distance_max: f32,
     /// The training scores: what the threshold was calibrated to.
@@ -89,11 +90,34 @@ pub struct Kept {
     former: Vec<Moments>,
 }
 
-/// Mean and variance of x.
+/// Mean and variance of x = ln(score + epsilon).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Moments {
-    mean: f64,
-    variance: f64,
+pub struct Moments {
+    /// The mean.
+    pub mean: f64,
+    /// The variance, >= 0.
+    pub variance: f64,
+}
+
+impl Moments {
+    /// Those of the training scores.
+    #[must_use]
+    pub fn of(calibration: &Calibration) -> Self {
+        Self { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) }
+    }
+
+    /// The same after one x more, which is `step` above the mean, with the weight `lambda` (Roberts 1959).
+    #[must_use]
+    pub fn after(self, step: f64, lambda: f64) -> Self {
+        let variance = (1.0 - lambda) * (self.variance + lambda * step * step);
+        Self { mean: self.mean + lambda * step, variance }
+    }
+
+    /// The score that is `k` standard deviations above the mean, nats; may be below 0.
+    #[must_use]
+    pub fn score_at(self, k: f64, epsilon: f64) -> f64 {
+        (self.mean + k * self.variance.sqrt()).exp() - epsilon
+    }
 }
 
 /// Moments of the training scores, and where their bulk lies.
@@ -117,8 +141,6 @@ pub enum Change {
     },
     /// Back to where it was before an earlier change.
     Returned {
-        /// Where it was.
-        before: ScoreLevel,
         /// Where it is now.
         after: ScoreLevel,
         /// Changes that are undone by it, the latest ones; >= 1.
@@ -134,8 +156,7 @@ impl Threshold {
     }
 
     fn untouched(calibration: &Calibration) -> Kept {
-        let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
-        Kept { moments, updates: 0, recent: 0, ring: Ring::default(), former: Vec::new() }
+        Kept { moments: Moments::of(calibration), updates: 0, recent: 0, ring: Ring::default(), former: Vec::new() }
     }
 
     /// The threshold of a checkpoint, for the model that it was found with.
@@ -146,22 +167,22 @@ impl Threshold {
             kept = Kept { updates: kept.updates, ..Self::untouched(calibration) };
         }
         let floor = f64::from(settings.floor.unwrap_or(calibration.floor));
-        let moments = Moments { mean: calibration.log_mean, variance: calibration.log_sd.powi(2) };
+        let ceiling = f64::from(settings.ceiling.unwrap_or(calibration.ceiling)).max(floor);
+        let moments = Moments::of(calibration);
         let logs = calibration.quantiles.iter().map(|score| (f64::from(*score) + calibration.epsilon).ln()).collect();
         let mut threshold = Self {
             settings,
             k: settings.k.unwrap_or(calibration.k),
             floor,
-            ceiling: f64::from(settings.ceiling.unwrap_or(calibration.ceiling)).max(floor),
-            ceiling_trained: f64::from(calibration.ceiling),
+            ceiling,
+            reach: ceiling.max(calibration.ceiling.into()),
             epsilon: calibration.epsilon,
             distance_max: calibration.distance_max,
             trained: Trained { moments, bulk: Spread::of(logs), share_below: 1.0 },
             kept,
         };
         let value = threshold.value_at(moments);
-        let below = calibration.quantiles.iter().filter(|score| f64::from(**score) <= value).count();
-        threshold.trained.share_below = below as f64 / calibration.quantiles.len().max(1) as f64;
+        threshold.trained.share_below = ring::share_below(&calibration.quantiles, value);
         threshold
     }
 
@@ -211,7 +232,7 @@ impl Threshold {
     /// story a foreign one.
     #[must_use]
     pub fn is_out_of_reach(&self, score: f32) -> bool {
-        f64::from(score) > self.ceiling.max(self.ceiling_trained)
+        f64::from(score) > self.reach
     }
 
     /// Decides: an episode is anomalous when its score exceeds the threshold and no normal story has its counts.
@@ -244,12 +265,9 @@ impl Threshold {
     }
 
     fn average(&mut self, score: f32) {
-        let lambda = self.settings.lambda;
         let reach = self.settings.winsor_sd * self.log_sd();
-        let Moments { mean, variance } = self.kept.moments;
-        let step = ((f64::from(score) + self.epsilon).ln() - mean).clamp(-reach, reach);
-        let variance = (1.0 - lambda) * (variance + lambda * step * step);
-        self.kept.moments = Moments { mean: mean + lambda * step, variance };
+        let step = ((f64::from(score) + self.epsilon).ln() - self.log_mean()).clamp(-reach, reach);
+        self.kept.moments = self.kept.moments.after(step, self.settings.lambda);
         self.kept.updates += 1;
     }
 
@@ -283,12 +301,11 @@ impl Threshold {
         let enough = self.settings.regime_share * self.trained.share_below;
         let fits = |moments: &Moments| self.kept.ring.share_below(self.value_at(*moments)) >= enough;
         let found = self.kept.former.iter().position(fits)?;
-        let before = self.level();
         let undone = self.kept.former.len() - found;
         let moments = self.kept.former[found];
         self.kept.former.truncate(found);
         self.take_up(moments);
-        Some(Change::Returned { before, after: self.level(), undone })
+        Some(Change::Returned { after: self.level(), undone })
     }
 
     fn take_up(&mut self, moments: Moments) {
@@ -300,12 +317,12 @@ impl Threshold {
     /// Where the scores lie, and it above them.
     #[must_use]
     pub fn level(&self) -> ScoreLevel {
-        let Moments { mean, variance } = self.kept.moments;
-        ScoreLevel { typical: (mean.exp() - self.epsilon).max(0.0), log_sd: variance.sqrt(), threshold: self.value() }
+        let typical = self.kept.moments.score_at(0.0, self.epsilon).max(0.0);
+        ScoreLevel { typical, log_sd: self.log_sd(), threshold: self.value() }
     }
 
-    fn value_at(&self, Moments { mean, variance }: Moments) -> f64 {
-        ((mean + self.k * variance.sqrt()).exp() - self.epsilon).clamp(self.floor, self.ceiling)
+    fn value_at(&self, moments: Moments) -> f64 {
+        moments.score_at(self.k, self.epsilon).clamp(self.floor, self.ceiling)
     }
 }
 

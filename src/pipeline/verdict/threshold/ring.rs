@@ -42,9 +42,18 @@ impl Ring {
 
     /// Share of them that `value` is not below; 0 of none.
     pub fn share_below(&self, value: f64) -> f64 {
-        let below = self.scores().filter(|score| f64::from(*score) <= value).count();
-        below as f64 / self.len().max(1) as f64
+        share_below(&self.scores, value)
     }
+}
+
+/// Share of scores that `value` is not below; 0 of none.
+pub fn share_below<'a>(scores: impl IntoIterator<Item = &'a f32>, value: f64) -> f64 {
+    let (mut all, mut below) = (0_u32, 0_u32);
+    for score in scores {
+        all += 1;
+        below += u32::from(f64::from(*score) <= value);
+    }
+    f64::from(below) / f64::from(all.max(1))
 }
 
 /// Where the bulk of some numbers lies.
