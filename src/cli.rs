@@ -13,7 +13,7 @@ use crate::config::Mistakes;
 use crate::daemon::control::socket::SocketError;
 use crate::model::scorer::LoadError;
 use crate::model::scorer::library::LibraryError;
-use crate::state::checkpoint::StateError;
+use crate::state::directory::StateError;
 
 pub mod alerts;
 pub mod check_config;

@@ -17,23 +17,22 @@ use crate::daemon::clock::Stopwatch;
 use crate::daemon::control::Request;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
+use crate::daemon::keeper::{Keeper, Step};
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
 use crate::daemon::mutes::{Fate, Mutes};
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
-use crate::ingest::{Follower, Notice, Saved, Waker};
+use crate::ingest::{Follower, Notice, Waker};
 use crate::limits::{CHUNKS_PER_TURN_MAX, CONTROL_REQUESTS_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::Scored;
-use crate::pipeline;
 use crate::pipeline::event::WallTime;
 use crate::pipeline::session::Case;
 use crate::pipeline::swap::Swapped;
 use crate::pipeline::verdict::{Alert, DetectorMode, Verdict};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
-use crate::state::checkpoint::{StateDirectory, StateError};
-use crate::state::journal::{Journal, Mark};
+use crate::state::directory::{StateDirectory, StateError};
 
 mod begin;
 pub mod build;
@@ -41,6 +40,8 @@ pub mod clock;
 pub mod control;
 mod edge;
 pub mod engine;
+mod keeper;
+pub mod ledger;
 mod model_file;
 pub mod mutes;
 pub mod outbox;
@@ -54,17 +55,6 @@ pub enum Control {
     Reload,
     /// Finish what is on its way, write a checkpoint, end.
     Stop,
-}
-
-/// Everything of one instant, to be written.
-#[derive(serde::Serialize)]
-struct CheckpointRef<'a> {
-    model_sha256: &'a str,
-    positions: Saved,
-    outbox: &'a Outbox,
-    mutes: &'a Mutes,
-    pipeline: pipeline::KeptRef<'a>,
-    templates: Mark,
 }
 
 /// Runs until `control` says stop or its senders are gone.
@@ -110,9 +100,7 @@ struct Daemon {
     failed: Vec<Done>,
     teller: Teller,
     waker: Waker,
-    state: StateDirectory,
-    /// The templates: a checkpoint marks how much of it is its own.
-    journal: Journal,
+    keeper: Keeper,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     /// How the detector stood to the traffic when that was said last.
@@ -128,6 +116,8 @@ struct Daemon {
     scan_at: Instant,
     warned_at: Option<Instant>,
     checkpoint_at: Instant,
+    /// What the steps of the checkpoint that is being written have taken so far.
+    checkpoint_took: Duration,
     retry_at: Instant,
     first: bool,
 }
@@ -155,7 +145,8 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
         let mut model_file = ModelFile::new(config, state.path());
-        let Begun { pipeline, positions, outbox, mutes, journal, scorer, next, refused } = Begun::new(config, &state)?;
+        let state_path = state.path().to_owned();
+        let Begun { pipeline, positions, outbox, mutes, keeper, scorer, next, refused } = Begun::new(config, state)?;
         let model = Model::of(&scorer);
         model_file.set_running(&model.sha256);
         metrics.model.set(&model.name, &model.sha256);
@@ -177,10 +168,9 @@ impl Daemon {
             outbox,
             mutes,
             failed: Vec::new(),
-            teller: Teller::spawn(config, state.path(), edge.webhook(), Arc::clone(metrics), done.clone())?,
+            teller: Teller::spawn(config, &state_path, edge.webhook(), Arc::clone(metrics), done.clone())?,
             waker: Waker::new(),
-            state,
-            journal,
+            keeper,
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
             mode: DetectorMode::default(),
@@ -195,6 +185,7 @@ impl Daemon {
             scan_at: now,
             warned_at: None,
             checkpoint_at: now + config.state.checkpoint_interval,
+            checkpoint_took: Duration::ZERO,
             retry_at: now + RETRY_INTERVAL,
             first,
         };
@@ -273,7 +264,7 @@ impl Daemon {
         }
         self.tell()?;
         if now >= self.checkpoint_at {
-            let _ = self.checkpoint();
+            let _ = self.step_checkpoint();
         }
         Ok(())
     }
@@ -418,43 +409,51 @@ impl Daemon {
         self.outbox.handle_done(done);
     }
 
-    /// Written less often when it takes long, so that it never takes more than a twentieth of the time. A failure is told and counted
-    /// here; it concerns the caller only when it was the last try.
+    /// Writes a checkpoint to its end, in as many steps as it takes. A failure is told and counted here; it concerns the caller only when
+    /// it was the last try.
     fn checkpoint(&mut self) -> Result<(), StateError> {
+        while self.step_checkpoint()? {}
+        Ok(())
+    }
+
+    /// Writes a part of a checkpoint; true when there is more of it. Less often when it takes long, so that it never takes more than a
+    /// twentieth of the time.
+    fn step_checkpoint(&mut self) -> Result<bool, StateError> {
         // What the pipeline has to tell is in the outbox, or lost with a crash.
         self.take_alerts(clock::now());
         let begun = Instant::now();
-        let written = self.write_checkpoint();
-        let took = begun.elapsed();
-        match &written {
-            Ok(bytes) => self.metrics.count_checkpoint(*bytes, took, std::time::SystemTime::now()),
+        let step = self.write_checkpoint();
+        self.checkpoint_took += begun.elapsed();
+        match &step {
+            Ok(Step::More { bytes }) => {
+                self.metrics.count_checkpoint_bytes(*bytes);
+                self.checkpoint_at = Instant::now();
+                return Ok(true);
+            }
+            Ok(Step::Written { bytes, .. }) => {
+                self.metrics.count_checkpoint_bytes(*bytes);
+                self.metrics.count_checkpoint(self.keeper.journal_bytes(), self.checkpoint_took, std::time::SystemTime::now());
+                self.swap_unwritten = false;
+            }
             Err(error) => {
                 self.metrics.checkpoint_failures.inc();
                 warn!(%error, "The checkpoint was not written; it is tried again.");
             }
         }
-        self.checkpoint_at = Instant::now() + self.checkpoint_interval.max(took * 20);
-        written.map(|_| ())
+        let rest = std::mem::take(&mut self.checkpoint_took) * 20;
+        let hurry = matches!(step, Ok(Step::Written { hurry: true, .. }));
+        self.checkpoint_at = Instant::now() + if hurry { rest } else { self.checkpoint_interval.max(rest) };
+        step.map(|_| false)
     }
 
-    /// Writes down what has changed of the templates, then the checkpoint that marks it.
-    fn write_checkpoint(&mut self) -> Result<u64, StateError> {
-        let pipeline = &mut self.engine.pipeline;
-        let changes = if self.journal.needs_everything() { pipeline.take_templates() } else { pipeline.take_template_changes() };
-        if !changes.is_empty() {
-            self.journal.append(&changes, changes.are_everything())?;
-        }
-        let bytes = self.state.write(&CheckpointRef {
+    fn write_checkpoint(&mut self) -> Result<Step, StateError> {
+        let instant = ledger::Instant {
             model_sha256: &self.model.sha256,
-            positions: self.engine.follower.positions(),
+            positions: &self.engine.follower.positions(),
             outbox: &self.outbox,
             mutes: &self.mutes,
-            pipeline: self.engine.pipeline.kept(),
-            templates: self.journal.mark(),
-        })?;
-        self.journal.settle();
-        self.swap_unwritten = false;
-        Ok(bytes)
+        };
+        self.keeper.step(&instant, &mut self.engine.pipeline)
     }
 
     /// Shows that the loop is alive: the service manager restarts a daemon that does not turn any more.

@@ -40,6 +40,10 @@ pub const WINDOW_STEPS_MAX: usize = 256;
 /// Released blocks that are remembered, so that one that speaks again is known to resume. The older half is forgotten at the bound.
 pub const RELEASED_BLOCKS_MAX: usize = 262_144;
 
+/// Sessions that have changed or ended since the last checkpoint and are known one by one, 16 bytes each. At the bound the next checkpoint
+/// gets all sessions instead.
+pub const CHANGED_BLOCKS_MAX: usize = 524_288;
+
 /// Block pools of one cluster. Events of blocks of further pools are left out (`ambiguous_pools`).
 pub const POOLS_MAX: usize = 64;
 
@@ -232,11 +236,15 @@ pub const CHUNKS_PER_TURN_MAX: usize = 16;
 /// Signals that wait for the loop. Further ones wait with the thread that takes them; a second request to stop ends the process.
 pub const CONTROLS_MAX: usize = 4;
 
-/// Bytes of a checkpoint. A larger one is refused as damaged before it is decoded.
-pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Bytes of one entry of the journal of checkpoints. A longer one is not written, and one that says it is longer is damaged.
+pub const ENTRY_BYTES_MAX: u32 = 1024 * 1024 * 1024;
 
-/// Bytes of a journal that a checkpoint may mark; several times what all templates can come to. More is refused as damaged.
-pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of sessions, as they are in memory, that one turn of the loop writes down. A checkpoint with more takes several turns.
+pub const CHECKPOINT_SESSION_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of all segments of the journal, beside several times what is in them. At the bound what is needed is written anew at once, and
+/// not little by little with the traffic, so that older segments can go.
+pub const JOURNAL_SPARE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Events of a corpus gathered from logs, 12 bytes each. Blocks that come up later are passed over.
 pub const CORPUS_EVENTS_MAX: usize = 20_000_000;

@@ -19,6 +19,7 @@ use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
 use crate::pipeline::front::{Front, Output, RestoreError};
+use crate::pipeline::kept::Kept;
 use crate::pipeline::profile::Profile;
 use crate::pipeline::session::assemble::{self, Assembler};
 use crate::pipeline::session::{Case, Cause, Score, Window};
@@ -32,6 +33,7 @@ use crate::pipeline::verdict::{Alert, DetectorMode, IncidentId, Verdict, explain
 
 pub mod event;
 pub mod front;
+pub mod kept;
 pub mod profile;
 pub mod session;
 pub mod stats;
@@ -80,37 +82,9 @@ pub struct Pipeline {
 
 /// The part of [`Stats`] that no stage counts for itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Counts {
+pub struct Counts {
     windows: u64,
     refused_scores: u64,
-}
-
-/// What a checkpoint keeps of a [`Pipeline`], to be written.
-#[derive(Serialize)]
-pub struct KeptRef<'a> {
-    front: front::KeptRef<'a>,
-    assembler: &'a assemble::Kept,
-    cases: &'a VecDeque<Case>,
-    threshold: &'a threshold::Kept,
-    regimes: &'a Regimes,
-    trigger: &'a Trigger,
-    watch: trouble::KeptRef<'a>,
-    domain: &'a domain::Kept,
-    counts: &'a Counts,
-}
-
-/// What a checkpoint keeps of a [`Pipeline`], as it was read.
-#[derive(Deserialize)]
-pub struct Kept {
-    front: front::Kept,
-    assembler: assemble::Kept,
-    cases: VecDeque<Case>,
-    threshold: threshold::Kept,
-    regimes: Regimes,
-    trigger: Trigger,
-    watch: trouble::Kept,
-    domain: domain::Kept,
-    counts: Counts,
 }
 
 impl Pipeline {
@@ -152,9 +126,9 @@ impl Pipeline {
         same_model: bool,
     ) -> Result<Self, RestoreError> {
         let templates = if same_model { templates } else { &[] };
-        let front = Front::restore(settings.front.clone(), &profile, kept.front, templates)?;
+        let front = Front::restore(settings.front.clone(), &profile, kept.front, kept.streams, templates)?;
         let assembler = Assembler::restore(settings.assemble, &profile, kept.assembler);
-        let watch = Watch::restore(settings.trouble, kept.watch)?;
+        let watch = Watch::restore(settings.trouble, kept.watch, kept.watch_templates, kept.watch_sources)?;
         let domain = Domain::restore(settings.domain.clone(), &profile, kept.domain);
         let new = Self::new(settings, profile).map_err(RestoreError::Mask)?;
         let mut pipeline = Self { front, assembler, watch, domain, regimes: kept.regimes, ..new };
@@ -171,34 +145,6 @@ impl Pipeline {
         pipeline.trigger = kept.trigger;
         pipeline.counts = kept.counts;
         Ok(pipeline)
-    }
-
-    /// What of the templates has changed since this was called last; everything when there was no such call. A checkpoint keeps these
-    /// beside [`Pipeline::kept`].
-    pub fn take_template_changes(&mut self) -> Changes {
-        self.front.take_template_changes()
-    }
-
-    /// All templates, as what has changed.
-    pub fn take_templates(&mut self) -> Changes {
-        self.front.take_templates()
-    }
-
-    /// What a checkpoint keeps: everything up to the last chunk handled, as of this instant, but for the templates.
-    #[must_use]
-    pub fn kept(&self) -> KeptRef<'_> {
-        debug_assert!(self.alerts.is_empty(), "alerts are taken before a checkpoint is made");
-        KeptRef {
-            front: self.front.kept(),
-            assembler: self.assembler.kept(),
-            cases: &self.cases,
-            threshold: self.threshold.kept(),
-            regimes: &self.regimes,
-            trigger: &self.trigger,
-            watch: self.watch.kept(),
-            domain: self.domain.kept(),
-            counts: &self.counts,
-        }
     }
 
     /// Announces a stream, or that a closed one goes on. `joined_midway` says that what it held before was not read.
@@ -357,7 +303,7 @@ impl Pipeline {
     /// What was counted, and how things are.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sessions = self.assembler.kept().counts;
+        let sessions = self.assembler.counts();
         let mut stats = Stats {
             sessions_started: sessions.sessions_started,
             sessions_joined: sessions.sessions_joined,

@@ -1,5 +1,5 @@
 //! What survives a restart: one checkpoint is one instant of the whole daemon.
 
-pub mod checkpoint;
+pub mod directory;
 pub mod journal;
 pub mod model_copies;

@@ -7,15 +7,16 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::daemon::build;
+use crate::daemon::keeper::Keeper;
+use crate::daemon::ledger::{Reader, Restored};
 use crate::daemon::mutes::Mutes;
 use crate::daemon::outbox::Outbox;
 use crate::ingest::Saved;
 use crate::model::scorer::{self, LoadError, Scorer};
-use crate::pipeline::event::template::changes::Changes;
+use crate::pipeline::Pipeline;
 use crate::pipeline::front::RestoreError;
-use crate::pipeline::{self, Pipeline};
-use crate::state::checkpoint::{StateDirectory, StateError};
-use crate::state::journal::{Journal, Mark};
+use crate::state::directory::{StateDirectory, StateError, damaged};
+use crate::state::journal::{Found, Journal};
 use crate::state::model_copies::ModelCopies;
 
 /// Everything of one instant, and what judges it.
@@ -28,32 +29,14 @@ pub struct Begun {
     pub outbox: Outbox,
     /// What people do not want to be sent, with what the configuration mutes now.
     pub mutes: Mutes,
-    /// Goes on behind what the checkpoint marks.
-    pub journal: Journal,
+    /// Goes on behind the checkpoint.
+    pub keeper: Keeper,
     /// The model that the pipeline was left with.
     pub scorer: Scorer,
     /// The configured model, when it is another one: it is to take over.
     pub next: Option<Scorer>,
     /// Why the configured model is not used, when it is not.
     pub refused: Option<String>,
-}
-
-/// Everything of one instant, as it was read.
-#[derive(serde::Deserialize)]
-struct Checkpoint {
-    model_sha256: String,
-    positions: Saved,
-    outbox: Outbox,
-    mutes: Mutes,
-    pipeline: pipeline::Kept,
-    templates: Mark,
-}
-
-/// A checkpoint with what belongs to it.
-struct Restored {
-    checkpoint: Checkpoint,
-    journal: Journal,
-    templates: Vec<Changes>,
 }
 
 /// The models at the start.
@@ -68,29 +51,37 @@ impl Begun {
     ///
     /// # Errors
     /// When neither the configured model nor a copy of one that ran here can be used, or the checkpoint cannot be read.
-    pub fn new(config: &Config, state: &StateDirectory) -> anyhow::Result<Self> {
-        let restored = restore(state)?;
-        let written_under = restored.as_ref().map(|restored| restored.checkpoint.model_sha256.as_str());
+    pub fn new(config: &Config, state: StateDirectory) -> anyhow::Result<Self> {
+        let (journal, restored) = restore(state.path())?;
+        let written_under = restored.as_ref().map(|restored| restored.model_sha256.as_str());
         let models = models(&config.model.path, &ModelCopies::new(state.path()), written_under)?;
         let mut begun = match restored {
-            Some(restored) => Self::go_on(config, state, restored, models)?,
-            None => Self::afresh(config, state, models)?,
+            Some(restored) => Self::go_on(config, state, journal, restored, models)?,
+            None => Self::afresh(config, state, journal, models)?,
         };
         begun.mutes.configure(&config.alerts.mute);
         Ok(begun)
     }
 
-    fn afresh(config: &Config, state: &StateDirectory, Models { scorer, next, refused }: Models) -> anyhow::Result<Self> {
+    fn afresh(config: &Config, state: StateDirectory, journal: Journal, models: Models) -> anyhow::Result<Self> {
+        let Models { scorer, next, refused } = models;
         let pipeline = Pipeline::new(build::pipeline_settings(config), scorer.contract().profile.clone());
-        let (positions, outbox, journal) = (Saved::default(), Outbox::default(), Journal::new(state.path(), Mark::default()));
-        let (pipeline, mutes) = (pipeline.map_err(RestoreError::Mask)?, Mutes::default());
-        Ok(Self { pipeline, positions, outbox, mutes, journal, scorer, next, refused })
+        let mut pipeline = pipeline.map_err(RestoreError::Mask)?;
+        let keeper = Keeper::new(state, journal, &mut pipeline, false);
+        let (positions, outbox, mutes) = (Saved::default(), Outbox::default(), Mutes::default());
+        Ok(Self { pipeline, positions, outbox, mutes, keeper, scorer, next, refused })
     }
 
-    fn go_on(config: &Config, state: &StateDirectory, restored: Restored, models: Models) -> anyhow::Result<Self> {
-        let (Restored { checkpoint, journal, templates }, Models { scorer, next, refused }) = (restored, models);
+    fn go_on(
+        config: &Config,
+        state: StateDirectory,
+        journal: Journal,
+        restored: Restored,
+        models: Models,
+    ) -> anyhow::Result<Self> {
+        let Models { scorer, next, refused } = models;
         let profile = scorer.contract().profile.clone();
-        let same_model = checkpoint.model_sha256 == scorer.sha256();
+        let same_model = restored.model_sha256 == scorer.sha256();
         if !same_model {
             warn!(
                 model = profile.name,
@@ -98,24 +89,26 @@ impl Begun {
             );
         }
         let settings = build::pipeline_settings(config);
-        let pipeline = Pipeline::restore(settings, profile, checkpoint.pipeline, &templates, same_model)?;
-        let journal = if same_model { journal } else { Journal::new(state.path(), checkpoint.templates) };
-        let (positions, outbox, mutes) = (checkpoint.positions, checkpoint.outbox, checkpoint.mutes);
-        Ok(Self { pipeline, positions, outbox, mutes, journal, scorer, next, refused })
+        let mut pipeline = Pipeline::restore(settings, profile, restored.pipeline, &restored.templates, same_model)?;
+        let keeper = Keeper::new(state, journal, &mut pipeline, same_model);
+        let Restored { positions, outbox, mutes, .. } = restored;
+        Ok(Self { pipeline, positions, outbox, mutes, keeper, scorer, next, refused })
     }
 }
 
-/// What the newest checkpoint holds, with the part of the journal that it marks.
-fn restore(state: &StateDirectory) -> Result<Option<Restored>, StateError> {
-    let complete = |checkpoint: Checkpoint| {
-        let (journal, templates) = Journal::read(state.path(), checkpoint.templates)?;
-        Ok(Restored { checkpoint, journal, templates })
-    };
-    let Some(loaded) = state.read(complete)? else { return Ok(None) };
-    if let Some(error) = loaded.passed_over {
-        warn!(%error, "Going on from the previous checkpoint.");
+/// What the newest whole checkpoint holds, and the journal behind it.
+fn restore(state: &Path) -> Result<(Journal, Option<Restored>), StateError> {
+    let (journal, found) = Journal::open(state)?;
+    let Some(Found { mut entries, passed_over }) = found else { return Ok((journal, None)) };
+    if let Some(error) = passed_over {
+        warn!(%error, "Going on from an earlier checkpoint.");
     }
-    Ok(Some(loaded.content))
+    let (mut reader, mut content) = (Reader::default(), Vec::new());
+    let damaged = |error: postcard::Error| damaged(state, format!("what its journal holds cannot be decoded: {error}"));
+    while entries.read(&mut content)? {
+        reader.apply(&content).map_err(damaged)?;
+    }
+    Ok((journal, Some(reader.finish().map_err(damaged)?)))
 }
 
 /// The configured model, or a copy when that cannot be used. Where the checkpoint was written under another model of which there is a

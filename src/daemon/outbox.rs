@@ -9,15 +9,25 @@ use crate::limits::OUTBOX_ALERTS_MAX;
 use crate::pipeline::verdict::{Alert, AlertId};
 
 /// Alerts on their way, oldest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox {
     waiting: VecDeque<Waiting>,
+    head: Head,
+}
+
+/// What a checkpoint keeps beside the alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The number of the next alert.
+    next: u64,
     dropped: u64,
 }
 
 /// One alert on its way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Waiting {
+pub struct Waiting {
+    /// In the order of the alerts; no other has it.
+    number: u64,
     alert: Alert,
     /// Still to be written down: file, terminal, log.
     to_show: bool,
@@ -69,14 +79,35 @@ impl Done {
 }
 
 impl Outbox {
+    /// The outbox of a checkpoint.
+    #[must_use]
+    pub fn restore(head: Head, waiting: impl IntoIterator<Item = Waiting>) -> Self {
+        let mut waiting: Vec<Waiting> = waiting.into_iter().collect();
+        waiting.sort_by_key(|waiting| waiting.number);
+        Self { waiting: waiting.into(), head }
+    }
+
+    /// What a checkpoint keeps beside the alerts.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The alerts, each with its number: what a checkpoint keeps of them.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &Waiting)> {
+        self.waiting.iter().map(|waiting| (waiting.number, waiting))
+    }
+
     /// Adds an alert, with why it is muted if it is. At [`OUTBOX_ALERTS_MAX`] the oldest one is dropped and counted; true when that happened.
     pub fn push(&mut self, alert: Alert, to_send: bool, muted: Option<Muted>) -> bool {
         let full = self.waiting.len() >= OUTBOX_ALERTS_MAX;
         if full {
             self.waiting.pop_front();
-            self.dropped += 1;
+            self.head.dropped += 1;
         }
-        self.waiting.push_back(Waiting { alert, to_show: true, to_send, muted, showing: false, sending: false });
+        let number = self.head.next;
+        self.head.next += 1;
+        self.waiting.push_back(Waiting { number, alert, to_show: true, to_send, muted, showing: false, sending: false });
         full
     }
 
@@ -152,7 +183,7 @@ impl Outbox {
     /// Alerts dropped at the bound.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.head.dropped
     }
 }
 
@@ -187,8 +218,9 @@ pub(super) mod tests {
         outbox.push(alert(1), true, None);
         outbox.take_next();
         outbox.handle_done(Done::Shown(AlertId(1)));
-        let bytes = postcard::to_stdvec(&outbox).expect("it can be written");
-        let mut outbox: Outbox = postcard::from_bytes(&bytes).expect("and read");
+        let bytes = postcard::to_stdvec(&outbox.waiting).expect("it can be written");
+        let waiting: Vec<Waiting> = postcard::from_bytes(&bytes).expect("and read");
+        let mut outbox = Outbox::restore(outbox.head, waiting);
         assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
     }
 

@@ -99,8 +99,9 @@ struct Counts {
     blockless: Blockless,
 }
 
+/// A log as far as it was read.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Stream {
+pub struct Stream {
     name: String,
     joined_midway: bool,
     /// Who writes it: by its name, else by the first of its loggers that tells.
@@ -115,20 +116,18 @@ struct Stream {
     caught_up: bool,
 }
 
-/// What a checkpoint keeps of a [`Front`] beside its templates, to be written.
+/// What a checkpoint keeps of a [`Front`] beside its streams and templates, to be written.
 #[derive(Serialize)]
 pub struct KeptRef<'a> {
-    streams: &'a [Stream],
     merge: &'a Merge,
     counts: &'a Counts,
     pools: &'a pool::Kept,
     extract_counts: &'a ExtractCounts,
 }
 
-/// What a checkpoint keeps of a [`Front`] beside its templates, as it was read.
+/// What a checkpoint keeps of a [`Front`] beside its streams and templates, as it was read.
 #[derive(Deserialize)]
 pub struct Kept {
-    streams: Vec<Stream>,
     merge: Merge,
     counts: Counts,
     pools: pool::Kept,
@@ -177,14 +176,20 @@ impl Front {
     ///
     /// # Errors
     /// The name of a mask that the program does not know, or that the changes do not follow on each other.
-    pub fn restore(settings: Settings, profile: &Profile, kept: Kept, templates: &[Changes]) -> Result<Self, RestoreError> {
+    pub fn restore(
+        settings: Settings,
+        profile: &Profile,
+        kept: Kept,
+        streams: Vec<Stream>,
+        templates: &[Changes],
+    ) -> Result<Self, RestoreError> {
         let mut merge = kept.merge;
         merge.resume(settings.merge_delay_millis, settings.merge_bytes_max);
         let templates =
             Templates::new(profile).map_err(RestoreError::Mask)?.restored(templates).ok_or(RestoreError::Templates)?;
         let pools = Pools::restore(settings.pool.as_deref(), &settings.pools, kept.pools);
         let extract = Extract { counts: kept.extract_counts, ..Extract::new(pools, templates) };
-        Ok(Self { settings, streams: kept.streams, ranks_stale: true, merge, extract, counts: kept.counts })
+        Ok(Self { settings, streams, ranks_stale: true, merge, extract, counts: kept.counts })
     }
 
     /// What of the templates has changed since this was called last; everything when there was no such call.
@@ -211,11 +216,15 @@ impl Front {
         self.extract.templates.swap(&before.drain, profile)
     }
 
-    /// What a checkpoint keeps beside the templates.
+    /// The streams, by number: what a checkpoint keeps of them.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
+        (0..).map(StreamId).zip(&self.streams)
+    }
+
+    /// What a checkpoint keeps beside streams and templates.
     #[must_use]
     pub fn kept(&self) -> KeptRef<'_> {
         KeptRef {
-            streams: &self.streams,
             merge: &self.merge,
             counts: &self.counts,
             pools: self.extract.pools.kept(),

@@ -2,6 +2,7 @@
 
 use super::swap::tests::{pipeline, read, settings};
 use super::*;
+use crate::pipeline::kept::Section;
 use crate::pipeline::profile::tests::profile;
 use crate::pipeline::verdict::{AlertType, Finding, Reason};
 
@@ -124,7 +125,13 @@ fn pipeline_of(settings: &Settings) -> Pipeline {
 
 fn restarted(mut pipeline: Pipeline) -> Pipeline {
     let templates = pipeline.take_templates();
-    let kept: Kept = postcard::from_bytes(&postcard::to_stdvec(&pipeline.kept()).expect("it can be written")).expect("and read");
+    let copied = |section| postcard::from_bytes(&postcard::to_stdvec(&section).expect("it can be written")).expect("and read");
+    let sections: Vec<Section> = pipeline.sections().map(copied).collect();
+    let mut sessions = assemble::Kept::default();
+    pipeline.sessions().begin_changes();
+    sessions.apply(pipeline.sessions().take_changes(usize::MAX));
+    sessions.set_released(pipeline.released().clone());
+    let kept = Kept::new(sections, sessions).expect("all sections are there");
     let Pipeline { settings, profile, .. } = pipeline;
     Pipeline::restore(settings, profile, kept, &[templates], true).expect("it is its own")
 }

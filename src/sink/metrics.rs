@@ -80,6 +80,7 @@ pub struct Metrics {
     pub checkpoint_failures: IntCounter,
     checkpoint_seconds: Histogram,
     checkpoint_bytes: IntGauge,
+    checkpoint_written: IntCounter,
     checkpoint_timestamp: Gauge,
 }
 
@@ -145,7 +146,8 @@ impl Metrics {
                 "Time of writing one checkpoint.",
                 exponential_buckets(0.001, 2.0, 14),
             ),
-            checkpoint_bytes: gauge(&registry, "checkpoint_bytes", "Size of the last checkpoint."),
+            checkpoint_bytes: gauge(&registry, "checkpoint_bytes", "Bytes of the checkpoints on disk."),
+            checkpoint_written: counter(&registry, "checkpoint_written_bytes_total", "Bytes written for checkpoints."),
             checkpoint_timestamp: float_gauge(
                 &registry,
                 "checkpoint_timestamp_seconds",
@@ -204,7 +206,12 @@ impl Metrics {
         self.webhook_attempts.with_label_values(&[attempt.name()]).inc();
     }
 
-    /// Counts a checkpoint of `bytes` that took `took` and was complete at `at`.
+    /// Counts bytes written for a checkpoint.
+    pub fn count_checkpoint_bytes(&self, bytes: u64) {
+        self.checkpoint_written.inc_by(bytes);
+    }
+
+    /// Counts a checkpoint that took `took` and was complete at `at`, with which there are `bytes` on disk.
     pub fn count_checkpoint(&self, bytes: u64, took: Duration, at: SystemTime) {
         self.checkpoint_writes.inc();
         self.checkpoint_seconds.observe(took.as_secs_f64());

@@ -1,220 +1,292 @@
-//! Keeps what grows slowly as a journal beside the checkpoint: everything once, then what changed, so that a checkpoint costs what
-//! changed.
+//! Keeps checkpoints as a journal: each one is what has changed since the one before, so that it costs what was said.
 //!
-//! A checkpoint holds a [`Mark`]: which journal, how many bytes of it, and their checksum. Bytes behind a mark are no part of that
-//! checkpoint and are written over after a restart. So the newest checkpoint and the previous one, which marks less of the same journal
-//! or the journal before, can both be read whenever the machine stops. A journal is a header (magic, format version), then entries
-//! (length as u32, content in postcard), all little-endian; the first entry is everything, and when the others have grown to more than
-//! that, a new journal begins.
+//! The journal is a chain of *segments*, files of numbered names. A segment has a header and *entries*; an entry is a part of a
+//! checkpoint, or the commit that completes it. A segment says behind which commit of which segment it goes on, and a commit says which
+//! segment is its *base*: from there on the entries hold everything. So whatever is torn or garbled, the newest commit whose chain is
+//! whole is the checkpoint.
+//!
+//! A segment is written under another name, synced, and renamed with its first commit; then the directory is synced. Once a commit has
+//! another base than the one before, the segments before the former base are removed: the former chain stays as the previous
+//! generation. All numbers are little-endian:
+//!
+//! | header | | entry | |
+//! |---|---|---|---|
+//! | magic | 8 bytes | length of the content | u32 |
+//! | format version | u32 | CRC-32 of what follows | u32 |
+//! | number of the segment | u64 | 0 part, 1 commit | u8 |
+//! | behind which segment, 0 none | u64 | number of the commit | u64 |
+//! | and which commit of it | u64 | its base | u64 |
+//! | CRC-32 of the above | u32 | content | |
+//!
+//! The header is the same in every version, so that an unknown newer one is told from a garbled one.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use crate::limits::ENTRY_BYTES_MAX;
+use crate::state::directory::{StateError, io_error};
 
-use crate::limits::JOURNAL_BYTES_MAX;
-use crate::state::checkpoint::{StateError, damaged, io_error};
+mod read;
+#[cfg(test)]
+mod tests;
 
-/// What a checkpoint holds of a journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Number of the journal; 0 when there is none.
-    number: u64,
-    /// Bytes of it.
-    bytes: u64,
-    /// CRC-32 of these bytes.
-    checksum: u32,
-}
+pub use read::{Entries, Found};
 
-/// The journal of a state directory.
+/// The journal of a state directory, to be written.
 #[derive(Debug)]
 pub struct Journal {
     directory: PathBuf,
-    /// What is on disk; the next checkpoint marks it.
-    mark: Mark,
-    /// What the checkpoint before marks: its journal is kept.
-    marked: Mark,
-    /// `None` when the next entry has to be everything.
-    open: Option<Open>,
+    /// What entries go to; `None` before the first and after a failure.
+    segment: Option<Segment>,
+    last: Option<Commit>,
+    /// The base of the chain before the one of `last`: older segments are not needed.
+    former_base: u64,
+    next_segment: u64,
+}
+
+/// A commit on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Commit {
+    segment: u64,
+    number: u64,
+    base: u64,
+}
+
+/// From which segment on a commit has everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// From that of the commit before.
+    Former,
+    /// From the segment that is being written.
+    This,
 }
 
 #[derive(Debug)]
-struct Open {
+struct Segment {
+    number: u64,
     file: File,
-    hasher: crc32fast::Hasher,
-    /// Bytes of the header and of everything.
-    base_bytes: u64,
+    bytes: u64,
+    /// Whether it has its name, which it gets with its first commit.
+    is_named: bool,
 }
 
 impl Journal {
-    /// A journal whose first entry has to be everything. `after` is what the checkpoint before marks, the default when there is none.
-    #[must_use]
-    pub fn new(directory: &Path, after: Mark) -> Self {
-        Self { directory: directory.to_owned(), mark: after, marked: after, open: None }
-    }
-
-    /// Reads what a checkpoint marks, and goes on from there.
+    /// Reads the journal of a directory: the newest whole checkpoint, if there is one, and the journal that goes on behind it.
     ///
     /// # Errors
-    /// When it cannot be read or is not what was written.
-    pub fn read<T: DeserializeOwned>(directory: &Path, mark: Mark) -> Result<(Self, Vec<T>), StateError> {
-        let mut journal = Self::new(directory, mark);
-        if mark.number == 0 {
-            return Ok((journal, Vec::new()));
-        }
-        let path = path(directory, mark.number);
-        let open = |source| io_error("open", &path, source);
-        let mut file = File::options().read(true).write(true).open(&path).map_err(open)?;
-        let bytes = read_marked(&path, &mut file, mark)?;
-        let entries = split(&bytes).ok_or_else(|| damaged(&path, "its entries do not fit its length".to_owned()))?;
-        let base_bytes = (HEADER_BYTES + LENGTH_BYTES + entries.first().map_or(0, |base| base.len())) as u64;
-        let decoded = entries.into_iter().map(postcard::from_bytes).collect::<Result<Vec<T>, _>>();
-        let decoded = decoded.map_err(|error| damaged(&path, error.to_string()))?;
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&bytes);
-        journal.open = Some(Open { file, hasher, base_bytes });
-        Ok((journal, decoded))
+    /// When it is of a format that this program does not read, the system refuses, or no checkpoint is whole.
+    pub fn open(directory: &Path) -> Result<(Self, Option<Found>), StateError> {
+        read::open(directory)
     }
 
-    /// Whether the next entry has to be everything: nothing was written yet, the last try failed, somebody has taken the file away, or
-    /// the changes have outgrown what they change.
-    #[must_use]
-    pub fn needs_everything(&self) -> bool {
-        let outgrown = |open: &Open| self.mark.bytes > GROWTH_MAX * open.base_bytes + SMALL_BYTES;
-        self.open.as_ref().is_none_or(outgrown) || !path(&self.directory, self.mark.number).exists()
-    }
-
-    /// Adds an entry and syncs it; `is_everything` begins a new journal with it.
+    /// Begins a segment: the next entries go to it. One that was begun and has no commit is given up.
     ///
     /// # Errors
-    /// When the system refuses; the next entry then has to be everything.
-    pub fn append(&mut self, entry: &impl Serialize, is_everything: bool) -> Result<(), StateError> {
-        let going_on = self.open.take().filter(|_| !is_everything);
-        let open = match going_on {
-            Some(open) => open,
-            None => self.begin().map_err(|source| io_error("make", &self.path(), source))?,
+    /// When the system refuses.
+    pub fn begin(&mut self) -> Result<(), StateError> {
+        self.give_up();
+        let number = self.next_segment;
+        let path = unnamed(&self.directory, number);
+        let behind = self.last.map_or((0, 0), |last| (last.segment, last.number));
+        let make = || {
+            fs::create_dir_all(&self.directory)?;
+            let mut file = File::create(&path)?;
+            file.write_all(&header(number, behind))?;
+            Ok(file)
         };
-        self.open = Some(self.add(open, entry).map_err(|source| io_error("write", &self.path(), source))?);
+        let file = make().map_err(|source| io_error("make", &path, source))?;
+        self.next_segment += 1;
+        self.segment = Some(Segment { number, file, bytes: HEADER_BYTES as u64, is_named: false });
         Ok(())
     }
 
-    /// What the next checkpoint has to hold.
+    /// Whether there is a segment to write to.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        self.mark
+    pub fn has_segment(&self) -> bool {
+        self.segment.is_some()
     }
 
-    /// A checkpoint with [`Journal::mark`] was written: journals that neither it nor the one before needs are removed.
-    pub fn settle(&mut self) {
-        let before = std::mem::replace(&mut self.marked, self.mark);
-        if before.number == self.mark.number {
-            return;
+    /// Adds a part of the next checkpoint. It is worth nothing before the commit. Bytes written.
+    ///
+    /// # Errors
+    /// When the system refuses; a new segment has to be begun then.
+    pub fn add_part(&mut self, content: &[u8]) -> Result<u64, StateError> {
+        self.write(0, 0, 0, content)
+    }
+
+    /// Adds the last part of a checkpoint, and syncs it: from now on it is the newest one. Bytes written.
+    ///
+    /// # Errors
+    /// When the system refuses; the checkpoint before it stays, and a new segment has to be begun.
+    pub fn commit(&mut self, content: &[u8], base: Base) -> Result<u64, StateError> {
+        let segment = self.segment.as_ref().map_or(0, |segment| segment.number);
+        let base = match (base, self.last) {
+            (Base::Former, Some(last)) => last.base,
+            (Base::This, _) | (Base::Former, None) => segment,
+        };
+        let number = self.last.map_or(1, |last| last.number + 1);
+        let bytes = self.write(1, number, base, content)?;
+        self.sync()?;
+        let before = self.last.replace(Commit { segment, number, base });
+        if let Some(before) = before.filter(|before| before.base != base) {
+            self.former_base = before.base;
+            self.remove_before(before.base);
         }
-        let Ok(files) = fs::read_dir(&self.directory) else { return };
-        for file in files.flatten() {
-            let number = file.file_name().to_str().and_then(number_of);
-            if number.is_some_and(|number| number != before.number && number != self.mark.number) {
-                // One that stays is no harm: its number is tried again with the next journal.
-                let _ = fs::remove_file(file.path());
+        Ok(bytes)
+    }
+
+    /// Whether the files of the newest checkpoint are where they were written.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let identity = |metadata: io::Result<fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
+        let segment = self.segment.as_ref().is_none_or(|segment| {
+            let path = if segment.is_named { path } else { unnamed };
+            let there = identity(fs::metadata(path(&self.directory, segment.number)));
+            there.is_some() && there == identity(segment.file.metadata())
+        });
+        let is_there = |last: Commit| path(&self.directory, last.base).exists() && path(&self.directory, last.segment).exists();
+        segment && self.last.is_none_or(is_there)
+    }
+
+    /// Forgets the checkpoints on disk: the next commit must be everything. What is there stays until then.
+    pub fn forget(&mut self) {
+        self.give_up();
+        self.last = None;
+    }
+
+    /// Bytes of the base of the newest checkpoint, 0 when there is none.
+    #[must_use]
+    pub fn base_bytes(&self) -> u64 {
+        let base = self.last.and_then(|last| fs::metadata(path(&self.directory, last.base)).ok());
+        base.map_or(0, |metadata| metadata.len())
+    }
+
+    /// Bytes of all files of the journal.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let segments = segments(&self.directory).unwrap_or_default().into_iter().map(|number| path(&self.directory, number));
+        let named: u64 = segments.filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
+        named + self.segment.as_ref().filter(|segment| !segment.is_named).map_or(0, |segment| segment.bytes)
+    }
+
+    fn write(&mut self, kind: u8, commit: u64, base: u64, content: &[u8]) -> Result<u64, StateError> {
+        let Some(mut segment) = self.segment.take() else {
+            let none = io::Error::new(io::ErrorKind::NotFound, "no segment was begun");
+            return Err(io_error("write", &self.directory, none));
+        };
+        let written = entry_header(kind, commit, base, content)
+            .and_then(|header| segment.file.write_all(&header).and_then(|()| segment.file.write_all(content)));
+        let bytes = (ENTRY_HEADER_BYTES + content.len()) as u64;
+        segment.bytes += bytes;
+        self.finish("write", segment, written)?;
+        Ok(bytes)
+    }
+
+    /// Makes the commit that was written last for good.
+    fn sync(&mut self) -> Result<(), StateError> {
+        let Some(mut segment) = self.segment.take() else { return Ok(()) };
+        let synced = segment.file.sync_data().and_then(|()| {
+            if !std::mem::replace(&mut segment.is_named, true) {
+                fs::rename(unnamed(&self.directory, segment.number), path(&self.directory, segment.number))?;
+                File::open(&self.directory)?.sync_all()?;
             }
+            Ok(())
+        });
+        self.finish("sync", segment, synced)
+    }
+
+    /// Goes on with the segment, unless something went wrong with it: nobody knows then what is in it.
+    fn finish(&mut self, action: &'static str, segment: Segment, done: io::Result<()>) -> Result<(), StateError> {
+        let path = if segment.is_named { path } else { unnamed }(&self.directory, segment.number);
+        self.segment = Some(segment);
+        done.map_err(|source| {
+            self.give_up();
+            io_error(action, &path, source)
+        })
+    }
+
+    /// Writes to the segment no more, and removes it if it has no commit.
+    fn give_up(&mut self) {
+        if let Some(segment) = self.segment.take().filter(|segment| !segment.is_named) {
+            // One that stays is no harm: it has no name, and is removed at the next start.
+            let _ = fs::remove_file(unnamed(&self.directory, segment.number));
         }
     }
 
-    fn path(&self) -> PathBuf {
-        path(&self.directory, self.mark.number)
-    }
-
-    fn begin(&mut self) -> io::Result<Open> {
-        self.mark.number = self.mark.number.max(self.marked.number) + 1;
-        fs::create_dir_all(&self.directory)?;
-        let mut file = File::create(self.path())?;
-        file.write_all(&header())?;
-        File::open(&self.directory)?.sync_all()?;
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&header());
-        self.mark.bytes = HEADER_BYTES as u64;
-        Ok(Open { file, hasher, base_bytes: 0 })
-    }
-
-    fn add(&mut self, mut open: Open, entry: &impl Serialize) -> io::Result<Open> {
-        let mut bytes = vec![0; LENGTH_BYTES];
-        postcard::to_io(entry, &mut bytes).map_err(io::Error::other)?;
-        let length = u32::try_from(bytes.len() - LENGTH_BYTES).map_err(io::Error::other)?;
-        bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-        open.file.seek(SeekFrom::Start(self.mark.bytes))?;
-        open.file.write_all(&bytes)?;
-        open.file.sync_data()?;
-        open.hasher.update(&bytes);
-        self.mark.bytes += bytes.len() as u64;
-        self.mark.checksum = open.hasher.clone().finalize();
-        if open.base_bytes == 0 {
-            open.base_bytes = self.mark.bytes;
+    fn remove_before(&self, base: u64) {
+        let old = segments(&self.directory).unwrap_or_default().into_iter().filter(|number| *number < base);
+        for number in old {
+            // One that stays is no harm: it is tried again with the next base.
+            let _ = fs::remove_file(path(&self.directory, number));
         }
-        Ok(open)
     }
 }
 
-/// The bytes that a mark is of.
-fn read_marked(path: &Path, file: &mut File, mark: Mark) -> Result<Vec<u8>, StateError> {
-    if mark.bytes > JOURNAL_BYTES_MAX {
-        return Err(damaged(path, format!("{} bytes of it are marked, at most {JOURNAL_BYTES_MAX} are written", mark.bytes)));
-    }
-    let mut bytes = Vec::new();
-    file.take(mark.bytes).read_to_end(&mut bytes).map_err(|source| io_error("read", path, source))?;
-    if bytes.len() as u64 != mark.bytes {
-        return Err(damaged(path, format!("it has {} bytes, the checkpoint marks {}", bytes.len(), mark.bytes)));
-    }
-    if crc32fast::hash(&bytes) != mark.checksum {
-        return Err(damaged(path, "its checksum is not the one that the checkpoint holds".to_owned()));
-    }
-    if !bytes.starts_with(&header()) {
-        return Err(damaged(path, "it does not begin like a journal of this version".to_owned()));
-    }
-    Ok(bytes)
-}
-
-/// The entries behind the header; `None` when their lengths do not add up.
-fn split(bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let (mut entries, mut rest) = (Vec::new(), bytes.get(HEADER_BYTES..)?);
-    while !rest.is_empty() {
-        let (length, behind) = rest.split_first_chunk::<LENGTH_BYTES>()?;
-        let (entry, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        entries.push(entry);
-        rest = behind;
-    }
-    Some(entries)
-}
-
-fn header() -> [u8; HEADER_BYTES] {
+fn header(number: u64, (segment, commit): (u64, u64)) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
-    header[..MAGIC.len()].copy_from_slice(MAGIC);
-    header[MAGIC.len()..].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    for (at, number) in [(12, number), (20, segment), (28, commit)] {
+        header[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    let checksum = crc32fast::hash(&header[..36]);
+    header[36..].copy_from_slice(&checksum.to_le_bytes());
     header
 }
 
-fn path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{NAME_BEFORE}{number}{NAME_AFTER}"))
+fn entry_header(kind: u8, commit: u64, base: u64, content: &[u8]) -> io::Result<[u8; ENTRY_HEADER_BYTES]> {
+    let length = u32::try_from(content.len()).ok().filter(|length| *length <= ENTRY_BYTES_MAX);
+    let length = length.ok_or_else(|| {
+        let message = format!("an entry of {} bytes is more than {ENTRY_BYTES_MAX}", content.len());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })?;
+    let mut header = [0; ENTRY_HEADER_BYTES];
+    header[..4].copy_from_slice(&length.to_le_bytes());
+    header[8] = kind;
+    header[9..17].copy_from_slice(&commit.to_le_bytes());
+    header[17..].copy_from_slice(&base.to_le_bytes());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[8..]);
+    hasher.update(content);
+    header[4..8].copy_from_slice(&hasher.finalize().to_le_bytes());
+    Ok(header)
 }
 
-fn number_of(name: &str) -> Option<u64> {
-    name.strip_prefix(NAME_BEFORE)?.strip_suffix(NAME_AFTER)?.parse().ok()
+/// The numbers of all segments, in order.
+fn segments(directory: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers: Vec<u64> = names(directory)?.iter().filter_map(|name| number_of(name, NAME_AFTER)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{NAME_BEFORE}{number:08}{NAME_AFTER}"))
+}
+
+/// Where a segment is before its first commit.
+fn unnamed(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{NAME_BEFORE}{number:08}{UNNAMED_AFTER}"))
+}
+
+fn number_of(name: &str, after: &str) -> Option<u64> {
+    name.strip_prefix(NAME_BEFORE)?.strip_suffix(after)?.parse().ok()
 }
 
 const MAGIC: &[u8; 8] = b"HDFSVJNL";
-/// Version of the file's layout; goes up with every change of what is kept.
-const FORMAT_VERSION: u32 = 2;
-const HEADER_BYTES: usize = 12;
-const LENGTH_BYTES: usize = 4;
-const NAME_BEFORE: &str = "templates-";
+/// Version of the files' layout and of what is kept; goes up with every change of either.
+const FORMAT_VERSION: u32 = 6;
+const HEADER_BYTES: usize = 40;
+const ENTRY_HEADER_BYTES: usize = 25;
+const NAME_BEFORE: &str = "state-";
 const NAME_AFTER: &str = ".journal";
-
-/// A journal is begun anew when it is so many times as long as everything was at its beginning, so that reading it back stays within a
-/// few times what there is.
-const GROWTH_MAX: u64 = 2;
-/// Below this a journal is never begun anew.
-const SMALL_BYTES: u64 = 64 * 1024;
-
-#[cfg(test)]
-mod tests;
+const UNNAMED_AFTER: &str = ".journal.new";

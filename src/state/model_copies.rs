@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::state::checkpoint::{StateError, io_error, replace};
+use crate::state::directory::{StateError, io_error, replace};
 
 /// The two copies.
 #[derive(Clone, Debug)]

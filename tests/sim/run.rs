@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use hdfs_vigil::pipeline::event::template::changes::Changes;
 use hdfs_vigil::pipeline::event::zone::Zone;
 use hdfs_vigil::pipeline::event::{Chunk, SourceId, StreamId, Token, WallTime};
 use hdfs_vigil::pipeline::profile::{
@@ -15,10 +14,11 @@ use hdfs_vigil::pipeline::swap::Swapped;
 use hdfs_vigil::pipeline::verdict::{
     Alert, BlockFinding, DomainFinding, Explanation, Finding, HostFinding, domain, threshold, trouble,
 };
-use hdfs_vigil::pipeline::{Kept, Pipeline, Settings, front};
+use hdfs_vigil::pipeline::{Pipeline, Settings, front};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::checkpoints::Checkpoints;
 use crate::cluster::{Cluster, Line};
 
 /// What of an alert must not depend on how the logs were read.
@@ -113,9 +113,8 @@ struct Driver<'a> {
     model: Model,
     pipeline: Pipeline,
     scores: VecDeque<Vec<Option<Score>>>,
-    checkpoint: Option<Checkpoint>,
-    /// What has become of the templates, each entry as a daemon writes it.
-    journal: Vec<Vec<u8>>,
+    checkpoints: Checkpoints,
+    stood: Option<Stood>,
     told: Vec<Told>,
 }
 
@@ -130,13 +129,10 @@ enum Model {
     Lacking,
 }
 
-/// What survives a crash.
+/// Where a run stood at its last checkpoint, beside what that holds of the pipeline.
 #[derive(Clone)]
-struct Checkpoint {
+struct Stood {
     model: Model,
-    kept: Vec<u8>,
-    /// Entries of the journal that belong to it.
-    journal_entries: usize,
     offsets: Vec<usize>,
 }
 
@@ -155,8 +151,8 @@ impl<'a> Driver<'a> {
             model: Model::Forward,
             pipeline: Pipeline::new(settings(cluster), profile(Model::Forward)).unwrap(),
             scores: VecDeque::new(),
-            checkpoint: None,
-            journal: Vec::new(),
+            checkpoints: Checkpoints::default(),
+            stood: None,
             told: Vec::new(),
         };
         driver.open();
@@ -288,21 +284,16 @@ impl<'a> Driver<'a> {
     }
 
     fn save(&mut self) {
-        self.journal.push(postcard::to_stdvec(&self.pipeline.take_template_changes()).unwrap());
-        self.checkpoint = Some(Checkpoint {
-            model: self.model,
-            kept: postcard::to_stdvec(&self.pipeline.kept()).unwrap(),
-            journal_entries: self.journal.len(),
-            offsets: self.offsets.clone(),
-        });
+        self.checkpoints.save(&mut self.pipeline, &mut self.random);
+        self.stood = Some(Stood { model: self.model, offsets: self.offsets.clone() });
     }
 
     fn crash(&mut self) {
-        let Some(Checkpoint { model, kept, journal_entries, offsets }) = self.checkpoint.clone() else { return };
-        let kept: Kept = postcard::from_bytes(&kept).unwrap();
-        self.journal.truncate(journal_entries);
-        let templates: Vec<Changes> = self.journal.iter().map(|entry| postcard::from_bytes(entry).unwrap()).collect();
-        self.pipeline = Pipeline::restore(settings(self.cluster), profile(model), kept, &templates, true).unwrap();
+        let Some(Stood { model, offsets }) = self.stood.clone() else { return };
+        let restored = self.checkpoints.read();
+        let (settings, profile) = (settings(self.cluster), profile(model));
+        self.pipeline = Pipeline::restore(settings, profile, restored.pipeline, &restored.templates, true).unwrap();
+        self.checkpoints.go_on(&mut self.pipeline);
         self.model = model;
         self.offsets = offsets;
         self.scores.clear();

@@ -17,6 +17,7 @@ use crate::pipeline::session::encode::Encoder;
 use crate::pipeline::session::{Begin, Case, Cause, CloseReason, SessionEvent};
 use crate::pipeline::verdict::domain::{Domain, Seen};
 
+pub mod changes;
 mod swap;
 
 /// When sessions are judged and released.
@@ -41,16 +42,24 @@ pub struct Assembler {
     quiet_queue: BinaryHeap<Reverse<(LogTime, BlockId)>>,
     idle_queue: BinaryHeap<Reverse<(LogTime, BlockId)>>,
     bytes: usize,
+    changes: changes::Log,
 }
 
-/// What a checkpoint keeps of an [`Assembler`].
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// What a checkpoint keeps of an [`Assembler`], in parts: the [`Head`] whole, the rest as [`changes::Changes`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     sessions: HashMap<BlockId, Session, FxBuildHasher>,
     released: Released,
     now: Option<LogTime>,
     /// What was counted.
     pub counts: Counts,
+}
+
+/// What a checkpoint keeps of an [`Assembler`] beside its sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    now: Option<LogTime>,
+    counts: Counts,
 }
 
 /// What assembling counted.
@@ -86,6 +95,21 @@ struct Session {
     left_out: u32,
     /// How often each endless event was seen.
     endless: Vec<(Token, u32)>,
+    /// Whether it is noted as changed.
+    #[serde(skip)]
+    is_noted: bool,
+}
+
+impl Kept {
+    /// What stands beside the sessions.
+    pub fn set_head(&mut self, head: Head) {
+        (self.now, self.counts) = (head.now, head.counts);
+    }
+
+    /// Blocks released, in place of what was known of them.
+    pub fn set_released(&mut self, released: Released) {
+        self.released = released;
+    }
 }
 
 impl Assembler {
@@ -103,13 +127,34 @@ impl Assembler {
         let idle = kept.sessions.iter().filter(|(_, session)| session.idle_queued);
         let idle_queue = idle.map(|(block, session)| Reverse((session.last.plus_millis(settings.idle_millis), *block))).collect();
         let bytes = kept.sessions.values().map(Session::bytes).sum();
-        Self { settings, encoder: Encoder::new(profile), begins: begins(profile), kept, quiet_queue, idle_queue, bytes }
+        Self {
+            settings,
+            encoder: Encoder::new(profile),
+            begins: begins(profile),
+            kept,
+            quiet_queue,
+            idle_queue,
+            bytes,
+            changes: changes::Log::new(),
+        }
     }
 
-    /// What a checkpoint keeps.
+    /// What a checkpoint keeps beside the sessions.
     #[must_use]
-    pub fn kept(&self) -> &Kept {
-        &self.kept
+    pub fn head(&self) -> Head {
+        Head { now: self.kept.now, counts: self.kept.counts }
+    }
+
+    /// Blocks released: what a checkpoint keeps of them with everything.
+    #[must_use]
+    pub fn released(&self) -> &Released {
+        &self.kept.released
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.kept.counts
     }
 
     /// Releases every session without judging it and remembers the blocks: another model cannot go on with them.
@@ -250,6 +295,7 @@ impl Assembler {
                 self.quiet_queue.push(Reverse((due, event.block)));
             }
         }
+        self.changes.note(event.block, &mut session.is_noted);
         self.bytes = self.bytes + session.bytes() - before;
         news && fits
     }
@@ -259,6 +305,7 @@ impl Assembler {
     fn leave_out(&mut self, block: BlockId, now: LogTime) {
         let session = self.kept.sessions.get_mut(&block).expect("its event was handled just now");
         session.left_out = session.left_out.saturating_add(1);
+        self.changes.note(block, &mut session.is_noted);
         let may_be_lacked = session.judged && session.left_out as usize <= SESSION_EVENTS_MAX;
         if session.judge_at.is_none() && (!session.idle_queued || may_be_lacked) {
             let due = now.plus_millis(self.settings.quiet_millis);
@@ -276,6 +323,7 @@ impl Assembler {
             Some(due) if due > time => self.quiet_queue.push(Reverse((due, block))),
             Some(due) => {
                 session.judge_at = None;
+                self.changes.note(block, &mut session.is_noted);
                 if !std::mem::replace(&mut session.idle_queued, true) {
                     let idle_at = session.last.plus_millis(self.settings.idle_millis);
                     self.idle_queue.push(Reverse((idle_at, block)));
@@ -294,6 +342,7 @@ impl Assembler {
         let idle_at = session.last.plus_millis(self.settings.idle_millis);
         if session.judge_at.is_some() {
             session.idle_queued = false;
+            self.changes.note(block, &mut session.is_noted);
         } else if idle_at > time {
             self.idle_queue.push(Reverse((idle_at, block)));
         } else {
@@ -359,9 +408,11 @@ impl Assembler {
             return;
         };
         self.bytes -= session.bytes();
-        if session.events_seen > 0 {
+        let is_remembered = session.events_seen > 0;
+        if is_remembered {
             self.kept.released.insert(block);
         }
+        self.changes.note_end(block, session.is_noted, is_remembered);
         match reason {
             CloseReason::Idle => self.kept.counts.sessions_idle += 1,
             CloseReason::Evicted => self.kept.counts.sessions_evicted += 1,
@@ -391,6 +442,7 @@ impl Session {
             events_seen: 0,
             left_out: 0,
             endless: Vec::new(),
+            is_noted: false,
         }
     }
 
@@ -412,8 +464,8 @@ impl Session {
 }
 
 /// Blocks released lately, in two generations: the older one is forgotten as a whole.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Released {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
     young: HashSet<BlockId, FxBuildHasher>,
     old: HashSet<BlockId, FxBuildHasher>,
 }
@@ -432,7 +484,7 @@ impl Released {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::pipeline::event::{PoolId, Position, SourceId, TemplateId};
     use crate::pipeline::profile::tests::profile;
@@ -517,8 +569,14 @@ mod tests {
             events[..cut]
                 .iter()
                 .for_each(|(t, b, k)| assembler.handle_event(event(*t, *b, *k), false, &mut domain(), &mut cases));
-            let bytes = postcard::to_stdvec(assembler.kept()).expect("sessions can be written");
-            let kept = postcard::from_bytes(&bytes).expect("and read again");
+            assembler.begin_changes();
+            let changes = assembler.take_changes(usize::MAX);
+            let bytes = postcard::to_stdvec(&(assembler.head(), assembler.released(), changes));
+            let (head, released, changes) = postcard::from_bytes(&bytes.expect("they can be written")).expect("and read again");
+            let mut kept = Kept::default();
+            kept.apply(changes);
+            kept.set_head(head);
+            kept.set_released(released);
             let mut assembler = Assembler::restore(settings(usize::MAX), &vocabulary(), kept);
             events[cut..]
                 .iter()
@@ -602,7 +660,7 @@ mod tests {
         format!("{}@{}:{cause}:{}", case.block.number, case.time.0, case.events.len())
     }
 
-    fn event(time: i64, number: i64, token: u16) -> Event {
+    pub(super) fn event(time: i64, number: i64, token: u16) -> Event {
         let position = Position { source: SourceId(0), offset: 0, length: 0 };
         Event {
             block: block(number),
@@ -618,7 +676,7 @@ mod tests {
         BlockId { pool: PoolId(0), number }
     }
 
-    fn assembler(bytes_max: usize) -> Assembler {
+    pub(super) fn assembler(bytes_max: usize) -> Assembler {
         Assembler::new(settings(bytes_max), &vocabulary())
     }
 
@@ -627,7 +685,7 @@ mod tests {
     }
 
     /// One that leaves nothing out.
-    fn domain() -> Domain {
+    pub(super) fn domain() -> Domain {
         Domain::new(crate::pipeline::verdict::domain::tests::off(), &vocabulary())
     }
 

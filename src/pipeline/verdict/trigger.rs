@@ -18,7 +18,7 @@ use crate::pipeline::verdict::{
 };
 
 /// Incidents that are firing, or were until lately.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Trigger {
     incidents: HashMap<IncidentId, Incident, FxBuildHasher>,
     /// Incidents by the time at which they opened.
@@ -28,7 +28,7 @@ pub struct Trigger {
 
 /// What is wrong with a block.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Incident {
+pub struct Incident {
     opened: LogTime,
     /// Alerts told of it.
     alerts: u32,
@@ -47,6 +47,20 @@ struct Fired {
 }
 
 impl Trigger {
+    /// The incidents of a checkpoint.
+    #[must_use]
+    pub fn restore(incidents: impl IntoIterator<Item = (IncidentId, Incident)>) -> Self {
+        let incidents: HashMap<_, _, _> = incidents.into_iter().collect();
+        let by_age = incidents.iter().map(|(id, incident)| (incident.opened, *id)).collect();
+        let firing = incidents.values().filter(|incident| incident.firing.is_some()).count() as u64;
+        Self { incidents, by_age, firing }
+    }
+
+    /// All of them: what a checkpoint keeps.
+    pub fn incidents(&self) -> impl Iterator<Item = (IncidentId, &Incident)> {
+        self.incidents.iter().map(|(id, incident)| (*id, incident))
+    }
+
     /// Incidents firing now.
     #[must_use]
     pub fn firing(&self) -> u64 {

@@ -53,16 +53,17 @@ pub struct Watch {
     settings: Settings,
     /// Those of records without a block. They have nothing to do with a model.
     templates: Templates,
-    state: State,
+    /// Whose log a file is.
+    sources: BTreeMap<SourceId, String>,
+    state: Kept,
 }
 
+/// What a checkpoint keeps of a [`Watch`] beside its templates and files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct State {
+pub struct Kept {
     hosts: BTreeMap<String, Host>,
     /// When alerts that gather are to be given, and on which host.
     due: BTreeSet<(LogTime, String)>,
-    /// Whose log a file is.
-    sources: BTreeMap<SourceId, String>,
     /// The id that a template had at first, by those that it has had since: it gets another one whenever it widens.
     first_ids: BTreeMap<TemplateId, TemplateId>,
     /// Tallies of all hosts.
@@ -72,20 +73,6 @@ struct State {
     latest: LogTime,
     records: u64,
     forgotten: u64,
-}
-
-/// What a checkpoint keeps of a [`Watch`], to be written.
-#[derive(Serialize)]
-pub struct KeptRef<'a> {
-    state: &'a State,
-    templates: Changes,
-}
-
-/// What a checkpoint keeps of a [`Watch`], as it was read.
-#[derive(Deserialize)]
-pub struct Kept {
-    state: State,
-    templates: Changes,
 }
 
 /// What tells one trouble of a host from another.
@@ -126,10 +113,9 @@ impl Watch {
     /// # Errors
     /// The name of a mask that the program does not know.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let state = State {
+        let state = Kept {
             hosts: BTreeMap::new(),
             due: BTreeSet::new(),
-            sources: BTreeMap::new(),
             first_ids: BTreeMap::new(),
             kinds: 0,
             now: LogTime(i64::MIN),
@@ -137,28 +123,45 @@ impl Watch {
             records: 0,
             forgotten: 0,
         };
-        Ok(Self { settings, templates: Templates::new(&profile())?, state })
+        Ok(Self { settings, templates: Templates::new(&profile())?, sources: BTreeMap::new(), state })
     }
 
     /// Goes on from a checkpoint, whatever the model.
     ///
     /// # Errors
     /// The name of a mask that the program does not know, or that the templates are none.
-    pub fn restore(settings: Settings, kept: Kept) -> Result<Self, RestoreError> {
-        let templates = Templates::new(&profile()).map_err(RestoreError::Mask)?;
-        let templates = templates.restored(&[kept.templates]).ok_or(RestoreError::Templates)?;
-        Ok(Self { settings, templates, state: kept.state })
+    pub fn restore(
+        settings: Settings,
+        kept: Kept,
+        templates: Changes,
+        sources: BTreeMap<SourceId, String>,
+    ) -> Result<Self, RestoreError> {
+        let known = Templates::new(&profile()).map_err(RestoreError::Mask)?;
+        let templates = known.restored(&[templates]).ok_or(RestoreError::Templates)?;
+        Ok(Self { settings, templates, sources, state: kept })
     }
 
-    /// What a checkpoint keeps.
+    /// What a checkpoint keeps beside templates and files.
     #[must_use]
-    pub fn kept(&self) -> KeptRef<'_> {
-        KeptRef { state: &self.state, templates: self.templates.whole() }
+    pub fn kept(&self) -> &Kept {
+        &self.state
+    }
+
+    /// The templates of trouble: what a checkpoint keeps of them.
+    #[must_use]
+    pub fn templates(&self) -> Changes {
+        self.templates.whole()
+    }
+
+    /// Whose log each file is.
+    #[must_use]
+    pub fn sources(&self) -> &BTreeMap<SourceId, String> {
+        &self.sources
     }
 
     /// Says whose log a file is. At [`SOURCES_MAX`] the oldest file is forgotten: it was rotated away long ago.
     pub fn handle_source(&mut self, source: SourceId, host: &str) {
-        let sources = &mut self.state.sources;
+        let sources = &mut self.sources;
         sources.insert(source, host.to_owned());
         if sources.len() > SOURCES_MAX {
             sources.pop_first();
@@ -208,8 +211,7 @@ impl Watch {
         if self.state.latest < from {
             return;
         }
-        let hosts: BTreeSet<&String> =
-            case.events.iter().filter_map(|event| self.state.sources.get(&event.position.source)).collect();
+        let hosts: BTreeSet<&String> = case.events.iter().filter_map(|event| self.sources.get(&event.position.source)).collect();
         let of =
             |name| self.state.hosts.get(name).into_iter().flat_map(move |host| host.recent(from, to).map(move |s| (name, s)));
         let mut found: Vec<(&String, &Sighting)> = hosts.into_iter().flat_map(of).collect();
@@ -251,7 +253,7 @@ impl Watch {
 
     /// What a template was called before it widened. At the bound those are forgotten that no template has any more.
     fn first_id(&mut self, template: TemplateId) -> TemplateId {
-        let Self { templates, state: State { first_ids, .. }, .. } = self;
+        let Self { templates, state: Kept { first_ids, .. }, .. } = self;
         if let Some(first) = first_ids.get(&template) {
             return *first;
         }
@@ -366,7 +368,7 @@ impl Watch {
         if self.state.kinds < TROUBLE_KINDS_MAX || self.tally(heard).is_some() {
             return;
         }
-        let State { hosts, kinds, forgotten, .. } = &mut self.state;
+        let Kept { hosts, kinds, forgotten, .. } = &mut self.state;
         let mut numbers: Vec<u64> = hosts.values().flat_map(|host| host.kinds.values()).map(|tally| tally.number).collect();
         numbers.sort_unstable();
         let oldest_kept = numbers[TROUBLE_KINDS_MAX / 8];

@@ -1,256 +1,256 @@
-//! Whatever happens to the files, one of two checkpoints can be read, with just the entries that belong to it.
+//! The journal under everything that a daemon, a crash and a bad disk do to it.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 
 use super::*;
-use crate::limits::TEMPLATES_MAX;
-use crate::pipeline::event::template::Templates;
-use crate::pipeline::event::template::changes::Changes;
-use crate::pipeline::profile::{DrainSettings, Profile};
-use crate::state::checkpoint::StateDirectory;
+use crate::state::directory::StateError;
 
 #[test]
-fn a_mark_gives_the_entries_before_it_whatever_was_written_since() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::new(directory.path(), Mark::default());
-    let mut marks = vec![];
-    for entry in ["everything", "more", "", "and more"] {
-        journal.append(&entry, marks.is_empty()).expect("it can be written");
-        marks.push(journal.mark());
-    }
-    check(directory.path(), marks[3], &["everything", "more", "", "and more"]);
-    check(directory.path(), marks[1], &["everything", "more"]);
-    let (mut journal, _) = Journal::read::<String>(directory.path(), marks[1]).expect("it is whole");
-    journal.append(&"instead, and longer than what stood there", false).expect("it can be written");
-    check(directory.path(), marks[1], &["everything", "more"]);
-    check(directory.path(), journal.mark(), &["everything", "more", "instead, and longer than what stood there"]);
-    assert!(Journal::read::<String>(directory.path(), marks[3]).is_err(), "what was written over is noticed");
+fn what_was_committed_is_read() {
+    let mut world = World::new();
+    world.checkpoint(&["a", "b"], Base::This);
+    world.checkpoint(&["c"], Base::Former);
+    assert_eq!(world.read(), ("a b c".to_owned(), false));
 }
 
 #[test]
-fn journals_that_no_checkpoint_needs_are_removed() {
+fn an_empty_directory_has_no_checkpoint() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::new(directory.path(), Mark::default());
-    for (is_everything, expected) in [(true, &[1][..]), (false, &[1]), (true, &[1, 2]), (true, &[2, 3]), (false, &[2, 3])] {
-        journal.append(&"entry", is_everything).expect("it can be written");
-        journal.settle();
-        assert_eq!(numbers(directory.path()), expected);
-    }
-    let again = Journal::new(directory.path(), journal.mark());
-    assert!(again.needs_everything());
-    fs::write(path(directory.path(), 4), "left behind by a crash").expect("it can be written");
-    let mut again = again;
-    again.append(&"everything", true).expect("it can be written");
-    again.settle();
-    assert_eq!(numbers(directory.path()), [3, 4]);
-    check(directory.path(), again.mark(), &["everything"]);
+    assert!(Journal::open(directory.path()).expect("nothing is no error").1.is_none());
+    assert!(Journal::open(&directory.path().join("none")).expect("nothing is no error").1.is_none());
 }
 
 #[test]
-fn a_journal_begins_anew_when_it_has_outgrown_what_it_began_with() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::new(directory.path(), Mark::default());
-    assert!(journal.needs_everything());
-    let everything = "x".repeat(10_000);
-    journal.append(&everything, true).expect("it can be written");
-    let bytes_max = GROWTH_MAX * journal.mark().bytes + SMALL_BYTES;
-    while journal.mark().bytes <= bytes_max {
-        assert!(!journal.needs_everything(), "{} bytes", journal.mark().bytes);
-        journal.append(&&everything[..1000], false).expect("it can be written");
-    }
-    assert!(journal.needs_everything(), "{} bytes", journal.mark().bytes);
-    journal.append(&everything, true).expect("it can be written");
-    assert!(!journal.needs_everything());
-    fs::remove_file(path(directory.path(), 2)).expect("it is there");
-    assert!(journal.needs_everything(), "somebody has taken it away");
+fn a_part_without_its_commit_is_nothing() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    world.journal.add_part(b"b").expect("it can be written");
+    assert_eq!(world.read(), ("a".to_owned(), false));
 }
 
 #[test]
-fn what_cannot_be_written_is_written_as_a_whole_the_next_time() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let inner = directory.path().join("state");
-    let mut journal = Journal::new(&inner, Mark::default());
-    fs::write(&inner, "in the way").expect("it can be written");
-    assert!(journal.append(&"everything", true).is_err());
-    fs::remove_file(&inner).expect("it is there");
-    assert!(journal.needs_everything());
-    journal.append(&"everything", true).expect("it can be written");
-    check(&inner, journal.mark(), &["everything"]);
+fn a_segment_goes_on_behind_the_last_commit_and_becomes_the_base_once_it_has_everything() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    world.begin();
+    world.checkpoint(&["b"], Base::Former);
+    assert_eq!(world.read().0, "a b");
+    world.checkpoint(&["c"], Base::This);
+    assert_eq!(world.read().0, "b c");
+    assert_eq!(segments(world.path()).expect("it can be listed"), [1, 2], "the former base is the previous generation");
+    world.begin();
+    world.checkpoint(&["d"], Base::This);
+    assert_eq!(segments(world.path()).expect("it can be listed"), [2, 3]);
 }
 
 #[test]
-fn what_is_not_as_it_was_written_is_refused() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::new(directory.path(), Mark::default());
-    journal.append(&"everything", true).expect("it can be written");
-    let (mark, file) = (journal.mark(), path(directory.path(), 1));
-    let whole = fs::read(&file).expect("it is there");
-    for at in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        fs::write(&file, &bytes).expect("it can be written");
-        assert!(Journal::read::<String>(directory.path(), mark).is_err(), "byte {at}");
-        fs::write(&file, &whole[..at]).expect("it can be written");
-        assert!(Journal::read::<String>(directory.path(), mark).is_err(), "cut at {at}");
-    }
-    fs::remove_file(&file).expect("it is there");
-    assert!(Journal::read::<String>(directory.path(), mark).is_err());
-    assert!(Journal::read::<String>(directory.path(), Mark { bytes: JOURNAL_BYTES_MAX + 1, ..mark }).is_err());
-}
-
-#[test]
-fn templates_come_back_through_any_crash() {
-    for seed in 0..25 {
-        Run::new(seed).go();
+fn a_torn_end_costs_the_commits_that_it_tears_and_is_no_damage() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    let whole = world.length(1);
+    world.checkpoint(&["b", "c"], Base::Former);
+    for length in (whole..world.length(1)).rev() {
+        world.truncate(1, length);
+        assert_eq!(world.read(), ("a".to_owned(), false), "{length}");
     }
 }
 
 #[test]
-fn ten_thousand_templates_load_at_once() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::new(directory.path(), Mark::default());
-    let vocabulary: Vec<String> = (0..3000).map(|n| format!("pinned {} <*>", letters(n))).collect();
-    let profile = profile(&vocabulary.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut templates = Templates::new(&profile).expect("its masks are known");
-    for n in 0..10_000 {
-        templates.find(format!("pinned {} {n}", letters(n % 3000)).as_bytes());
-        templates.find(format!("mined {} {} {}", letters(n), letters(n * 31), letters(n * 7)).as_bytes());
+fn a_garbled_byte_is_noticed_wherever_it_is() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    world.begin();
+    world.checkpoint(&["b"], Base::This);
+    let first = world.length(2);
+    world.checkpoint(&["c"], Base::Former);
+    for at in 0..world.length(2) {
+        world.garble(2, at);
+        let expected = if at < first { "a" } else { "b" };
+        let (read, passed_over) = world.read();
+        // A length that is too long looks as if the end were torn.
+        let is_torn = (first as usize..first as usize + 4).contains(&(at as usize));
+        assert_eq!((read.as_str(), passed_over || is_torn), (expected, true), "byte {at}");
+        world.garble(2, at);
     }
-    let changes = templates.take_changes();
-    journal.append(&changes, changes.are_everything()).expect("it can be written");
-    let begun = Instant::now();
-    let (_, entries) = Journal::read::<Changes>(directory.path(), journal.mark()).expect("it is whole");
-    let restored = Templates::new(&profile).expect("its masks are known").restored(&entries).expect("they follow");
-    let (kept, took) = (restored.len() + TEMPLATES_MAX, begun.elapsed());
-    println!("{kept} texts, {} bytes, read in {took:?}", journal.mark().bytes);
-    assert_eq!(restored.whole(), templates.whole());
-    assert!(kept > 10_000, "{kept}");
 }
 
-/// A daemon that finds templates, writes checkpoints, dies at any moment, and finds files torn; beside it, what each checkpoint held.
-struct Run {
-    random: u64,
-    directory: tempfile::TempDir,
-    state: Option<StateDirectory>,
+#[test]
+fn segments_that_were_swapped_or_removed_are_noticed() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    world.begin();
+    world.checkpoint(&["b"], Base::This);
+    let (one, two) = (path(world.path(), 1), path(world.path(), 2));
+    fs::remove_file(&two).expect("it is there");
+    assert_eq!(world.read().0, "a");
+    fs::rename(&one, &two).expect("it is there");
+    let error = Journal::open(world.path()).expect_err("nothing is whole");
+    assert!(error.to_string().contains("it is segment 1 under another name"), "{error}");
+}
+
+#[test]
+fn a_chain_with_a_link_missing_is_passed_over() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    world.begin();
+    world.checkpoint(&["b"], Base::This);
+    for text in ["c", "d"] {
+        world.begin();
+        world.checkpoint(&[text], Base::Former);
+    }
+    assert_eq!(world.read(), ("b c d".to_owned(), false));
+    fs::remove_file(path(world.path(), 3)).expect("it is there");
+    assert_eq!(world.read(), ("b".to_owned(), true));
+}
+
+#[test]
+fn a_newer_format_is_refused_and_one_before_the_first_release_too() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    for (version, is_newer) in [(FORMAT_VERSION + 1, true), (FORMAT_VERSION - 1, false)] {
+        let mut bytes = fs::read(path(world.path(), 1)).expect("it is there");
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..36]);
+        bytes[36..40].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(path(world.path(), 1), bytes).expect("it can be written");
+        let error = Journal::open(world.path()).expect_err("it is not read");
+        assert_eq!(matches!(error, StateError::Newer { found, .. } if found == version), is_newer, "{error}");
+        assert_eq!(matches!(error, StateError::Older { .. }), !is_newer, "{error}");
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("checkpoint"), "whatever").expect("it can be written");
+    assert!(matches!(Journal::open(directory.path()), Err(StateError::Older { .. })));
+}
+
+#[test]
+fn after_a_failure_a_new_segment_goes_on() {
+    let mut world = World::new();
+    world.checkpoint(&["a"], Base::This);
+    assert!(world.journal.is_whole());
+    fs::remove_dir_all(world.path()).expect("it is there");
+    assert!(!world.journal.is_whole());
+    world.journal.forget();
+    assert!(world.journal.add_part(b"b").is_err(), "no segment was begun");
+    world.begin();
+    world.checkpoint(&["b"], Base::This);
+    assert!(world.journal.is_whole());
+    assert_eq!(world.read().0, "b");
+}
+
+/// Random programs of everything that a daemon, a crash and a bad disk do, against a list of what was committed.
+#[test]
+fn whatever_happens_the_newest_whole_checkpoint_is_read() {
+    for seed in 0..300 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut world = World::new();
+        let mut told: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        let (mut has, mut behind) = (Vec::new(), Vec::new());
+        for step in 0..random.random_range(1..60) {
+            if world.journal.segment.is_none() || random.random_bool(0.15) {
+                world.begin();
+                behind = Vec::new();
+            }
+            let texts: Vec<String> = (0..random.random_range(1..4)).map(|part| format!("{seed}.{step}.{part}")).collect();
+            let base = if has.is_empty() || random.random_bool(0.3) { Base::This } else { Base::Former };
+            world.checkpoint(&texts.iter().map(String::as_str).collect::<Vec<_>>(), base);
+            behind.extend(texts.iter().cloned());
+            has.extend(texts);
+            if base == Base::This {
+                has.clone_from(&behind);
+            }
+            told.insert(has.clone(), step);
+            if random.random_bool(0.1) {
+                world.reopen();
+                assert_eq!(world.read(), (has.join(" "), false), "seed {seed}, step {step}");
+            }
+        }
+        let newest = told[&has];
+        let number = *segments(world.path()).expect("it can be listed").last().expect("there is one");
+        if random.random_bool(0.5) {
+            let at = random.random_range(0..world.length(number));
+            world.garble(number, at);
+        } else {
+            let length = random.random_range(0..world.length(number));
+            world.truncate(number, length);
+        }
+        match Journal::open(world.path()) {
+            Ok((_, Some(found))) => {
+                let read = texts(found.entries);
+                assert!(told.get(&read).is_some_and(|step| *step < newest), "seed {seed}: {read:?} was never a checkpoint");
+            }
+            Ok((_, None)) => panic!("seed {seed}: the journal is there"),
+            Err(error) => assert!(number <= 1 || error.to_string().contains("damaged"), "seed {seed}: {error}"),
+        }
+    }
+}
+
+struct World {
+    directory: TempDir,
     journal: Journal,
-    templates: Templates,
-    /// What the newest checkpoint and the one before held, the newest last.
-    held: Vec<Changes>,
 }
 
-impl Run {
-    fn new(seed: u64) -> Self {
+impl World {
+    fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (state, _) = StateDirectory::open(directory.path()).expect("it can be used");
-        let journal = Journal::new(directory.path(), Mark::default());
-        let templates = Templates::new(&profile(&["a <*> was read"])).expect("its masks are known");
-        Self { random: seed * 7919 + 1, directory, state: Some(state), journal, templates, held: vec![] }
+        let (mut journal, found) = Journal::open(directory.path()).expect("it is empty");
+        assert!(found.is_none());
+        journal.begin().expect("it can be begun");
+        Self { directory, journal }
     }
 
-    fn go(&mut self) {
-        for _ in 0..120 {
-            match self.draw(10) {
-                0..5 => self.find(),
-                5..8 => self.checkpoint(),
-                8 => self.die_while_writing(),
-                _ => self.die_and_tear(),
-            }
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn begin(&mut self) {
+        self.journal.begin().expect("it can be begun");
+    }
+
+    /// All but the last text are parts.
+    fn checkpoint(&mut self, texts: &[&str], base: Base) {
+        let (last, parts) = texts.split_last().expect("there is a text");
+        for part in parts {
+            self.journal.add_part(part.as_bytes()).expect("it can be written");
         }
+        self.journal.commit(last.as_bytes(), base).expect("it can be written");
     }
 
-    fn find(&mut self) {
-        for _ in 0..self.draw(200) {
-            let (word, other, number) = (self.draw(9), self.draw(30), self.draw(1000));
-            let message = match self.draw(3) {
-                0 => format!("a {} was read", letters(number)),
-                1 => format!("{} x{number} did {}", letters(word), letters(other)),
-                _ => format!("{} {}", letters(number), letters(other)),
-            };
-            self.templates.find(message.as_bytes());
-        }
+    /// What is read of a copy, and whether something was passed over.
+    fn read(&self) -> (String, bool) {
+        let (_, found) = Journal::open(self.path()).expect("one is whole");
+        let found = found.expect("there is one");
+        let passed_over = found.passed_over.is_some();
+        (texts(found.entries).join(" "), passed_over)
     }
 
-    /// As the daemon does it.
-    fn append(&mut self) {
-        let everything = self.journal.needs_everything();
-        let changes = if everything { self.templates.take_all() } else { self.templates.take_changes() };
-        if !changes.is_empty() {
-            self.journal.append(&changes, changes.are_everything()).expect("it can be written");
-        }
+    fn reopen(&mut self) {
+        self.journal = Journal::open(self.path()).expect("it is whole").0;
     }
 
-    fn checkpoint(&mut self) {
-        self.append();
-        self.state.as_ref().expect("it is open").write(&self.journal.mark()).expect("it can be written");
-        self.journal.settle();
-        self.held.push(self.templates.whole());
-        self.held.drain(..self.held.len().saturating_sub(2));
+    fn length(&self, number: u64) -> u64 {
+        fs::metadata(path(self.path(), number)).expect("it is there").len()
     }
 
-    /// The journal has an entry, and the checkpoint that would mark it is never written.
-    fn die_while_writing(&mut self) {
-        self.append();
-        self.start(self.held.last().cloned());
+    fn truncate(&self, number: u64, length: u64) {
+        let file = File::options().write(true).open(path(self.path(), number)).expect("it is there");
+        file.set_len(length).expect("it can be cut");
     }
 
-    /// The newest checkpoint, or its part of the journal, is not as it was written.
-    fn die_and_tear(&mut self) {
-        if self.held.len() < 2 {
-            return;
-        }
-        let checkpoint = self.directory.path().join("checkpoint");
-        let cut = fs::metadata(&checkpoint).expect("it is there").len() - 1;
-        File::options().write(true).open(&checkpoint).and_then(|file| file.set_len(cut)).expect("it can be cut");
-        self.held.pop();
-        self.start(self.held.last().cloned());
-        self.checkpoint();
-        self.held.remove(0);
-    }
-
-    fn start(&mut self, expected: Option<Changes>) {
-        self.state = None;
-        let (state, _) = StateDirectory::open(self.directory.path()).expect("the other one is gone");
-        let loaded = state.read(|mark| Journal::read::<Changes>(self.directory.path(), mark)).expect("one is whole");
-        let fresh = Templates::new(&profile(&["a <*> was read"])).expect("its masks are known");
-        match loaded {
-            Some(loaded) => {
-                (self.journal, self.templates) = (loaded.content.0, fresh.restored(&loaded.content.1).expect("they follow"))
-            }
-            None => (self.journal, self.templates) = (Journal::new(self.directory.path(), Mark::default()), fresh),
-        }
-        self.state = Some(state);
-        assert_eq!(Some(self.templates.whole()).filter(|_| expected.is_some()), expected);
-    }
-
-    fn draw(&mut self, below: u64) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) % below
+    fn garble(&self, number: u64, at: u64) {
+        let mut bytes = fs::read(path(self.path(), number)).expect("it is there");
+        bytes[at as usize] ^= 0x55;
+        fs::write(path(self.path(), number), bytes).expect("it can be written");
     }
 }
 
-fn profile(vocabulary: &[&str]) -> Profile {
-    Profile { drain: DrainSettings::hdfs(), ..crate::pipeline::profile::tests::profile(vocabulary) }
-}
-
-fn letters(mut n: u64) -> String {
-    let mut text = String::new();
-    loop {
-        text.push(char::from(b'a' + (n % 26) as u8));
-        n /= 26;
-        if n == 0 {
-            return text;
-        }
+fn texts(mut entries: Entries) -> Vec<String> {
+    let (mut texts, mut content) = (Vec::new(), Vec::new());
+    while entries.read(&mut content).expect("it can be read") {
+        texts.push(String::from_utf8(content.clone()).expect("it is text"));
     }
-}
-
-fn check(directory: &Path, mark: Mark, expected: &[&str]) {
-    let (journal, entries) = Journal::read::<String>(directory, mark).expect("it is whole");
-    assert_eq!((entries, journal.mark()), (expected.iter().map(|entry| (*entry).to_owned()).collect(), mark));
-}
-
-fn numbers(directory: &Path) -> Vec<u64> {
-    let files = fs::read_dir(directory).expect("it is there").map(|file| file.expect("it can be listed").file_name());
-    let mut numbers: Vec<u64> = files.filter_map(|name| number_of(name.to_str()?)).collect();
-    numbers.sort_unstable();
-    numbers
+    texts
 }

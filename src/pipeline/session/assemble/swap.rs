@@ -51,6 +51,7 @@ impl Assembler {
             session.take_over(renamed, &begins);
         }
         self.bytes = self.kept.sessions.values().map(Session::bytes).sum();
+        self.changes.forget();
         (self.encoder, self.begins) = (encoder, begins);
         foreign.len() as u64
     }

@@ -182,8 +182,10 @@ fn ids_depend_on_host_and_time_alone_and_survive_a_checkpoint() {
         let (mut watch, mut alerts) = (Watch::new(settings()).expect("its masks are known"), VecDeque::new());
         for (index, record) in records.iter().enumerate() {
             if index == cut {
-                let bytes = postcard::to_stdvec(&watch.kept()).expect("it can be written");
-                watch = Watch::restore(settings(), postcard::from_bytes(&bytes).expect("and read")).expect("its masks are known");
+                let kept = (watch.kept(), watch.templates(), watch.sources());
+                let bytes = postcard::to_stdvec(&kept).expect("it can be written");
+                let (kept, templates, sources) = postcard::from_bytes(&bytes).expect("and read");
+                watch = Watch::restore(settings(), kept, templates, sources).expect("its masks are known");
             }
             give(&mut watch, *record, index as u64, &mut alerts);
         }
@@ -267,7 +269,7 @@ fn files_are_forgotten_at_their_bound() {
     for (given, kept) in [(SOURCES_MAX - 1, SOURCES_MAX - 1), (SOURCES_MAX, SOURCES_MAX), (SOURCES_MAX + 1, SOURCES_MAX)] {
         let mut watch = Watch::new(settings()).expect("its masks are known");
         (0..given).for_each(|number| watch.handle_source(SourceId(number as u32), "dn1"));
-        assert_eq!(watch.state.sources.len(), kept, "{given}");
+        assert_eq!(watch.sources.len(), kept, "{given}");
     }
 }
 
