@@ -173,3 +173,6 @@ const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// How many times its base the journal may be as long.
 const LENGTHS_MAX: u64 = 4;
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ fn texts(profile: &Profile) -> BTreeSet<&str> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::pipeline::event::{Chunk, SourceId, StreamId, WallTime};
     use crate::pipeline::profile::tests::profile;
@@ -221,7 +221,7 @@ pub(super) mod tests {
         assert_eq!((&pipeline.profile, pipeline.stats().sessions_open), (&before, 1));
     }
 
-    pub(in crate::pipeline) fn pipeline(messages: &[&str]) -> Pipeline {
+    pub(crate) fn pipeline(messages: &[&str]) -> Pipeline {
         let mut pipeline = Pipeline::new(settings(), profile(&["<*> was opened"])).expect("its masks are known");
         pipeline.open_stream(StreamId(0), "dn.log", false);
         read(&mut pipeline, 0, messages);
@@ -265,7 +265,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::pipeline) fn read(pipeline: &mut Pipeline, offset: u64, messages: &[&str]) {
+    pub(crate) fn read(pipeline: &mut Pipeline, offset: u64, messages: &[&str]) {
         let text: String = messages.iter().map(|message| format!("081109 203518 143 INFO dfs.DataNode: {message}\n")).collect();
         let chunk = Chunk { stream: StreamId(0), source: SourceId(0), offset, bytes: text.as_bytes() };
         pipeline.handle_chunk(chunk, WallTime(0));
@@ -286,7 +286,7 @@ pub(super) mod tests {
         std::iter::from_fn(|| pipeline.poll_alert()).map(|alert| (block(&alert), alert.alert_type)).collect()
     }
 
-    pub(in crate::pipeline) fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         Settings {
             front: front::tests::settings(),
             assemble: assemble::Settings { quiet_millis: 1000, idle_millis: 9_000_000, bytes_max: 1 << 20 },

@@ -42,6 +42,7 @@ mod rotation;
 mod scorer_thread;
 mod short_files;
 mod start_at;
+mod state_files;
 mod symlink;
 mod synthetic_model;
 mod tail;

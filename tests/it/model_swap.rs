@@ -233,9 +233,7 @@ fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
     let Some(place) = place() else { return };
     let (vigil, rest) = half_way(&place);
     place.wait_for("some alerts", |place| place.alerts().len() > 5);
-    // Where checkpoints are written first, so that none can be.
-    let obstacle = place.path("state/checkpoint.new");
-    place.wait_for("a moment without a checkpoint", |_| fs::create_dir(&obstacle).is_ok());
+    let (newest, obstacle) = end_checkpoints(&place);
     put(&place, &renamed("hdfs-v2"));
     place.wait_for("the swap", |place| swaps(place) == 1);
     put(&place, &renamed("hdfs-v3"));
@@ -244,11 +242,30 @@ fn a_third_model_waits_until_the_second_is_in_a_checkpoint() {
     assert_eq!(swaps(&place), 1);
     vigil.kill();
     fs::remove_dir(&obstacle).unwrap();
+    fs::rename(place.path("aside"), newest).unwrap();
     append(&log(&place), &rest);
     let vigil = started(&place);
     place.wait_for("the swap to the third", |place| swaps(place) == 2);
     assert!(!place.said().contains("there is no copy of that"), "{}", place.said());
     ends_as_told_once_or_more(&place, vigil);
+}
+
+/// Takes the newest segment of the journal aside, and puts a directory where the next one would be made: from now on no checkpoint can be
+/// written. Where the segment was, and the directory.
+fn end_checkpoints(place: &Place) -> (PathBuf, PathBuf) {
+    loop {
+        let newest = place.journal().pop().unwrap();
+        let name = newest.file_stem().unwrap().to_str().unwrap();
+        let number: u64 = name.strip_prefix("state-").unwrap().parse().unwrap();
+        let obstacle = place.path(&format!("state/state-{:08}.journal.new", number + 1));
+        if fs::create_dir(&obstacle).is_ok() {
+            if place.journal().last() == Some(&newest) {
+                fs::rename(&newest, place.path("aside")).unwrap();
+                return (newest, obstacle);
+            }
+            fs::remove_dir(&obstacle).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -264,8 +281,8 @@ fn a_crash_while_the_old_model_finishes_leaves_it_what_it_had_read() {
     place.wait_for("what comes behind its checkpoint", |place| place.said().contains("holds the model that runs already"));
     let told = place.alert_ids();
     vigil.kill();
-    // As if the machine had stopped before the swap was done: what was written then is the checkpoint before the last.
-    fs::remove_file(place.path("state/checkpoint")).unwrap();
+    // As if the machine had stopped before the swap was done: what was written then is everything, in a segment of its own.
+    fs::remove_file(place.journal().last().unwrap()).unwrap();
     append(&log(&place), &rest);
     let expected = place.undisturbed();
     let vigil = started(&place);

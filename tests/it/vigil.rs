@@ -97,6 +97,15 @@ impl Place {
         ids
     }
 
+    /// The segments of its journal of checkpoints, oldest first.
+    pub fn journal(&self) -> Vec<PathBuf> {
+        let Ok(files) = fs::read_dir(self.path("state")) else { return Vec::new() };
+        let paths = files.map(|file| file.unwrap().path());
+        let mut journal: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ending| ending == "journal")).collect();
+        journal.sort();
+        journal
+    }
+
     /// What the daemon said of itself.
     pub fn said(&self) -> String {
         fs::read_to_string(self.path("stderr")).unwrap_or_default()

@@ -187,6 +187,16 @@ impl Kept {
 }
 
 #[cfg(test)]
+impl Assembler {
+    /// All sessions as they are.
+    pub(crate) fn copied(&self) -> Kept {
+        let mut kept = self.kept.clone();
+        kept.sessions.values_mut().for_each(|session| session.is_noted = false);
+        kept
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
 
@@ -256,8 +266,6 @@ mod tests {
 
     fn assert_same(assembler: &Assembler, copy: &mut Kept) {
         (copy.now, copy.counts) = (assembler.kept.now, assembler.kept.counts);
-        let mut kept = assembler.kept.clone();
-        kept.sessions.values_mut().for_each(|session| session.is_noted = false);
-        assert_eq!(*copy, kept);
+        assert_eq!(*copy, assembler.copied());
     }
 }

@@ -1,0 +1,237 @@
+//! What checkpoints cost, and that each is the instant at which it was made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+
+use super::*;
+use crate::daemon::ledger::Reader;
+use crate::daemon::mutes::Mutes;
+use crate::daemon::outbox::{Outbox, tests::alert};
+use crate::ingest::Saved;
+use crate::pipeline::Settings;
+use crate::pipeline::event::StreamId;
+use crate::pipeline::kept::SectionRef;
+use crate::pipeline::profile::tests::profile;
+use crate::pipeline::session::assemble;
+use crate::pipeline::swap::tests::{read, settings};
+
+#[test]
+fn a_checkpoint_costs_what_was_said_and_not_what_is_open() {
+    let costs = [2_000, 20_000].map(|open| {
+        let mut world = World::new();
+        world.say(0..open);
+        world.checkpoint();
+        let whole = world.written;
+        assert!(whole > open * 20, "{open} sessions were written: {whole} bytes");
+        (world.written, world.most) = (0, 0);
+        for _ in 0..150 {
+            world.say_of_some(100, open);
+            world.checkpoint();
+        }
+        assert!(world.journal() < 10 * whole + 3 * SMALL_BYTES, "{open} sessions: {} bytes on disk", world.journal());
+        world.written / 150
+    });
+    let [few, many] = costs;
+    assert!(many < 2 * few, "{few} bytes with 2,000 sessions, {many} with 20,000");
+}
+
+#[test]
+fn one_step_writes_a_bounded_part() {
+    let mut world = World::new();
+    world.say(0..60_000);
+    world.checkpoint();
+    assert!(world.steps > 2, "{} steps", world.steps);
+    assert!(world.most < 2 * CHECKPOINT_SESSION_BYTES_MAX as u64, "{} bytes in one step", world.most);
+    assert!(world.is_same());
+}
+
+#[test]
+fn every_checkpoint_is_the_instant_at_which_it_was_made() {
+    for seed in 0..6 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut world = World::new();
+        for step in 0..60 {
+            let open = random.random_range(1..3000);
+            world.say_of_some(random.random_range(0..400), open);
+            world.tell(random.random_range(0..3));
+            world.checkpoint();
+            assert!(world.is_same(), "seed {seed}, step {step}");
+            if random.random_bool(0.2) {
+                world.restart();
+            }
+            if random.random_bool(0.1) {
+                world.fail_once();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_removed_is_written_anew() {
+    let mut world = World::new();
+    world.say(0..100);
+    world.checkpoint();
+    fs::remove_dir_all(&world.path).expect("it is there");
+    world.say(50..70);
+    world.checkpoint();
+    assert!(world.is_same());
+    let newest = fs::read_dir(&world.path).expect("it was made anew").flatten();
+    for file in newest.filter(|file| file.file_name().to_string_lossy().ends_with(".journal")) {
+        fs::remove_file(file.path()).expect("it is there");
+    }
+    world.checkpoint();
+    assert!(world.is_same());
+}
+
+struct World {
+    _parent: TempDir,
+    path: PathBuf,
+    keeper: Option<Keeper>,
+    pipeline: Pipeline,
+    outbox: Outbox,
+    told: u128,
+    offset: u64,
+    random: ChaCha8Rng,
+    /// Bytes written, the most in one step, and steps.
+    written: u64,
+    most: u64,
+    steps: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let path = parent.path().join("state");
+        let mut pipeline = Pipeline::new(roomy(), profile(&["<*> was opened"])).expect("its masks are known");
+        pipeline.open_stream(STREAM, "dn.log", false);
+        let keeper = Some(Keeper::new(open(&path), Journal::open(&path).expect("it is empty").0, &mut pipeline, false));
+        let (outbox, random) = (Outbox::default(), ChaCha8Rng::seed_from_u64(1));
+        Self { _parent: parent, path, keeper, pipeline, outbox, told: 0, offset: 0, random, written: 0, most: 0, steps: 0 }
+    }
+
+    fn say(&mut self, blocks: std::ops::Range<u64>) {
+        let said: Vec<String> = blocks.map(|block| format!("blk_{block} was opened")).collect();
+        for said in said.chunks(500) {
+            let said: Vec<&str> = said.iter().map(String::as_str).collect();
+            read(&mut self.pipeline, self.offset, &said);
+            self.offset += 1 << 16;
+        }
+    }
+
+    fn say_of_some(&mut self, count: usize, open: u64) {
+        for _ in 0..count {
+            let block = self.random.random_range(0..open);
+            self.say(block..block + 1);
+        }
+    }
+
+    fn tell(&mut self, alerts: usize) {
+        for _ in 0..alerts {
+            self.told += 1;
+            self.outbox.push(alert(self.told), true, None);
+        }
+        if self.random.random_bool(0.3)
+            && let Some(errand) = self.outbox.take_next()
+        {
+            for done in [crate::daemon::outbox::Done::Shown, crate::daemon::outbox::Done::Sent] {
+                self.outbox.handle_done(done(errand.alert.id));
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        loop {
+            match self.step().expect("it can be written") {
+                Step::More { bytes } => self.count(bytes),
+                Step::Written { bytes, .. } => return self.count(bytes),
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, StateError> {
+        let (positions, mutes) = (Saved::default(), Mutes::default());
+        let instant = Instant { model_sha256: "m", positions: &positions, outbox: &self.outbox, mutes: &mutes };
+        self.keeper.as_mut().expect("it is there").step(&instant, &mut self.pipeline)
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.written += bytes;
+        self.most = self.most.max(bytes);
+        self.steps += 1;
+    }
+
+    fn journal(&self) -> u64 {
+        self.keeper.as_ref().expect("it is there").journal_bytes()
+    }
+
+    /// The directory is a file for once.
+    fn fail_once(&mut self) {
+        let aside = self.path.with_extension("aside");
+        fs::rename(&self.path, &aside).expect("it is there");
+        fs::write(&self.path, "no directory").expect("it can be written");
+        assert!(self.step().is_err());
+        fs::remove_file(&self.path).expect("it is there");
+        fs::rename(&aside, &self.path).expect("it is there");
+    }
+
+    fn restart(&mut self) {
+        self.keeper = None;
+        let (journal, mut pipeline) = restored(&self.path);
+        pipeline.open_stream(STREAM, "dn.log", false);
+        self.keeper = Some(Keeper::new(open(&self.path), journal, &mut pipeline, true));
+        self.pipeline = pipeline;
+    }
+
+    /// Whether what is read is what there is.
+    fn is_same(&mut self) -> bool {
+        let (_, mut read) = restored(&self.path);
+        let (_, found) = Journal::open(&self.path).expect("it is whole");
+        let mut reader = Reader::default();
+        let (mut entries, mut content) = (found.expect("there is one").entries, Vec::new());
+        while entries.read(&mut content).expect("it can be read") {
+            reader.apply(&content).expect("it is an entry");
+        }
+        let outbox = reader.finish().expect("it is whole").outbox;
+        let told = |outbox: &Outbox| outbox.waiting().map(|(number, waiting)| (number, encoded(waiting))).collect::<Vec<_>>();
+        everything(&mut read) == everything(&mut self.pipeline) && told(&outbox) == told(&self.outbox)
+    }
+}
+
+fn open(path: &Path) -> StateDirectory {
+    StateDirectory::open(path).expect("it can be used").0
+}
+
+fn restored(path: &Path) -> (Journal, Pipeline) {
+    let (journal, found) = Journal::open(path).expect("it is whole");
+    let (mut reader, mut content) = (Reader::default(), Vec::new());
+    let mut entries = found.expect("there is one").entries;
+    while entries.read(&mut content).expect("it can be read") {
+        reader.apply(&content).expect("it is an entry");
+    }
+    let restored = reader.finish().expect("it is whole");
+    let profile = profile(&["<*> was opened"]);
+    (journal, Pipeline::restore(roomy(), profile, restored.pipeline, &restored.templates, true).expect("it is its own"))
+}
+
+/// All that a pipeline keeps, in one order, but for which logs are closed: a restart opens them all.
+fn everything(pipeline: &mut Pipeline) -> (Vec<Vec<u8>>, assemble::Kept) {
+    let sections = pipeline.sections().filter(|section| !matches!(section, SectionRef::Front(_)));
+    let mut sections: Vec<Vec<u8>> = sections.map(|section| encoded(&section)).collect();
+    sections.sort_unstable();
+    (sections, pipeline.sessions().copied())
+}
+
+fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("it can be written")
+}
+
+const STREAM: StreamId = StreamId(0);
+
+fn roomy() -> Settings {
+    let settings = settings();
+    Settings { assemble: assemble::Settings { bytes_max: 1 << 26, ..settings.assemble }, ..settings }
+}
