@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hdfs_vigil_fuzz::changes::{Random, changed};
 use hdfs_vigil_fuzz::{block, frame, parse, template};
 
 #[test]
@@ -28,7 +29,7 @@ fn block_ids() {
 #[test]
 fn the_corpus_is_small() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let sizes: Vec<u64> = ["frame", "parse", "template", "block"]
+    let sizes: Vec<u64> = ["frame", "parse", "template", "block", "checkpoint", "config"]
         .iter()
         .flat_map(|target| files(&folder.join(target)))
         .map(|file| fs::metadata(file).unwrap().len())
@@ -59,53 +60,11 @@ fn hold(target: &str, check: fn(&[u8]), input: &[u8]) {
     }
 }
 
-/// One to four changes: bytes overwritten, taken out, doubled, or brought in from another input.
-fn changed(random: &mut Random, input: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = input.to_vec();
-    for _ in 0..1 + random.below(4) {
-        let at = random.below(bytes.len() + 1);
-        let end = bytes.len().min(at + 1 + random.below(24));
-        match random.below(4) {
-            0 if at < bytes.len() => {
-                bytes[at] = [b'\n', b'\r', b' ', b'0', b'9', b'-', b'_', b'/', 0xff, random.next() as u8][random.below(10)]
-            }
-            1 => drop(bytes.drain(at..end)),
-            2 => {
-                let part = bytes[at..end].to_vec();
-                bytes.splice(at..at, part);
-            }
-            _ => {
-                let other = &others[random.below(others.len())];
-                let from = random.below(other.len() + 1);
-                let to = other.len().min(from + random.below(40));
-                bytes.splice(at..at, other[from..to].iter().copied());
-            }
-        }
-    }
-    bytes
-}
-
 /// In the order of their names.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
-}
-
-/// xorshift (Marsaglia 2003, "Xorshift RNGs"): the same changes in every run.
-struct Random(u32);
-
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.next() as usize % bound
-    }
 }
 
 const CHANGES: usize = 100;

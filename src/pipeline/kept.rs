@@ -66,7 +66,7 @@ pub enum SectionRef<'a> {
 pub enum Section {
     Stream(StreamId, front::Stream),
     Incident(IncidentId, trigger::Incident),
-    Front(front::Kept),
+    Front(Box<front::Kept>),
     Assembler(assemble::Head),
     Cases(VecDeque<Case>),
     Threshold(threshold::Kept),
@@ -172,7 +172,7 @@ impl Kept {
             return None;
         }
         Some(Self {
-            front: parts.front?,
+            front: *parts.front?,
             streams: streams.into_values().collect(),
             assembler,
             cases: parts.cases?,
@@ -193,7 +193,7 @@ impl Kept {
 struct Parts {
     streams: BTreeMap<StreamId, front::Stream>,
     incidents: Vec<(IncidentId, trigger::Incident)>,
-    front: Option<front::Kept>,
+    front: Option<Box<front::Kept>>,
     assembler: Option<assemble::Head>,
     cases: Option<VecDeque<Case>>,
     threshold: Option<threshold::Kept>,

@@ -14,6 +14,7 @@ mod doctor;
 mod domain_shift;
 mod evaluating;
 mod explanations;
+mod fuzzed;
 mod gzip;
 mod hadoop3;
 mod host_trouble;

@@ -1,0 +1,5 @@
+//! A configuration of arbitrary bytes, held against `hdfs_vigil_fuzz::config::check`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hdfs_vigil_fuzz::config::check(data));
