@@ -41,7 +41,7 @@ pub fn alert(document: &Document) {
     let muted = muted(document);
     match &document.about {
         About::Host(host) => trouble(document, host),
-        About::Template(_) | About::Domain(_) | About::Regime(_) => domain(document),
+        About::Template(_) | About::Domain(_) | About::Regime(_) | About::State(_) => domain(document),
         About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
@@ -96,7 +96,7 @@ fn trouble(document: &Document, host: &HostDocument) {
 fn domain(document: &Document) {
     let Document { id, incident, alert_type, reason, signature, .. } = document;
     let (kind, reason, muted) = (alert_type.name(), reason.name(), muted(document));
-    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved) {
+    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved) {
         info!(alert = id, incident, kind, reason, signature, muted, "{}", document.summary());
     } else {
         warn!(alert = id, incident, kind, reason, signature, of = document.subject(), muted, "{}", document.summary());

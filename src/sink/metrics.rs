@@ -318,6 +318,9 @@ fn alert_counters(registry: &Registry) -> IntCounterVec {
         alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
     }
     alerts.with_label_values(&[AlertType::Regime.name(), Reason::ScoreLevel.name()]);
+    for reason in [Reason::DiskFull, Reason::ReadOnly, Reason::WriteFailed] {
+        alerts.with_label_values(&[AlertType::Unwritable.name(), reason.name()]);
+    }
     alerts
 }
 

@@ -75,7 +75,9 @@ pub fn wants_colours() -> bool {
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     write_head(text, document, paint)?;
     match (document.alert_type, &document.about) {
-        (AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved, _) => Ok(()),
+        (AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved, _) => {
+            Ok(())
+        }
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
             write_difference(text, block, paint)?;
@@ -115,6 +117,10 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
             write_named(text, &[("signature", document.signature.clone())])?;
             write_steps(text, &regime.advice)
         }
+        (_, About::State(state)) => {
+            write_named(text, &[("directory", state.directory.clone()), ("error", state.error.clone())])?;
+            write_steps(text, &state.advice)
+        }
     }
 }
 
@@ -128,6 +134,8 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
         AlertType::MismatchResolved => paint.relief("IN DOMAIN AGAIN"),
         AlertType::Regime => paint.alarm("ANOTHER REGIME"),
         AlertType::RegimeResolved => paint.relief("REGIME RESOLVED"),
+        AlertType::Unwritable => paint.alarm("STATE NOT WRITTEN"),
+        AlertType::UnwritableResolved => paint.relief("STATE WRITTEN AGAIN"),
     };
     writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
