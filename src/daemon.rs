@@ -15,12 +15,16 @@ use crate::daemon::begin::Begun;
 use crate::daemon::build::millis;
 use crate::daemon::clock::Stopwatch;
 use crate::daemon::control::Request;
+use crate::daemon::door::Door;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
+use crate::daemon::health::Health;
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
-use crate::daemon::mutes::{Fate, Mutes};
+use crate::daemon::mutes::{Fate, Muted, Mutes};
+use crate::daemon::outage::{Outage, WARN_INTERVAL};
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
+use crate::daemon::unwritten::Unwritten;
 use crate::ingest::{Follower, Notice, Saved, Waker};
 use crate::limits::{CHUNKS_PER_TURN_MAX, CONTROL_REQUESTS_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
@@ -29,7 +33,7 @@ use crate::pipeline;
 use crate::pipeline::event::WallTime;
 use crate::pipeline::session::Case;
 use crate::pipeline::swap::Swapped;
-use crate::pipeline::verdict::{Alert, DetectorMode, Verdict};
+use crate::pipeline::verdict::{Alert, AlertId, DetectorMode, Verdict};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
 use crate::state::checkpoint::{StateDirectory, StateError};
@@ -39,13 +43,18 @@ mod begin;
 pub mod build;
 pub mod clock;
 pub mod control;
+mod door;
 mod edge;
 pub mod engine;
+pub mod health;
+mod keeping;
 mod model_file;
 pub mod mutes;
+pub mod outage;
 pub mod outbox;
 mod requests;
 pub mod teller;
+pub mod unwritten;
 
 /// What may be asked of a running daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +88,10 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
         warn!(directory = %config.state.directory.display(), "The state directory was not there; starting afresh.");
     }
     let (done_sender, done) = bounded(DONE_MAX);
-    let mut edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
+    let edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
     let (request_sender, requests) = bounded(CONTROL_REQUESTS_MAX);
-    edge.answer_operators(config, state.path(), request_sender)?;
-    let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, &done_sender)?;
+    let door = edge.answer_operators(config, state.path(), request_sender)?;
+    let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, door, &done_sender)?;
     daemon.first_scan();
     readiness.drop_latch(Latch::FirstScan);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -106,8 +115,17 @@ struct Daemon {
     swap_unwritten: bool,
     outbox: Outbox,
     mutes: Mutes,
-    /// What could not be done, until it is tried again.
-    failed: Vec<Done>,
+    /// Alerts that were not taken to be sent, until they are offered again.
+    unsent: Vec<AlertId>,
+    unwritten: Unwritten,
+    health: Health,
+    /// Whether checkpoints can be written.
+    unkept: Outage,
+    /// When the newest checkpoint was written, or the daemon began with it.
+    kept_at: Instant,
+    /// Bytes read of the logs as of the newest checkpoint.
+    kept_bytes: u64,
+    door: Door,
     teller: Teller,
     waker: Waker,
     state: StateDirectory,
@@ -151,6 +169,7 @@ impl Daemon {
         metrics: &Arc<Metrics>,
         readiness: &Arc<Readiness>,
         edge: &Edge,
+        door: Door,
         done: &Sender<Done>,
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
@@ -167,6 +186,7 @@ impl Daemon {
         let mode = settings.mode;
         let follower = Follower::new(&settings, positions, build::time_reader(&config.ingest.timezone))?;
         metrics.begin_at(&pipeline.stats(), follower.counters());
+        let kept_bytes = follower.counters().bytes;
         let now = Instant::now();
         let mut daemon = Self {
             engine: Engine::new(follower, pipeline, scorer, mode)?,
@@ -176,7 +196,13 @@ impl Daemon {
             swap_unwritten: false,
             outbox,
             mutes,
-            failed: Vec::new(),
+            unsent: Vec::new(),
+            unwritten: Unwritten::default(),
+            health: Health::new(keeping::host(), state.path()),
+            unkept: Outage::default(),
+            kept_at: now,
+            kept_bytes,
+            door,
             teller: Teller::spawn(config, state.path(), edge.webhook(), Arc::clone(metrics), done.clone())?,
             waker: Waker::new(),
             state,
@@ -267,10 +293,7 @@ impl Daemon {
         self.engine.exchange(false, &mut self.observer)?;
         self.take_alerts(clock::now());
         done.try_iter().for_each(|done| self.handle_done(done));
-        if now >= self.retry_at {
-            self.outbox.retry(&std::mem::take(&mut self.failed));
-            self.retry_at = now + RETRY_INTERVAL;
-        }
+        self.retry(now);
         self.tell()?;
         if now >= self.checkpoint_at {
             let _ = self.checkpoint();
@@ -284,8 +307,8 @@ impl Daemon {
         let pipeline =
             pipeline.map(|(at, _)| Duration::from_millis(at.millis_since(self.clock.now()).max(MIN_WAIT_MILLIS) as u64));
         let now = Instant::now();
-        let own = [self.scan_at, self.checkpoint_at, self.retry_at].map(|at| at.saturating_duration_since(now));
-        own.into_iter().chain(pipeline).min().unwrap_or(self.scan_interval)
+        let own = [self.scan_at, self.checkpoint_at, self.retry_at].into_iter().chain(self.unwritten.due_at());
+        own.map(|at| at.saturating_duration_since(now)).chain(pipeline).min().unwrap_or(self.scan_interval)
     }
 
     fn scan(&mut self) {
@@ -356,20 +379,33 @@ impl Daemon {
     fn take_alerts(&mut self, now: WallTime) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
             self.metrics.count_alert(&alert);
-            let can_send = self.sends && self.is_recent(&alert, now);
-            let (send, muted) = match self.mutes.handle_alert(&alert, now, can_send) {
-                Fate::Sent => (self.sends, None),
-                Fate::Kept => (false, None),
-                Fate::Muted(muted) => (false, Some(muted)),
-            };
+            let (send, muted) = self.fate(&alert, now);
             self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
             if self.sends && !send && muted.is_none() {
                 self.metrics.alerts_not_sent.inc();
                 self.warn_of_age(now.0.saturating_sub(alert.time.0));
             }
-            if self.outbox.push(alert, send, muted) {
-                error!(bound = OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
-            }
+            self.outbox.add_beyond(alert, send, muted);
+            self.drop_over_bound();
+        }
+    }
+
+    /// Tells of what no log says: the daemon's own state.
+    fn tell_of(&mut self, alert: Alert) {
+        self.metrics.count_alert(&alert);
+        let (send, muted) = self.fate(&alert, clock::now());
+        self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
+        self.outbox.add_beyond(alert, send, muted);
+        self.drop_over_bound();
+    }
+
+    /// Whether the alert is sent, and why not if it is muted.
+    fn fate(&mut self, alert: &Alert, now: WallTime) -> (bool, Option<Muted>) {
+        let can_send = self.sends && self.is_recent(alert, now);
+        match self.mutes.handle_alert(alert, now, can_send) {
+            Fate::Sent => (self.sends, None),
+            Fate::Kept => (false, None),
+            Fate::Muted(muted) => (false, Some(muted)),
         }
     }
 
@@ -397,8 +433,7 @@ impl Daemon {
 
     /// Alerts that the teller has not tried to write down yet.
     fn unshown(&self) -> usize {
-        let tried = self.failed.iter().filter(|done| matches!(done, Done::NotShown(_))).count();
-        self.outbox.unshown().saturating_sub(tried)
+        self.outbox.unshown().saturating_sub(self.unwritten.len())
     }
 
     fn tell(&mut self) -> Result<(), TellerEnded> {
@@ -412,9 +447,7 @@ impl Daemon {
     }
 
     fn handle_done(&mut self, done: Done) {
-        if matches!(done, Done::NotShown(_) | Done::NotSent(_)) {
-            self.failed.push(done);
-        }
+        self.note_done(done);
         self.outbox.handle_done(done);
     }
 
@@ -423,17 +456,22 @@ impl Daemon {
     fn checkpoint(&mut self) -> Result<(), StateError> {
         // What the pipeline has to tell is in the outbox, or lost with a crash.
         self.take_alerts(clock::now());
+        let provision = self.provide();
         let begun = Instant::now();
-        let written = self.write_checkpoint();
+        let written = self.hold_directory().and_then(|()| self.write_checkpoint());
         let took = begun.elapsed();
         match &written {
-            Ok(bytes) => self.metrics.count_checkpoint(*bytes, took, std::time::SystemTime::now()),
+            Ok(bytes) => {
+                self.metrics.count_checkpoint(*bytes, took, std::time::SystemTime::now());
+                self.handle_written(provision);
+            }
             Err(error) => {
                 self.metrics.checkpoint_failures.inc();
-                warn!(%error, "The checkpoint was not written; it is tried again.");
+                self.handle_unwritten(error, provision);
             }
         }
-        self.checkpoint_at = Instant::now() + self.checkpoint_interval.max(took * 20);
+        let now = Instant::now();
+        self.checkpoint_at = now + self.retry_of_checkpoint(now, self.checkpoint_interval).max(took * 20);
         written.map(|_| ())
     }
 
@@ -462,6 +500,8 @@ impl Daemon {
         tell_systemd(&[sd_notify::NotifyState::Watchdog]);
         self.metrics.observe(&self.engine.pipeline.stats());
         self.say_mode();
+        self.say_health();
+        self.door.look();
         self.expire_mutes(clock::now());
         let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
         self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
@@ -544,9 +584,7 @@ impl Observer for MetricsObserver {
 }
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// What could not be written down or sent is tried again after this.
+/// What the webhook had no room for is offered again after this.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// The same thing is not warned of more often.
-const WARN_INTERVAL: Duration = Duration::from_secs(3600);
 /// Shorter waits would only spin.
 const MIN_WAIT_MILLIS: i64 = 1;

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::limits::CHECKPOINT_BYTES_MAX;
 pub struct StateDirectory {
     path: PathBuf,
     /// Held for its lock.
-    _lock: File,
+    lock: File,
 }
 
 /// A checkpoint as it was read.
@@ -84,7 +85,7 @@ impl StateDirectory {
         let lock = File::options().create(true).write(true).truncate(false).open(&lock_path);
         let lock = lock.map_err(|source| io_error("open", &lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok((Self { path: path.to_owned(), _lock: lock }, made)),
+            Ok(()) => Ok((Self { path: path.to_owned(), lock }, made)),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(io_error("lock", &lock_path, source)),
         }
@@ -101,6 +102,17 @@ impl StateDirectory {
         replace(&temporary, &self.newest(), Some(&self.previous()))
             .map_err(|source| io_error("replace", &self.newest(), source))?;
         Ok(bytes)
+    }
+
+    /// Whether the lock is still the file that others would have to lock: not once the directory was removed or replaced, or the lock in it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (held, there) = (self.lock.metadata().map(identity), fs::metadata(self.path.join(LOCK_NAME)).map(identity));
+        match there {
+            Ok(there) => held.is_ok_and(|held| held == there),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     /// Where the checkpoints are.
@@ -241,7 +253,7 @@ impl<W: Write> Write for Counted<W> {
 
 const MAGIC: &[u8; 8] = b"HDFSVIGL";
 /// Version of the files' layout; goes up with every change of what is kept.
-const FORMAT_VERSION: u32 = 5;
+const FORMAT_VERSION: u32 = 6;
 const HEADER_BYTES: usize = 24;
 const NEWEST_NAME: &str = "checkpoint";
 const PREVIOUS_NAME: &str = "checkpoint.previous";
@@ -289,6 +301,18 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let _first = StateDirectory::open(directory.path()).expect("the first one gets it");
         assert!(matches!(StateDirectory::open(directory.path()), Err(StateError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_directory_that_was_taken_away_is_noticed() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("state");
+        let (state, _) = StateDirectory::open(&path).expect("it can be made");
+        assert!(state.is_held());
+        fs::remove_dir_all(&path).expect("it is there");
+        assert!(!state.is_held());
+        let (again, made) = StateDirectory::open(&path).expect("it can be made again");
+        assert!(made && again.is_held() && !state.is_held());
     }
 
     #[test]
