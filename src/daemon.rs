@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
+use crate::daemon::backlog::Backlog;
 use crate::daemon::begin::Begun;
 use crate::daemon::build::millis;
 use crate::daemon::clock::Stopwatch;
@@ -39,6 +40,7 @@ use crate::sink::metrics::Metrics;
 use crate::state::checkpoint::{StateDirectory, StateError};
 use crate::state::journal::{Journal, Mark};
 
+pub mod backlog;
 mod begin;
 pub mod build;
 pub mod clock;
@@ -118,6 +120,7 @@ struct Daemon {
     /// Alerts that were not taken to be sent, until they are offered again.
     unsent: Vec<AlertId>,
     unwritten: Unwritten,
+    backlog: Backlog,
     health: Health,
     /// Whether checkpoints can be written.
     unkept: Outage,
@@ -198,6 +201,7 @@ impl Daemon {
             mutes,
             unsent: Vec::new(),
             unwritten: Unwritten::default(),
+            backlog: Backlog::default(),
             health: Health::new(keeping::host(), state.path()),
             unkept: Outage::default(),
             kept_at: now,
@@ -273,18 +277,20 @@ impl Daemon {
 
     /// One turn: look, read, score, tell, keep.
     fn turn(&mut self, done: &Receiver<Done>) -> anyhow::Result<()> {
+        // Before the logs are looked at: silence is only what was listened to.
+        let heard = self.clock.look();
         let now = Instant::now();
         if now >= self.scan_at {
             self.scan();
         }
         for _ in 0..CHUNKS_PER_TURN_MAX {
-            if self.is_held_up() || !self.engine.read(self.clock.now()) {
+            if self.is_held_up() || !self.engine.read(heard) {
                 break;
             }
             self.engine.exchange(false, &mut self.observer)?;
         }
         if !self.engine.is_swapping() {
-            self.engine.pipeline.handle_time(self.clock.now());
+            self.engine.pipeline.handle_time(heard);
         } else if !self.is_held_up()
             && let Some(swapped) = self.engine.poll_swap()
         {
@@ -503,8 +509,7 @@ impl Daemon {
         self.say_health();
         self.door.look();
         self.expire_mutes(clock::now());
-        let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
-        self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.say_unread();
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
         self.metrics.observe_ingest(self.engine.follower.counters());
         self.metrics.alerts_waiting.set(self.outbox.len() as i64);

@@ -1,4 +1,5 @@
-//! What the loop does about a state or a file that cannot be written: it goes on, says so, and tries again ever more rarely.
+//! What the loop does about a state or a file that cannot be written: it goes on, says so, and tries again ever more rarely. Also says how
+//! far it is behind.
 
 use std::io;
 use std::path::Path;
@@ -9,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::Daemon;
 use crate::daemon::clock;
+use crate::daemon::engine::Engine;
 use crate::daemon::health::Basis;
 use crate::daemon::mutes::Mutes;
 use crate::daemon::outbox::Done;
@@ -32,8 +34,8 @@ impl Daemon {
             return Ok(());
         }
         let path = self.state.path().to_owned();
-        warn!(directory = %path.display(), "The state directory or the lock in it is gone; making it anew.");
         (self.state, _) = StateDirectory::open(&path)?;
+        warn!(directory = %path.display(), "The state directory or the lock in it was taken away; it was made anew.");
         self.model_file.keep_copy();
         self.door.look();
         Ok(())
@@ -122,6 +124,16 @@ impl Daemon {
         self.metrics.health.state_unwritable.set(self.unkept.lasted(now).as_secs_f64());
         self.metrics.health.alerts_unwritten.set(self.unwritten.len() as i64);
         self.readiness.set_unwritten(self.unwritten.is_failing());
+    }
+
+    /// Measures what is unread.
+    pub(super) fn say_unread(&mut self) {
+        let Engine { follower, pipeline, .. } = &self.engine;
+        let time = |stream| pipeline.stream_time(stream);
+        let unread = self.backlog.measure(follower.standings(), time, clock::now(), Instant::now());
+        self.metrics.lag_bytes.set(i64::try_from(unread.bytes).unwrap_or(i64::MAX));
+        self.metrics.health.unread_age.set(unread.age_seconds);
+        self.metrics.health.unread_kept.set(unread.kept_seconds);
     }
 
     pub(super) fn drop_over_bound(&mut self) {

@@ -20,11 +20,6 @@ impl Disk {
         mounted.then(|| Self { path: path.to_owned() })
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Takes all the room that is left.
     pub fn fill(&self) {
         let ballast = fs::File::options().create(true).append(true).open(self.ballast()).unwrap();
@@ -37,10 +32,14 @@ impl Disk {
         fs::remove_file(self.ballast()).unwrap();
     }
 
-    /// Lets nothing be written, or again.
+    /// Lets nothing be written, or again. The kernel remounts no file system that somebody has open for writing, so another one that can
+    /// only be read comes over it.
     pub fn set_read_only(&self, read_only: bool) {
-        let options = if read_only { "remount,ro" } else { "remount,rw" };
-        assert!(mount(&["-o", options], &self.path));
+        if read_only {
+            assert!(mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"], &self.path));
+        } else {
+            assert!(Command::new("umount").arg(&self.path).status().unwrap().success());
+        }
     }
 
     fn ballast(&self) -> PathBuf {

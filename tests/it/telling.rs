@@ -112,7 +112,8 @@ async fn receive(State((ids, failures)): State<Taken>, headers: HeaderMap, body:
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
     assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
-    assert!(body.contains("[redacted]") && !body.contains("/user/"), "{body}");
+    let quotes_logs = !body.contains("\"type\":\"state.");
+    assert!(body.contains("[redacted]") == quotes_logs && !body.contains("/user/"), "{body}");
     ids.lock().unwrap().insert(headers["webhook-id"].to_str().unwrap().to_owned());
     StatusCode::NO_CONTENT
 }
