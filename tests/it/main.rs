@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
+mod backlog;
 mod bad_input;
 mod config_mistakes;
 mod control_socket;
@@ -20,6 +21,7 @@ mod gzip;
 mod hadoop3;
 mod host_trouble;
 mod inode_reuse;
+mod kill;
 mod learn_command;
 mod learning;
 mod metrics;
@@ -42,9 +44,12 @@ mod restart;
 mod reworded_log;
 mod rotation;
 mod scorer_thread;
+mod second_instance;
 mod short_files;
+mod sigterm;
 mod site;
 mod start_at;
+mod suspend;
 mod symlink;
 mod synthetic_model;
 mod tail;

@@ -111,6 +111,22 @@ impl Place {
         }
     }
 
+    /// Waits until what is `measured` is as wanted, for as long as it goes on changing.
+    pub fn wait_as_long_as_it_moves(&self, what: &str, measured: impl Fn(&Self) -> f64, is_wanted: impl Fn(f64) -> bool) {
+        let (mut last, mut deadline) = (f64::NAN, Instant::now());
+        loop {
+            let now = measured(self);
+            if is_wanted(now) {
+                return;
+            }
+            if now != last {
+                (last, deadline) = (now, Instant::now() + DEADLINE);
+            }
+            assert!(Instant::now() < deadline, "waited too long for {what}, at {now}; the daemon said:\n{}", self.said());
+            pause(50);
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hdfs-vigil"));
         command.args(arguments).current_dir(self.directory.path()).env_remove("RUST_LOG");
@@ -139,6 +155,13 @@ impl Vigil {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, rest) = stat.rsplit_once(") ").unwrap();
         rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The most memory that it has used so far: `VmHWM` of proc_pid_status(5).
+    pub fn peak_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
     }
 
     /// Sends a signal by name.
