@@ -208,6 +208,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_provided_for_can_be_taken_back_at_the_bound_too() {
+        let mut outbox = Outbox::default();
+        (0..OUTBOX_ALERTS_MAX as u128).for_each(|id| {
+            outbox.push(alert(id), true, None);
+        });
+        outbox.add_beyond(alert(77_777), true, None);
+        outbox.take_back();
+        assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (false, OUTBOX_ALERTS_MAX, 0));
+        outbox.add_beyond(alert(77_777), true, None);
+        assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (true, OUTBOX_ALERTS_MAX, 1));
+        assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)), "the oldest gave way");
+    }
+
+    #[test]
     fn after_a_restart_what_is_left_to_do_is_done() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true, None);

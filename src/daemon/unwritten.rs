@@ -66,10 +66,10 @@ impl Unwritten {
         self.waiting.len()
     }
 
-    /// Whether the last try failed.
+    /// Whether alerts wait because the last try failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.outage.is_on()
+        self.outage.is_on() && !(self.waiting.is_empty() && self.trying.is_empty())
     }
 }
 

@@ -378,6 +378,8 @@ const DAY_MILLIS: i64 = 86_400_000;
 
 #[cfg(test)]
 pub(crate) use regime::tests as regime_tests;
+#[cfg(test)]
+pub(crate) use state::tests as state_tests;
 
 #[cfg(test)]
 pub(crate) mod tests;

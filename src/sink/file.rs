@@ -184,6 +184,12 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_an_error_with_its_kind() {
+        let error = AlertFile::new("/dev/full".into(), u64::MAX, 1).append(&[example()]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+    }
+
+    #[test]
     fn a_place_that_cannot_be_written_is_named_and_tried_again() {
         let (directory, _) = place();
         let path = directory.path().join("not/there/alerts.jsonl");

@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use crate::sink::document::Muter;
     use crate::sink::document::regime_tests::regime_example;
+    use crate::sink::document::state_tests::state_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -165,12 +166,15 @@ mod tests {
     fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
         let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
         let known = Document { alert_type: AlertType::RegimeResolved, ..regime_example() };
+        let written = Document { alert_type: AlertType::UnwritableResolved, ..state_example() };
         for (document, level) in [
             (template_example(), "WARN"),
             (mismatch_example(), "WARN"),
             (back, "INFO"),
             (regime_example(), "WARN"),
             (known, "INFO"),
+            (state_example(), "WARN"),
+            (written, "INFO"),
         ] {
             let event = logged(&document);
             assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));

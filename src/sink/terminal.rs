@@ -387,6 +387,7 @@ impl Paint {
 mod tests {
     use super::*;
     use crate::sink::document::regime_tests::regime_example;
+    use crate::sink::document::state_tests::state_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
     use crate::sink::document::{MutedDocument, Muter};
 
@@ -409,6 +410,15 @@ mod tests {
     #[test]
     fn a_change_of_regime_says_from_where_to_where() {
         insta::assert_snapshot!(render(&regime_example(), false));
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_written_says_where_and_why() {
+        let text = render(&state_example(), false);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines[0], "STATE NOT WRITTEN edge7 at 2008-11-09T20:35:18.143+01:00");
+        assert_eq!(lines[2..4], ["  directory  /var/lib/hdfs-vigil", "  error      No space left on device (os error 28)"]);
+        assert!(lines[4].contains("What to do") && lines[5].contains("df -h /var/lib/hdfs-vigil"), "{text}");
     }
 
     #[test]

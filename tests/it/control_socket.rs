@@ -202,8 +202,9 @@ fn a_socket_that_nobody_has_asked_for_and_cannot_be_made_ends_no_vigil() {
     let said = place.said();
     assert!(said.contains("There is no control socket") && said.contains("must have at most 107; set control.socket"), "{said}");
     assert!(vigil.stop().success());
-    place.configure(&format!("[control]\nsocket = {:?}\n", deep.join("control.sock").display().to_string()));
-    check_does_not_start(&place, "must have at most 107");
+    let nowhere = place.path("not/there.sock").display().to_string();
+    place.configure(&format!("[control]\nsocket = {nowhere:?}\n"));
+    check_does_not_start(&place, "failed to make control socket");
 }
 
 #[test]

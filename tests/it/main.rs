@@ -48,6 +48,7 @@ mod second_instance;
 mod short_files;
 mod sigterm;
 mod site;
+mod slow_sink;
 mod start_at;
 mod suspend;
 mod symlink;

@@ -1,6 +1,6 @@
 //! SIGTERM amid the reading and scoring of a backlog: what is on its way is finished or kept, and no alert is told twice or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::vigil::{Place, append, pause, stories};
 
@@ -21,13 +21,14 @@ fn a_stop_amid_a_backlog_repeats_and_loses_nothing() {
         assert_eq!(starts(&place), stops(&place));
     }
     let vigil = place.start();
+    place.wait_for("the start", |place| starts(place) > stops(place));
     place.wait_for("all alerts", |place| place.alert_ids() == expected);
     assert!(vigil.stop().success());
     let mut told: BTreeMap<String, u32> = BTreeMap::new();
     for alert in place.alerts() {
         *told.entry(alert["id"].as_str().unwrap().to_owned()).or_default() += 1;
     }
-    assert_eq!(told.keys().cloned().collect::<std::collections::BTreeSet<_>>(), expected);
+    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), expected);
     assert!(told.values().all(|times| *times == 1), "after a stop, no alert is told twice: {told:?}");
 }
 

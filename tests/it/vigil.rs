@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -55,13 +55,18 @@ impl Place {
 
     /// Starts the daemon.
     pub fn start(&self) -> Vigil {
+        self.start_into(Stdio::null())
+    }
+
+    /// Starts the daemon with this standard output.
+    pub fn start_into(&self, stdout: Stdio) -> Vigil {
         let stderr = File::options().create(true).append(true).open(self.path("stderr")).unwrap();
         let mut command = self.command(&["run", "--config"]);
         command.arg(self.path("vigil.toml"));
         if self.path("more.toml").exists() {
             command.arg("--config").arg(self.path("more.toml"));
         }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         Vigil { child: command.spawn().unwrap() }
     }
 
@@ -148,6 +153,11 @@ impl Vigil {
     pub fn stop(mut self) -> ExitStatus {
         self.signal("TERM");
         self.child.wait().unwrap()
+    }
+
+    /// What it writes to standard output, if that is a pipe.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
     }
 
     /// Time on a core that it has taken so far, in ticks of a hundredth of a second, proc_pid_stat(5).
