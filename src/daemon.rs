@@ -439,7 +439,7 @@ impl Daemon {
 
     /// Alerts that the teller has not tried to write down yet.
     fn unshown(&self) -> usize {
-        self.outbox.unshown().saturating_sub(self.unwritten.len())
+        self.outbox.unshown().saturating_sub(self.unwritten.count())
     }
 
     fn tell(&mut self) -> Result<(), TellerEnded> {

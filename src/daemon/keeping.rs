@@ -122,7 +122,7 @@ impl Daemon {
         let now = Instant::now();
         self.metrics.health.checkpoint_age.set(now.saturating_duration_since(self.kept_at).as_secs_f64());
         self.metrics.health.state_unwritable.set(self.unkept.lasted(now).as_secs_f64());
-        self.metrics.health.alerts_unwritten.set(self.unwritten.len() as i64);
+        self.metrics.health.alerts_unwritten.set(self.unwritten.count() as i64);
         self.readiness.set_unwritten(self.unwritten.is_failing());
     }
 

@@ -62,7 +62,7 @@ impl Unwritten {
 
     /// Alerts that wait for another try.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.waiting.len()
     }
 
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(unwritten.take_due(later), Some(AlertId(1)));
         unwritten.handle_success(AlertId(1), later);
         let followed = std::iter::from_fn(|| unwritten.take_due(now)).count();
-        assert_eq!((followed, unwritten.len()), (TELLER_ERRANDS_MAX, 199 - TELLER_ERRANDS_MAX));
+        assert_eq!((followed, unwritten.count()), (TELLER_ERRANDS_MAX, 199 - TELLER_ERRANDS_MAX));
         unwritten.handle_success(AlertId(2), later);
         assert!(unwritten.take_due(now).is_some(), "as one is done with, the next follows");
     }
@@ -101,7 +101,7 @@ mod tests {
         let mut unwritten = failed(1);
         let due = unwritten.due_at();
         unwritten.handle_failure(AlertId(7), Instant::now() + Duration::from_secs(1));
-        assert_eq!((unwritten.due_at(), unwritten.len()), (due, 2));
+        assert_eq!((unwritten.due_at(), unwritten.count()), (due, 2));
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             (OUTBOX_ALERTS_MAX, OUTBOX_ALERTS_MAX),
             (OUTBOX_ALERTS_MAX + 1, OUTBOX_ALERTS_MAX),
         ] {
-            assert_eq!(failed(alerts as u128).len(), waiting);
+            assert_eq!(failed(alerts as u128).count(), waiting);
         }
     }
 

@@ -83,9 +83,9 @@ pub fn today(lines: &[String]) -> Vec<String> {
 /// A real HTTP receiver that takes the ids of what is sent.
 pub struct Receiver {
     address: SocketAddr,
-    ids: Arc<Mutex<BTreeSet<String>>>,
+    ids: Ids,
     /// Those out of which something was taken.
-    redacted: Arc<Mutex<BTreeSet<String>>>,
+    redacted: Ids,
     _runtime: Runtime,
 }
 
@@ -95,7 +95,7 @@ impl Receiver {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let (ids, redacted): (Arc<Mutex<BTreeSet<String>>>, Arc<Mutex<BTreeSet<String>>>) = Default::default();
+        let [ids, redacted]: [Ids; 2] = Default::default();
         let state = (Arc::clone(&ids), Arc::clone(&redacted), Arc::new(AtomicUsize::new(failures)));
         let router = Router::new().route("/hook", post(receive)).with_state(state);
         runtime.spawn(async move { axum::serve(listener, router).await });
@@ -107,7 +107,8 @@ impl Receiver {
     }
 }
 
-type Taken = (Arc<Mutex<BTreeSet<String>>>, Arc<Mutex<BTreeSet<String>>>, Arc<AtomicUsize>);
+type Ids = Arc<Mutex<BTreeSet<String>>>;
+type Taken = (Ids, Ids, Arc<AtomicUsize>);
 
 async fn receive(State((ids, redacted, failures)): State<Taken>, headers: HeaderMap, body: String) -> StatusCode {
     let fails = failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
