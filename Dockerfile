@@ -5,7 +5,8 @@
 #       --group-add $(stat -c %g /var/log/hadoop-hdfs) -p 127.0.0.1:9464:9464 hdfs-vigil
 #
 # There is no HEALTHCHECK: it would need an HTTP client inside, and orchestrators ask by themselves. /live says that the process
-# answers, /ready that the checkpoint is restored, the model is loaded and the first scan is done.
+# answers, /ready that the checkpoint is restored, the model is loaded and the first scan is done, and that the state can be written.
+# Let only /live decide over restarts.
 
 FROM rust:1.95-bookworm AS builder
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*

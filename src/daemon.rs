@@ -11,17 +11,22 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Mode};
+use crate::daemon::backlog::Backlog;
 use crate::daemon::begin::Begun;
 use crate::daemon::build::millis;
 use crate::daemon::clock::Stopwatch;
 use crate::daemon::control::Request;
+use crate::daemon::door::Door;
 use crate::daemon::edge::Edge;
 use crate::daemon::engine::{Engine, Observer, ScorerEnded};
+use crate::daemon::health::Health;
 use crate::daemon::keeper::{Keeper, Step};
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
-use crate::daemon::mutes::{Fate, Mutes};
+use crate::daemon::mutes::{Fate, Muted, Mutes};
+use crate::daemon::outage::{Outage, WARN_INTERVAL};
 use crate::daemon::outbox::{Done, Outbox};
 use crate::daemon::teller::{Teller, TellerEnded};
+use crate::daemon::unwritten::Unwritten;
 use crate::ingest::{Follower, Notice, Waker};
 use crate::limits::{CHUNKS_PER_TURN_MAX, CONTROL_REQUESTS_MAX, DONE_MAX, OUTBOX_ALERTS_MAX};
 use crate::model::scorer::Scorer;
@@ -29,24 +34,30 @@ use crate::model::thread::Scored;
 use crate::pipeline::event::WallTime;
 use crate::pipeline::session::Case;
 use crate::pipeline::swap::Swapped;
-use crate::pipeline::verdict::{Alert, DetectorMode, Verdict};
+use crate::pipeline::verdict::{Alert, AlertId, DetectorMode, Verdict};
 use crate::sink::http::{Latch, Readiness};
 use crate::sink::metrics::Metrics;
 use crate::state::directory::{StateDirectory, StateError};
 
+pub mod backlog;
 mod begin;
 pub mod build;
 pub mod clock;
 pub mod control;
+mod door;
 mod edge;
 pub mod engine;
+pub mod health;
 mod keeper;
+mod keeping;
 pub mod ledger;
 mod model_file;
 pub mod mutes;
+pub mod outage;
 pub mod outbox;
 mod requests;
 pub mod teller;
+pub mod unwritten;
 
 /// What may be asked of a running daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +80,10 @@ pub fn run(config: &Config, control: &Receiver<Control>) -> anyhow::Result<()> {
         warn!(directory = %config.state.directory.display(), "The state directory was not there; starting afresh.");
     }
     let (done_sender, done) = bounded(DONE_MAX);
-    let mut edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
+    let edge = Edge::start(config, &metrics, &readiness, &done_sender)?;
     let (request_sender, requests) = bounded(CONTROL_REQUESTS_MAX);
-    edge.answer_operators(config, state.path(), request_sender)?;
-    let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, &done_sender)?;
+    let door = edge.answer_operators(config, state.path(), request_sender)?;
+    let mut daemon = Daemon::new(config, state, &metrics, &readiness, &edge, door, &done_sender)?;
     daemon.first_scan();
     readiness.drop_latch(Latch::FirstScan);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -96,8 +107,18 @@ struct Daemon {
     swap_unwritten: bool,
     outbox: Outbox,
     mutes: Mutes,
-    /// What could not be done, until it is tried again.
-    failed: Vec<Done>,
+    /// Alerts that were not taken to be sent, until they are offered again.
+    unsent: Vec<AlertId>,
+    unwritten: Unwritten,
+    backlog: Backlog,
+    health: Health,
+    /// Whether checkpoints can be written.
+    unkept: Outage,
+    /// When the newest checkpoint was written, or the daemon began with it.
+    kept_at: Instant,
+    /// Bytes read of the logs as of the newest checkpoint.
+    kept_bytes: u64,
+    door: Door,
     teller: Teller,
     waker: Waker,
     keeper: Keeper,
@@ -141,6 +162,7 @@ impl Daemon {
         metrics: &Arc<Metrics>,
         readiness: &Arc<Readiness>,
         edge: &Edge,
+        door: Door,
         done: &Sender<Done>,
     ) -> anyhow::Result<Self> {
         build::load_runtime(config)?;
@@ -158,6 +180,7 @@ impl Daemon {
         let mode = settings.mode;
         let follower = Follower::new(&settings, positions, build::time_reader(&config.ingest.timezone))?;
         metrics.begin_at(&pipeline.stats(), follower.counters());
+        let kept_bytes = follower.counters().bytes;
         let now = Instant::now();
         let mut daemon = Self {
             engine: Engine::new(follower, pipeline, scorer, mode)?,
@@ -167,7 +190,14 @@ impl Daemon {
             swap_unwritten: false,
             outbox,
             mutes,
-            failed: Vec::new(),
+            unsent: Vec::new(),
+            unwritten: Unwritten::default(),
+            backlog: Backlog::default(),
+            health: Health::new(keeping::host(), &state_path),
+            unkept: Outage::default(),
+            kept_at: now,
+            kept_bytes,
+            door,
             teller: Teller::spawn(config, &state_path, edge.webhook(), Arc::clone(metrics), done.clone())?,
             waker: Waker::new(),
             keeper,
@@ -238,18 +268,20 @@ impl Daemon {
 
     /// One turn: look, read, score, tell, keep.
     fn turn(&mut self, done: &Receiver<Done>) -> anyhow::Result<()> {
+        // Before the logs are looked at: silence is only what was listened to.
+        let heard = self.clock.look();
         let now = Instant::now();
         if now >= self.scan_at {
             self.scan();
         }
         for _ in 0..CHUNKS_PER_TURN_MAX {
-            if self.is_held_up() || !self.engine.read(self.clock.now()) {
+            if self.is_held_up() || !self.engine.read(heard) {
                 break;
             }
             self.engine.exchange(false, &mut self.observer)?;
         }
         if !self.engine.is_swapping() {
-            self.engine.pipeline.handle_time(self.clock.now());
+            self.engine.pipeline.handle_time(heard);
         } else if !self.is_held_up()
             && let Some(swapped) = self.engine.poll_swap()
         {
@@ -258,10 +290,7 @@ impl Daemon {
         self.engine.exchange(false, &mut self.observer)?;
         self.take_alerts(clock::now());
         done.try_iter().for_each(|done| self.handle_done(done));
-        if now >= self.retry_at {
-            self.outbox.retry(&std::mem::take(&mut self.failed));
-            self.retry_at = now + RETRY_INTERVAL;
-        }
+        self.retry(now);
         self.tell()?;
         if now >= self.checkpoint_at {
             let _ = self.step_checkpoint();
@@ -275,8 +304,8 @@ impl Daemon {
         let pipeline =
             pipeline.map(|(at, _)| Duration::from_millis(at.millis_since(self.clock.now()).max(MIN_WAIT_MILLIS) as u64));
         let now = Instant::now();
-        let own = [self.scan_at, self.checkpoint_at, self.retry_at].map(|at| at.saturating_duration_since(now));
-        own.into_iter().chain(pipeline).min().unwrap_or(self.scan_interval)
+        let own = [self.scan_at, self.checkpoint_at, self.retry_at].into_iter().chain(self.unwritten.due_at());
+        own.map(|at| at.saturating_duration_since(now)).chain(pipeline).min().unwrap_or(self.scan_interval)
     }
 
     fn scan(&mut self) {
@@ -347,20 +376,33 @@ impl Daemon {
     fn take_alerts(&mut self, now: WallTime) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
             self.metrics.count_alert(&alert);
-            let can_send = self.sends && self.is_recent(&alert, now);
-            let (send, muted) = match self.mutes.handle_alert(&alert, now, can_send) {
-                Fate::Sent => (self.sends, None),
-                Fate::Kept => (false, None),
-                Fate::Muted(muted) => (false, Some(muted)),
-            };
+            let (send, muted) = self.fate(&alert, now);
             self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
             if self.sends && !send && muted.is_none() {
                 self.metrics.alerts_not_sent.inc();
                 self.warn_of_age(now.0.saturating_sub(alert.time.0));
             }
-            if self.outbox.push(alert, send, muted) {
-                error!(bound = OUTBOX_ALERTS_MAX, "Too many alerts wait; the oldest was dropped.");
-            }
+            self.outbox.add_beyond(alert, send, muted);
+            self.drop_over_bound();
+        }
+    }
+
+    /// Tells of what no log says: the daemon's own state.
+    fn tell_of(&mut self, alert: Alert) {
+        self.metrics.count_alert(&alert);
+        let (send, muted) = self.fate(&alert, clock::now());
+        self.metrics.alerts_muted.inc_by(u64::from(muted.is_some()));
+        self.outbox.add_beyond(alert, send, muted);
+        self.drop_over_bound();
+    }
+
+    /// Whether the alert is sent, and why not if it is muted.
+    fn fate(&mut self, alert: &Alert, now: WallTime) -> (bool, Option<Muted>) {
+        let can_send = self.sends && self.is_recent(alert, now);
+        match self.mutes.handle_alert(alert, now, can_send) {
+            Fate::Sent => (self.sends, None),
+            Fate::Kept => (false, None),
+            Fate::Muted(muted) => (false, Some(muted)),
         }
     }
 
@@ -388,8 +430,7 @@ impl Daemon {
 
     /// Alerts that the teller has not tried to write down yet.
     fn unshown(&self) -> usize {
-        let tried = self.failed.iter().filter(|done| matches!(done, Done::NotShown(_))).count();
-        self.outbox.unshown().saturating_sub(tried)
+        self.outbox.unshown().saturating_sub(self.unwritten.count())
     }
 
     fn tell(&mut self) -> Result<(), TellerEnded> {
@@ -403,9 +444,7 @@ impl Daemon {
     }
 
     fn handle_done(&mut self, done: Done) {
-        if matches!(done, Done::NotShown(_) | Done::NotSent(_)) {
-            self.failed.push(done);
-        }
+        self.note_done(done);
         self.outbox.handle_done(done);
     }
 
@@ -421,12 +460,14 @@ impl Daemon {
     fn step_checkpoint(&mut self) -> Result<bool, StateError> {
         // What the pipeline has to tell is in the outbox, or lost with a crash.
         self.take_alerts(clock::now());
+        let provision = self.provide();
         let begun = Instant::now();
-        let step = self.write_checkpoint();
+        let step = self.hold_directory().and_then(|()| self.write_checkpoint());
         self.checkpoint_took += begun.elapsed();
         match &step {
             Ok(Step::More { bytes }) => {
                 self.metrics.count_checkpoint_bytes(*bytes);
+                self.take_back(provision);
                 self.checkpoint_at = Instant::now();
                 return Ok(true);
             }
@@ -434,15 +475,18 @@ impl Daemon {
                 self.metrics.count_checkpoint_bytes(*bytes);
                 self.metrics.count_checkpoint(self.keeper.journal_bytes(), self.checkpoint_took, std::time::SystemTime::now());
                 self.swap_unwritten = false;
+                self.handle_written(provision);
             }
             Err(error) => {
                 self.metrics.checkpoint_failures.inc();
-                warn!(%error, "The checkpoint was not written; it is tried again.");
+                self.handle_unwritten(error, provision);
             }
         }
         let rest = std::mem::take(&mut self.checkpoint_took) * 20;
         let hurry = matches!(step, Ok(Step::Written { hurry: true, .. }));
-        self.checkpoint_at = Instant::now() + if hurry { rest } else { self.checkpoint_interval.max(rest) };
+        let now = Instant::now();
+        let interval = if hurry { Duration::ZERO } else { self.checkpoint_interval };
+        self.checkpoint_at = now + self.retry_of_checkpoint(now, interval).max(rest);
         step.map(|_| false)
     }
 
@@ -461,9 +505,10 @@ impl Daemon {
         tell_systemd(&[sd_notify::NotifyState::Watchdog]);
         self.metrics.observe(&self.engine.pipeline.stats());
         self.say_mode();
+        self.say_health();
+        self.door.look();
         self.expire_mutes(clock::now());
-        let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
-        self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.say_unread();
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
         self.metrics.observe_ingest(self.engine.follower.counters());
         self.metrics.alerts_waiting.set(self.outbox.len() as i64);
@@ -543,9 +588,7 @@ impl Observer for MetricsObserver {
 }
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// What could not be written down or sent is tried again after this.
+/// What the webhook had no room for is offered again after this.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// The same thing is not warned of more often.
-const WARN_INTERVAL: Duration = Duration::from_secs(3600);
 /// Shorter waits would only spin.
 const MIN_WAIT_MILLIS: i64 = 1;

@@ -199,6 +199,16 @@ pub const MUTED_TEMPLATES_MAX: usize = 1000;
 /// Alerts that are not yet where they are to go. At the bound the oldest is dropped (`alerts_dropped`).
 pub const OUTBOX_ALERTS_MAX: usize = 10_000;
 
+/// Seconds after which what failed for the first time (a checkpoint, an alert for a file) is tried again; each failure doubles them.
+pub const RETRY_SECONDS_FIRST: u64 = 1;
+
+/// Seconds between two tries at the bound (`checkpoint_failures`, `file_failures`): a disk that is full for days costs next to nothing, and
+/// one that was mended is noticed within a minute.
+pub const RETRY_SECONDS_MAX: u64 = 60;
+
+/// Failures of the checkpoint in a row before people are told: the first may be over within a second.
+pub const UNWRITABLE_TRIES: u32 = 2;
+
 /// Alerts with the teller. More wait in the outbox.
 pub const TELLER_ERRANDS_MAX: usize = 64;
 

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 #[test]
 fn dashboards_and_rules_use_metrics_that_exist() {
-    let (Some(source), Some(of_model)) = (read_or_skip("src/sink/metrics.rs"), read_or_skip("src/sink/metrics/model.rs")) else {
+    let sources = ["src/sink/metrics.rs", "src/sink/metrics/health.rs", "src/sink/metrics/model.rs"].map(read_or_skip);
+    let [Some(source), Some(of_health), Some(of_model)] = &sources else {
         return;
     };
-    let known: BTreeSet<&str> = [&source, &of_model].into_iter().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
+    let known: BTreeSet<&str> =
+        [source, of_health, of_model].into_iter().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
     for file in [
         "deploy/prometheus/hdfs-vigil.rules.yml",
         "deploy/prometheus/hdfs-vigil.rules.test.yml",

@@ -339,7 +339,7 @@ impl<'a> Replay<'a> {
             Finding::Block(finding) => finding,
             Finding::Host(_) => return self.told.trouble += 1,
             Finding::Template(_) => return self.told.new_templates += 1,
-            Finding::Regime(_) => return,
+            Finding::Regime(_) | Finding::State(_) => return,
             Finding::Domain(_) => return self.told.mismatches += u64::from(alert.alert_type == AlertType::Mismatch),
         };
         let firing = self.firing.entry(finding.block.to_string()).or_default();
@@ -356,7 +356,9 @@ impl<'a> Replay<'a> {
             | AlertType::Mismatch
             | AlertType::MismatchResolved
             | AlertType::Regime
-            | AlertType::RegimeResolved => {}
+            | AlertType::RegimeResolved
+            | AlertType::Unwritable
+            | AlertType::UnwritableResolved => {}
         }
     }
 

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use crate::config::{self, Config};
-use crate::daemon::control::socket::Socket;
 use crate::daemon::control::{Desk, Request};
+use crate::daemon::door::Door;
 use crate::daemon::outbox::Done;
 use crate::limits::DONE_MAX;
 use crate::sink::archive::Archive;
@@ -62,20 +62,13 @@ impl Edge {
     /// the daemon has threads that make files, and once the directory `state` is its own.
     ///
     /// # Errors
-    /// When the socket cannot be made.
-    pub fn answer_operators(&mut self, config: &Config, state: &Path, requests: Sender<Request>) -> anyhow::Result<()> {
-        let Some(path) = config.control.socket.path(state) else { return Ok(()) };
-        let socket = Socket::bind(&path, config.control.socket == config::Socket::InState)?;
-        info!(socket = %socket.path().display(), "Operators may use `hdfs-vigil alerts`.");
+    /// When a socket that the configuration names cannot be made.
+    pub fn answer_operators(&self, config: &Config, state: &Path, requests: Sender<Request>) -> anyhow::Result<Door> {
+        let Some(path) = config.control.socket.path(state) else { return Ok(Door::closed()) };
+        let is_ours = config.control.socket == config::Socket::InState;
         let archive = Archive::new(state, config.alerts.archive_bytes_max);
         let desk = Desk::new(archive, config.ingest.timezone.clone(), requests);
-        let stopped = self.stopped();
-        self.runtime.spawn(async move {
-            if let Err(error) = desk.run(socket, stopped).await {
-                error!(%error, "The control socket has ended.");
-            }
-        });
-        Ok(())
+        Ok(Door::open(path, is_ours, desk, self.runtime.handle().clone(), self.stopping.clone())?)
     }
 
     /// Where alerts are sent, if anywhere.
@@ -103,11 +96,16 @@ impl Edge {
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stopping = self.stopping.subscribe();
-        async move {
-            // An error means that the edge is gone, which is a stop as well.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        }
+        stopped(&self.stopping)
+    }
+}
+
+/// Ends when `stopping` says so.
+pub(super) fn stopped(stopping: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopping = stopping.subscribe();
+    async move {
+        // An error means that the edge is gone, which is a stop as well.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 }
 

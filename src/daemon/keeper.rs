@@ -1,6 +1,8 @@
 //! Writes checkpoints: what has changed, a bounded part in one turn of the loop, and little by little everything again, so that the
 //! journal can be shortened.
 
+use std::path::Path;
+
 use tracing::warn;
 
 use crate::daemon::ledger::{Instant, Ledger};
@@ -66,6 +68,28 @@ impl Keeper {
         Self { directory, journal, ledger, stage, base_bytes, grown_bytes, segment_bytes: 0 }
     }
 
+    /// The state directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Makes the state directory anew if somebody has taken it away, its lock, or a part of the journal; true when that was so. The next
+    /// checkpoint is everything then.
+    ///
+    /// # Errors
+    /// When it cannot be made, or another daemon has it by now.
+    pub fn hold_directory(&mut self, pipeline: &mut Pipeline) -> Result<bool, StateError> {
+        let is_made = self.directory.renew()?;
+        let is_lost = is_made || !self.journal.is_whole();
+        if is_lost {
+            warn!(directory = %self.path().display(), "The state directory or a part of it was taken away; it is made anew.");
+            self.journal.forget();
+            pipeline.sessions().forget_changes();
+        }
+        Ok(is_lost)
+    }
+
     /// Bytes of the journal on disk.
     #[must_use]
     pub fn journal_bytes(&self) -> u64 {
@@ -77,23 +101,11 @@ impl Keeper {
     /// # Errors
     /// When the system refuses. The checkpoint before stays; the next one is written as a whole.
     pub fn step(&mut self, instant: &Instant<'_>, pipeline: &mut Pipeline) -> Result<Step, StateError> {
-        self.find_directory(pipeline)?;
         let step = self.try_step(instant, pipeline);
         if step.is_err() {
             pipeline.sessions().forget_changes();
         }
         step
-    }
-
-    /// Makes the state directory anew if somebody has removed it or what is in it.
-    fn find_directory(&mut self, pipeline: &mut Pipeline) -> Result<(), StateError> {
-        let is_made = self.directory.renew()?;
-        if is_made || !self.journal.is_whole() {
-            warn!(directory = %self.directory.path().display(), "The state was removed; writing it anew.");
-            self.journal.forget();
-            pipeline.sessions().forget_changes();
-        }
-        Ok(())
     }
 
     fn try_step(&mut self, instant: &Instant<'_>, pipeline: &mut Pipeline) -> Result<Step, StateError> {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use tracing::warn;
+
 use crate::config::Config;
 use crate::model::scorer::{self, Scorer};
 use crate::state::model_copies::ModelCopies;
@@ -111,6 +113,16 @@ impl ModelFile {
         if self.asked || is_news {
             self.tried = stamp;
             self.load();
+        }
+    }
+
+    /// Copies the model that runs again, when somebody has taken its copy away and the file still holds it.
+    pub fn keep_copy(&self) {
+        let Ok(bytes) = scorer::read(&self.path) else { return };
+        if scorer::sha256(&bytes) == self.running
+            && let Err(error) = self.copies.keep(&bytes, |_| false)
+        {
+            warn!(%error, "The model could not be copied; without a sound model file there would be none to start with.");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which alerts people do not want to be sent: mutes of signatures, by operators and by the configuration, and what they hold back.
 //!
-//! A part of every checkpoint. Mutes of operators end by the wall clock; those of the configuration when they are no longer there.
+//! A part of every checkpoint. Mutes of operators end by the wall clock, and hold again when that is set back within an hour; those of the
+//! configuration when they are no longer there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -31,6 +32,18 @@ struct Mute {
     why: String,
     until: WallTime,
     held_back: u64,
+    /// Since when it is over, by a clock that nobody sets. A restart begins to count anew.
+    #[serde(skip)]
+    over_since: Option<WallTime>,
+}
+
+/// What ends, or begins again, without anybody asking for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The mute of this signature is over; so many alerts it has held back.
+    Over(String, u64),
+    /// The clock was set back: it holds again.
+    HoldsAgain(String),
 }
 
 /// What becomes of an alert, beside being kept and shown.
@@ -92,32 +105,49 @@ impl Mutes {
     /// # Errors
     /// At [`MUTES_MAX`].
     pub fn mute(&mut self, signature: &str, why: &str, period: Duration, now: WallTime) -> Result<Option<u64>, MuteError> {
-        let held_back = self.by_operator.get(signature).map(|mute| mute.held_back);
-        if held_back.is_none() && self.by_operator.len() >= MUTES_MAX {
+        if self.by_operator.len() >= MUTES_MAX {
+            self.by_operator.retain(|_, mute| mute.until > now);
+        }
+        let held_back = self.by_operator.get(signature).filter(|mute| mute.until > now).map(|mute| mute.held_back);
+        if !self.by_operator.contains_key(signature) && self.by_operator.len() >= MUTES_MAX {
             return Err(MuteError::Full);
         }
         let until = now.plus_millis(i64::try_from(period.as_millis()).unwrap_or(i64::MAX));
-        let mute = Mute { why: why.to_owned(), until, held_back: held_back.unwrap_or(0) };
+        let mute = Mute { why: why.to_owned(), until, held_back: held_back.unwrap_or(0), over_since: None };
         self.by_operator.insert(signature.to_owned(), mute);
         Ok(held_back)
     }
 
-    /// Ends the mute of an operator: how many alerts it has held back.
+    /// Ends the mute of an operator that is not over by `now`: how many alerts it has held back.
     ///
     /// # Errors
     /// When there is none, or when the configuration mutes the signature too, so that it stays muted.
-    pub fn unmute(&mut self, signature: &str) -> Result<u64, MuteError> {
-        let mute = self.by_operator.remove(signature);
+    pub fn unmute(&mut self, signature: &str, now: WallTime) -> Result<u64, MuteError> {
+        let mute = self.by_operator.remove(signature).filter(|mute| mute.until > now);
         if self.by_config.contains_key(signature) {
             return Err(MuteError::Configured);
         }
         mute.map(|mute| mute.held_back).ok_or(MuteError::NotMuted)
     }
 
-    /// Ends what is over by `now`: the signatures with how many alerts each mute has held back.
-    pub fn expire(&mut self, now: WallTime) -> Vec<(String, u64)> {
-        let over = self.by_operator.extract_if(.., |_, mute| mute.until <= now);
-        over.map(|(signature, mute)| (signature, mute.held_back)).collect()
+    /// Ends what is over by `now`, the clock of this host, which may be wrong and be set back: what is over is only forgotten once it has
+    /// been for an hour by `passed`, a clock that nobody sets.
+    pub fn expire(&mut self, now: WallTime, passed: WallTime) -> Vec<Turn> {
+        let turns = self.by_operator.iter_mut().filter_map(|(signature, mute)| match (mute.until <= now, mute.over_since) {
+            (true, None) => {
+                mute.over_since = Some(passed);
+                Some(Turn::Over(signature.clone(), mute.held_back))
+            }
+            (false, Some(_)) => {
+                mute.over_since = None;
+                Some(Turn::HoldsAgain(signature.clone()))
+            }
+            (true, Some(_)) | (false, None) => None,
+        });
+        let turns = turns.collect();
+        let is_past = |mute: &Mute| mute.over_since.is_some_and(|since| passed.millis_since(since) >= LINGER_MILLIS);
+        self.by_operator.retain(|_, mute| !is_past(mute));
+        turns
     }
 
     /// What becomes of `alert`, which may be sent unless it is muted or `can_send` is false. What resolves an alert is sent if and only if
@@ -140,10 +170,10 @@ impl Mutes {
         }
     }
 
-    /// All mutes by signature; those of the configuration behind.
+    /// All mutes that hold at `now`, by signature; those of the configuration behind.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
-        let by_operator = self.by_operator.iter().map(|(signature, mute)| Listed {
+    pub fn list(&self, now: WallTime) -> Vec<Listed> {
+        let by_operator = self.holding(now).map(|(signature, mute)| Listed {
             signature: signature.clone(),
             muted: mute.muted(),
             held_back: mute.held_back,
@@ -156,22 +186,20 @@ impl Mutes {
         by_operator.chain(by_config).collect()
     }
 
-    /// How many mutes there are.
+    /// How many mutes hold at `now`.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_operator.len() + self.by_config.len()
-    }
-
-    /// Whether nothing is muted.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn count(&self, now: WallTime) -> usize {
+        self.holding(now).count() + self.by_config.len()
     }
 
     /// Incidents forgotten at [`WITHHELD_INCIDENTS_MAX`].
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    fn holding(&self, now: WallTime) -> impl Iterator<Item = (&String, &Mute)> {
+        self.by_operator.iter().filter(move |(_, mute)| mute.until > now)
     }
 
     fn hold_back(&mut self, signature: &str, now: WallTime) -> Option<Muted> {
@@ -198,6 +226,9 @@ impl Mute {
     }
 }
 
+/// A clock that was set forward by mistake is usually set back within an hour.
+const LINGER_MILLIS: i64 = 3_600_000;
+
 const BY_CONFIG: Muted = Muted { by: Muter::Config, why: None, until: None };
 
 #[cfg(test)]
@@ -214,16 +245,43 @@ mod tests {
             let muted = holds(&mut mutes, &firing(1, signature), now);
             assert_eq!(muted.is_some(), expected, "{signature} at {now}");
         }
-        assert_eq!(mutes.expire(WallTime(59_999)), []);
-        assert_eq!(mutes.expire(WallTime(60_000)), [(A.to_owned(), 2)]);
-        assert!(mutes.is_empty());
+        assert_eq!(mutes.expire(WallTime(59_999), WallTime(0)), []);
+        assert_eq!(mutes.expire(WallTime(60_000), WallTime(0)), [Turn::Over(A.to_owned(), 2)]);
+        assert_eq!(mutes.expire(WallTime(60_001), WallTime(1)), [], "it is told once");
+        assert_eq!((mutes.count(WallTime(60_000)), mutes.list(WallTime(60_000))), (0, vec![]));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_and_back_ends_no_mute_for_good() {
+        let (hours, mut mutes) = (|hours: i64| WallTime(hours * 3_600_000), Mutes::default());
+        mutes.mute(A, "known", 48 * 60 * MINUTE, hours(0)).expect("there is room");
+        assert_eq!(mutes.expire(hours(9000), hours(1)), [Turn::Over(A.to_owned(), 0)], "a year too late");
+        assert!(holds(&mut mutes, &firing(1, A), hours(9000).0).is_none());
+        assert_eq!(mutes.expire(hours(1), WallTime(hours(2).0 - 1)), [Turn::HoldsAgain(A.to_owned())]);
+        assert!(holds(&mut mutes, &firing(2, A), hours(1).0).is_some(), "it was set right before the hour was over");
+        assert_eq!(mutes.expire(hours(48), hours(50)), [Turn::Over(A.to_owned(), 1)]);
+        for (passed, kept) in [(hours(51).0 - 1, 1), (hours(51).0, 0)] {
+            mutes.expire(hours(49), WallTime(passed));
+            assert_eq!(mutes.by_operator.len(), kept);
+        }
+    }
+
+    #[test]
+    fn mutes_that_are_over_make_room_for_others() {
+        let mut mutes = Mutes::default();
+        (0..MUTES_MAX).for_each(|n| {
+            mutes.mute(&format!("{n:016x}"), "known", MINUTE, WallTime(0)).expect("there is room");
+        });
+        mutes.expire(WallTime(60_000), WallTime(0));
+        assert_eq!(mutes.mute(A, "known", MINUTE, WallTime(60_000)), Ok(None));
+        assert_eq!(mutes.count(WallTime(60_000)), 1);
     }
 
     #[test]
     fn what_resolves_an_alert_is_sent_if_and_only_if_that_was() {
         let mut mutes = muted();
         assert!(holds(&mut mutes, &firing(1, A), 0).is_some());
-        mutes.unmute(A).expect("it is muted");
+        mutes.unmute(A, WallTime(1)).expect("it is muted");
         assert!(holds(&mut mutes, &firing(2, A), 1).is_none());
         mutes.mute(A, "again", MINUTE, WallTime(2)).expect("there is room");
         let by_why = |muted: Option<Muted>| muted.and_then(|muted| muted.why);
@@ -251,7 +309,7 @@ mod tests {
             muted: Muted { by: Muter::Operator, why: Some("other".to_owned()), until },
             held_back: 1,
         };
-        assert_eq!(mutes.list(), [expected]);
+        assert_eq!(mutes.list(WallTime(0)), [expected]);
     }
 
     #[test]
@@ -259,9 +317,12 @@ mod tests {
         let mut mutes = Mutes::default();
         mutes.configure(&[A.to_owned()]);
         assert_eq!(holds(&mut mutes, &firing(1, A), 0), Some(BY_CONFIG));
-        assert_eq!((mutes.unmute(A), mutes.unmute(B)), (Err(MuteError::Configured), Err(MuteError::NotMuted)));
+        assert_eq!(
+            (mutes.unmute(A, WallTime(0)), mutes.unmute(B, WallTime(0))),
+            (Err(MuteError::Configured), Err(MuteError::NotMuted))
+        );
         mutes.configure(&[A.to_owned(), B.to_owned()]);
-        assert_eq!(mutes.list().iter().map(|listed| listed.held_back).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(mutes.list(WallTime(0)).iter().map(|listed| listed.held_back).collect::<Vec<_>>(), [1, 0]);
         mutes.configure(&[]);
         assert!(holds(&mut mutes, &firing(2, A), 0).is_none());
         assert!(holds(&mut mutes, &resolved(1), 0).is_some(), "what was held back stays so");
@@ -271,7 +332,7 @@ mod tests {
     fn mutes_have_a_bound() {
         let mut mutes = Mutes::default();
         for (number, expected) in [(MUTES_MAX - 1, Ok(None)), (MUTES_MAX, Ok(None)), (MUTES_MAX + 1, Err(MuteError::Full))] {
-            (mutes.len() + 1..number).for_each(|n| {
+            (mutes.count(WallTime(0)) + 1..number).for_each(|n| {
                 mutes.mute(&format!("{n:016x}"), "known", MINUTE, WallTime(0)).expect("there is room");
             });
             assert_eq!(mutes.mute(&format!("{number:016x}"), "known", MINUTE, WallTime(0)), expected, "{number}");

@@ -21,6 +21,8 @@ pub struct Head {
     /// The number of the next alert.
     next: u64,
     dropped: u64,
+    /// Outages of the daemon's own state that were told of; they tell one from another.
+    outages: u64,
 }
 
 /// One alert on its way.
@@ -100,15 +102,29 @@ impl Outbox {
 
     /// Adds an alert, with why it is muted if it is. At [`OUTBOX_ALERTS_MAX`] the oldest one is dropped and counted; true when that happened.
     pub fn push(&mut self, alert: Alert, to_send: bool, muted: Option<Muted>) -> bool {
-        let full = self.waiting.len() >= OUTBOX_ALERTS_MAX;
-        if full {
-            self.waiting.pop_front();
-            self.head.dropped += 1;
-        }
+        self.add_beyond(alert, to_send, muted);
+        self.trim()
+    }
+
+    /// Adds an alert that may be taken back, at the bound too. Call [`Outbox::trim`] once it is there to stay.
+    pub fn add_beyond(&mut self, alert: Alert, to_send: bool, muted: Option<Muted>) {
         let number = self.head.next;
         self.head.next += 1;
         self.waiting.push_back(Waiting { number, alert, to_show: true, to_send, muted, showing: false, sending: false });
-        full
+    }
+
+    /// Takes the alert back that was added last; nobody has been told of it.
+    pub fn take_back(&mut self) {
+        let waiting = self.waiting.pop_back();
+        debug_assert!(waiting.is_none_or(|waiting| !waiting.showing && !waiting.sending), "it was on its way already");
+    }
+
+    /// Drops what is over the bound, the oldest first, and counts it; true when something was.
+    pub fn trim(&mut self) -> bool {
+        let over = self.waiting.len().saturating_sub(OUTBOX_ALERTS_MAX);
+        self.waiting.drain(..over);
+        self.head.dropped += over as u64;
+        over > 0
     }
 
     /// Lets nothing of `signature` be sent that waits for it and that `mute` says is muted by now: how many those were.
@@ -150,16 +166,26 @@ impl Outbox {
         finished
     }
 
-    /// Lets what was not done be tried again.
-    pub fn retry(&mut self, failed: &[Done]) {
-        for done in failed {
-            let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == done.id()) else { continue };
-            match done {
-                Done::NotShown(_) => waiting.showing = false,
-                Done::NotSent(_) => waiting.sending = false,
-                Done::Shown(_) | Done::Sent(_) => {}
-            }
+    /// Lets what was not done be tried again; false when the alert is not here any more.
+    pub fn retry(&mut self, failed: Done) -> bool {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == failed.id()) else { return false };
+        match failed {
+            Done::NotShown(_) => waiting.showing = false,
+            Done::NotSent(_) => waiting.sending = false,
+            Done::Shown(_) | Done::Sent(_) => {}
         }
+        true
+    }
+
+    /// Another outage of the daemon's own state was told of.
+    pub fn count_outage(&mut self) {
+        self.head.outages += 1;
+    }
+
+    /// Outages told of so far.
+    #[must_use]
+    pub fn outages(&self) -> u64 {
+        self.head.outages
     }
 
     /// Alerts that are not written down yet.
@@ -213,6 +239,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_provided_for_can_be_taken_back_at_the_bound_too() {
+        let mut outbox = Outbox::default();
+        (0..OUTBOX_ALERTS_MAX as u128).for_each(|id| {
+            outbox.push(alert(id), true, None);
+        });
+        outbox.add_beyond(alert(77_777), true, None);
+        outbox.take_back();
+        assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (false, OUTBOX_ALERTS_MAX, 0));
+        outbox.add_beyond(alert(77_777), true, None);
+        assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (true, OUTBOX_ALERTS_MAX, 1));
+        assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)), "the oldest gave way");
+    }
+
+    #[test]
     fn after_a_restart_what_is_left_to_do_is_done() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true, None);
@@ -231,9 +271,9 @@ pub(super) mod tests {
         outbox.take_next();
         outbox.handle_done(Done::NotShown(AlertId(1)));
         assert!(outbox.take_next().is_none());
-        outbox.retry(&[Done::NotShown(AlertId(1))]);
+        outbox.retry(Done::NotShown(AlertId(1)));
         assert!(outbox.take_next().is_some_and(|errand| errand.show && !errand.send));
-        outbox.retry(&[Done::NotSent(AlertId(1))]);
+        outbox.retry(Done::NotSent(AlertId(1)));
         assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
     }
 

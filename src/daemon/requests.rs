@@ -5,7 +5,7 @@ use tracing::info;
 use super::Daemon;
 use crate::daemon::clock;
 use crate::daemon::control::{Answer, Ask, Request};
-use crate::daemon::mutes::Fate;
+use crate::daemon::mutes::{Fate, Turn};
 use crate::pipeline::event::WallTime;
 
 impl Daemon {
@@ -16,10 +16,15 @@ impl Daemon {
 
     /// Ends mutes that are over.
     pub(super) fn expire_mutes(&mut self, now: WallTime) {
-        for (signature, held_back) in self.mutes.expire(now) {
-            info!(signature, held_back, "A mute has expired; its alerts are sent again.");
+        for turn in self.mutes.expire(now, self.clock.now()) {
+            match turn {
+                Turn::Over(signature, held_back) => {
+                    info!(signature, held_back, "A mute has expired; its alerts are sent again.");
+                }
+                Turn::HoldsAgain(signature) => info!(signature, "The clock was set back; the mute holds again."),
+            }
         }
-        self.metrics.mutes.set(i64::try_from(self.mutes.len()).unwrap_or(i64::MAX));
+        self.metrics.mutes.set(i64::try_from(self.mutes.count(now)).unwrap_or(i64::MAX));
         self.metrics.mutes_forgotten.inc_by(self.mutes.forgotten().saturating_sub(self.metrics.mutes_forgotten.get()));
     }
 
@@ -27,7 +32,7 @@ impl Daemon {
         let now = clock::now();
         self.expire_mutes(now);
         match ask {
-            Ask::Mutes => Answer::Mutes(self.mutes.list()),
+            Ask::Mutes => Answer::Mutes(self.mutes.list(now)),
             Ask::Mute { signature, period, why } => match self.mutes.mute(&signature, &why, period, now) {
                 Ok(replaced) => {
                     info!(signature, seconds = period.as_secs(), why, "An operator has muted a signature.");
@@ -36,7 +41,7 @@ impl Daemon {
                 }
                 Err(refused) => Answer::Refused(refused),
             },
-            Ask::Unmute { signature } => match self.mutes.unmute(&signature) {
+            Ask::Unmute { signature } => match self.mutes.unmute(&signature, now) {
                 Ok(held_back) => {
                     info!(signature, held_back, "An operator has unmuted a signature.");
                     self.done(Some(held_back))

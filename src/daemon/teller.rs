@@ -1,20 +1,21 @@
 //! Tells people: reads the lines of an alert again, writes it down, and hands it to the webhook. On a thread of its own, since files,
 //! terminals and disks may be slow.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::tz::TimeZone;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::config::{Config, Redaction};
 use crate::daemon::control;
+use crate::daemon::outage::Outage;
 use crate::daemon::outbox::{Done, Errand};
 use crate::ingest::Rereader;
-use crate::limits::{OUTBOX_ALERTS_MAX, TELLER_ERRANDS_MAX};
+use crate::limits::TELLER_ERRANDS_MAX;
 use crate::pipeline::verdict::AlertId;
 use crate::sink::archive::Archive;
 use crate::sink::document::Document;
@@ -23,6 +24,10 @@ use crate::sink::log;
 use crate::sink::metrics::Metrics;
 use crate::sink::terminal::TerminalSink;
 use crate::sink::webhook::{Parcel, Refused, Webhook};
+
+use self::begun::{Begun, Shown};
+
+mod begun;
 
 /// Handle to the teller's thread. Dropping it lets the thread finish what it has.
 pub struct Teller {
@@ -43,11 +48,11 @@ impl Teller {
     ) -> io::Result<Self> {
         let (errands, taken) = bounded(TELLER_ERRANDS_MAX);
         let alerts = &config.alerts;
-        let file = alerts.file.clone().map(|path| AlertFile::new(path, alerts.file_bytes_max, alerts.files_kept_max));
-        let archive = Archive::new(state, alerts.archive_bytes_max).writer();
+        let file = alerts.file.clone().map(|path| AlertFile::new(path, alerts.file_bytes_max, alerts.files_kept_max).into());
+        let archive = Archive::new(state, alerts.archive_bytes_max).writer().into();
         let terminal = TerminalSink::stdout(alerts.terminal);
         let (zone, redaction) = (config.ingest.timezone.clone(), alerts.redact.clone());
-        let begun = BTreeMap::new();
+        let begun = Begun::default();
         let worker = Worker { zone, redaction, archive, log: alerts.log, file, terminal, webhook, metrics, begun, done };
         // Not joined: at a stop the loop waits for what it can wait for, and a hung disk or terminal must not keep the process.
         std::thread::Builder::new().name("teller".to_owned()).spawn(move || worker.run(&taken))?;
@@ -78,23 +83,27 @@ struct Worker {
     zone: TimeZone,
     redaction: Redaction,
     /// All alerts are kept there, for operators to ask for.
-    archive: AlertFile,
+    archive: Place,
     log: bool,
-    file: Option<AlertFile>,
+    file: Option<Place>,
     terminal: Option<TerminalSink<io::Stdout>>,
     webhook: Option<Webhook>,
     metrics: Arc<Metrics>,
-    /// How far alerts got that are to be tried again, so that no place gets one twice. As many as wait in the outbox.
-    begun: BTreeMap<AlertId, Shown>,
+    /// How far alerts got that are to be tried again, so that no place gets one twice.
+    begun: Begun,
     done: Sender<Done>,
 }
 
-/// Where an alert has been written down.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shown {
-    archive: bool,
-    file: bool,
-    people: bool,
+/// A file that alerts are appended to, and how it stands with it.
+struct Place {
+    file: AlertFile,
+    outage: Outage,
+}
+
+impl From<AlertFile> for Place {
+    fn from(file: AlertFile) -> Self {
+        Self { file, outage: Outage::default() }
+    }
 }
 
 impl Worker {
@@ -105,42 +114,32 @@ impl Worker {
                 Some(muted) => document.muted(control::document(muted, &self.zone)),
                 None => document,
             };
-            if errand.show {
-                self.show(errand.alert.id, &document);
-            }
+            // First what never waits: a disk that hangs must not keep the alert from its receiver.
             if errand.send {
                 self.send(errand.alert.id, &document);
+            }
+            if errand.show {
+                self.show(errand.alert.id, &document);
             }
         }
     }
 
     /// Writes the alert down, in the archive first. A place that fails is tried again later, and keeps none of the others from having it.
     fn show(&mut self, id: AlertId, document: &Document) {
-        let mut shown = self.begun.remove(&id).unwrap_or_default();
-        shown.archive = shown.archive || self.write(id, document, |worker| Some(&mut worker.archive));
-        shown.file = shown.file || self.write(id, document, |worker| worker.file.as_mut());
+        let mut shown = self.begun.get(id);
+        shown.archive = shown.archive || self.archive.write(document, &self.metrics);
+        shown.file = shown.file || self.file.as_mut().is_none_or(|file| file.write(document, &self.metrics));
         if !shown.people {
             self.tell_people(document);
             shown.people = true;
         }
-        if shown.archive && shown.file {
+        if shown == Shown::EVERYWHERE {
+            self.begun.remove(id);
             self.tell(Done::Shown(id));
-            return;
+        } else {
+            self.begun.set(id, shown);
+            self.tell(Done::NotShown(id));
         }
-        if self.begun.len() >= OUTBOX_ALERTS_MAX {
-            // The outbox has dropped the oldest alert, and does not ask for it again.
-            self.begun.clear();
-        }
-        self.begun.insert(id, shown);
-        self.tell(Done::NotShown(id));
-    }
-
-    /// Appends to a file, if there is one; false when that has failed.
-    fn write(&mut self, id: AlertId, document: &Document, file: impl Fn(&mut Self) -> Option<&mut AlertFile>) -> bool {
-        let Some(Err(error)) = file(self).map(|file| file.append(std::slice::from_ref(document))) else { return true };
-        self.metrics.file_failures.inc();
-        warn!(alert = %id, %error, "The alert is not in the file yet; it is tried again.");
-        false
     }
 
     fn tell_people(&mut self, document: &Document) {
@@ -167,5 +166,30 @@ impl Worker {
     /// The loop drains this channel at every turn. Once it has ended, nobody needs to know any more.
     fn tell(&self, done: Done) {
         let _ = self.done.send(done);
+    }
+}
+
+impl Place {
+    /// Appends to the file; false when that has failed. People are warned when it begins to fail, hourly while it does, and told when it
+    /// works again.
+    fn write(&mut self, document: &Document, metrics: &Metrics) -> bool {
+        let appended = self.file.append(std::slice::from_ref(document));
+        let now = Instant::now();
+        match appended {
+            Ok(()) => {
+                if let Some(lasted) = self.outage.handle_success(now) {
+                    let (path, seconds) = (self.file.path().display(), lasted.as_secs());
+                    info!(%path, seconds, "Alerts can be appended to the file again; those that wait follow.");
+                }
+                true
+            }
+            Err(error) => {
+                metrics.file_failures.inc();
+                if self.outage.handle_failure(now) {
+                    warn!(alert = %document.id, %error, "Alerts are not in the file yet; it is tried again, at least once a minute.");
+                }
+                false
+            }
+        }
     }
 }

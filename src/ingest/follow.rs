@@ -6,6 +6,8 @@ use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub mod standing;
+
 use super::discover::{Found, Listing, Patterns, failed, modified_nanos};
 use super::fingerprint::read_into;
 use super::kin::{self, Kin};

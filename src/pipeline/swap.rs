@@ -281,7 +281,7 @@ pub(crate) mod tests {
     fn alerts(pipeline: &mut Pipeline) -> Vec<(i64, AlertType)> {
         let block = |alert: &Alert| match &alert.finding {
             Finding::Block(finding) => finding.block.number,
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => 0,
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) | Finding::State(_) => 0,
         };
         std::iter::from_fn(|| pipeline.poll_alert()).map(|alert| (block(&alert), alert.alert_type)).collect()
     }

@@ -109,6 +109,12 @@ pub enum AlertType {
     /// They have moved back, or somebody knows of it.
     #[serde(rename = "regime.resolved")]
     RegimeResolved,
+    /// The daemon cannot write down how far it has come: a crash would repeat what has happened since.
+    #[serde(rename = "state.unwritable")]
+    Unwritable,
+    /// It can again, and has.
+    #[serde(rename = "state.resolved")]
+    UnwritableResolved,
 }
 
 impl AlertType {
@@ -124,6 +130,8 @@ impl AlertType {
             Self::MismatchResolved => "model.domain_resolved",
             Self::Regime => "regime.changed",
             Self::RegimeResolved => "regime.resolved",
+            Self::Unwritable => "state.unwritable",
+            Self::UnwritableResolved => "state.resolved",
         }
     }
 }
@@ -136,7 +144,8 @@ pub enum Reason {
     UnknownEvent,
     /// The story as a whole, once the block had gone quiet.
     UnlikelyStory,
-    /// What was missing came after all; or the model fits what the logs say again; or scores are where they were before.
+    /// What was missing came after all; or the model fits what the logs say again; or scores are where they were before; or the state
+    /// can be written again.
     Recovered,
     /// What was unlikely at first turned out to be part of a normal story, or an unknown event part of many.
     Retracted,
@@ -160,6 +169,12 @@ pub enum Reason {
     ScoreLevel,
     /// Somebody said that it is known.
     Acknowledged,
+    /// The disk, or what the daemon may use of it, is full.
+    DiskFull,
+    /// The file system is mounted for reading only.
+    ReadOnly,
+    /// The system refuses to write for another reason.
+    WriteFailed,
 }
 
 impl Reason {
@@ -181,6 +196,9 @@ impl Reason {
             Self::ModelChanged => "model_changed",
             Self::ScoreLevel => "score_level",
             Self::Acknowledged => "acknowledged",
+            Self::DiskFull => "disk_full",
+            Self::ReadOnly => "read_only",
+            Self::WriteFailed => "write_failed",
         }
     }
 }
@@ -297,7 +315,7 @@ pub struct Alert {
     pub alert_type: AlertType,
     /// Why.
     pub reason: Reason,
-    /// Log time of the judgement of a block; of the first record of trouble.
+    /// Log time of the judgement of a block; of the first record of trouble. Of the daemon's own state what the clock of its host said.
     pub time: LogTime,
     /// Equal for what goes wrong in the same way: a hash of the set of deviations, or of messages, by template text.
     pub signature: String,
@@ -316,7 +334,9 @@ impl Alert {
     pub fn quoted(&self) -> impl Iterator<Item = Position> {
         let (nearby, evidence) = match &self.finding {
             Finding::Block(finding) => (finding.nearby.as_slice(), finding.explanation.evidence.as_slice()),
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => (&[][..], &[][..]),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) | Finding::State(_) => {
+                (&[][..], &[][..])
+            }
         };
         self.positions.iter().chain(evidence).copied().chain(nearby.iter().map(|nearby| nearby.position))
     }
@@ -335,6 +355,8 @@ pub enum Finding {
     Domain(Box<DomainFinding>),
     /// The level of the scores.
     Regime(Box<RegimeFinding>),
+    /// The daemon's own state. No log says it: the daemon does.
+    State(Box<StateFinding>),
 }
 
 /// What was found of a block.
@@ -427,6 +449,19 @@ pub struct ScoreLevel {
     pub log_sd: f64,
     /// The threshold, nats.
     pub threshold: f64,
+}
+
+/// What was found of the daemon's own state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateFinding {
+    /// The host that the daemon runs on.
+    pub host: String,
+    /// Path of the state directory.
+    pub directory: String,
+    /// What the system said last.
+    pub error: String,
+    /// When it could not be written for the first time, by the clock of that host.
+    pub since: LogTime,
 }
 
 /// One kind of message that is trouble.

@@ -38,7 +38,7 @@ impl Alerts {
         match (&alert.finding, alert.alert_type) {
             (Finding::Block(_), AlertType::Resolved) => self.resolved += 1,
             (Finding::Block(_), _) => self.group(alert, document),
-            (Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_), _) => {
+            (Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) | Finding::State(_), _) => {
                 self.hosts += u64::from(matches!(alert.finding, Finding::Host(_)));
                 if self.others.len() < REPORT_OTHERS_MAX {
                     self.others.push(document());

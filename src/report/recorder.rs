@@ -313,7 +313,11 @@ impl Recorder {
             AlertType::MismatchResolved => "in domain again",
             AlertType::Regime => "regime changed",
             AlertType::RegimeResolved => "regime resolved",
-            AlertType::Firing | AlertType::Resolved | AlertType::Trouble => return,
+            AlertType::Firing
+            | AlertType::Resolved
+            | AlertType::Trouble
+            | AlertType::Unwritable
+            | AlertType::UnwritableResolved => return,
         };
         let mark = Moment { time: alert.time, label: label.to_owned() };
         let begins = matches!(alert.alert_type, AlertType::Template | AlertType::Mismatch | AlertType::Regime);

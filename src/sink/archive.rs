@@ -152,8 +152,10 @@ impl Course {
     #[must_use]
     pub fn of(alert_type: AlertType) -> Self {
         match alert_type {
-            AlertType::Firing | AlertType::Mismatch | AlertType::Regime => Self::Opens,
-            AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved => Self::Closes,
+            AlertType::Firing | AlertType::Mismatch | AlertType::Regime | AlertType::Unwritable => Self::Opens,
+            AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved => {
+                Self::Closes
+            }
             AlertType::Trouble | AlertType::Template => Self::Told,
         }
     }

@@ -21,6 +21,7 @@ mod host;
 mod muted;
 mod regime;
 mod screen;
+mod state;
 mod words;
 
 pub use block::{
@@ -30,6 +31,7 @@ pub use domain::{DomainDocument, NewTemplateDocument, StrangerDocument};
 pub use host::{HostDocument, TemplateDocument};
 pub use muted::{MutedDocument, Muter};
 pub use regime::{LevelDocument, RegimeDocument};
+pub use state::StateDocument;
 pub use words::{Names, brief, grouped, readable};
 
 use screen::Screened;
@@ -42,12 +44,12 @@ pub struct Document {
     /// `inc_…`; shared by what fires and what resolves it, and by all alerts of one episode of a host.
     pub incident: String,
     /// `anomaly.firing`, `anomaly.resolved`, `host.trouble`, `template.new`, `model.domain_mismatch`, `model.domain_resolved`,
-    /// `regime.changed` or `regime.resolved`.
+    /// `regime.changed`, `regime.resolved`, `state.unwritable` or `state.resolved`.
     #[serde(rename = "type")]
     pub alert_type: AlertType,
     /// Why it was raised or taken back.
     pub reason: Reason,
-    /// Log time of the judgement, or of the first record of trouble, or of the event that decided, as an instant: RFC 3339 with the offset of the configured zone.
+    /// Log time of the judgement, or of the first record of trouble, or of the event that decided, or what the daemon's clock said of its own state, as an instant: RFC 3339 with the offset of the configured zone.
     pub time: String,
     /// Equal for blocks, or hosts, that go wrong in the same way.
     pub signature: String,
@@ -84,6 +86,8 @@ pub enum About {
     Domain(Box<DomainDocument>),
     /// The level of the scores.
     Regime(Box<RegimeDocument>),
+    /// The daemon's own state.
+    State(Box<StateDocument>),
 }
 
 /// A record where it stands.
@@ -160,6 +164,7 @@ impl Document {
             Finding::Regime(finding) => {
                 (About::Regime(Box::new(RegimeDocument::new(finding, alert.incident, alert.reason, &edge))), Vec::new())
             }
+            Finding::State(finding) => (About::State(Box::new(StateDocument::new(finding, alert, &edge))), Vec::new()),
         };
         let mut document = Self {
             id: alert.id.to_string(),
@@ -197,10 +202,11 @@ impl Document {
             About::Template(template) => &template.summary,
             About::Domain(domain) => &domain.summary,
             About::Regime(regime) => &regime.summary,
+            About::State(state) => &state.summary,
         }
     }
 
-    /// The name of the block, host or model that it is of, or the template.
+    /// The name of the block, host or model that it is of, or the template; of the daemon's own state its host.
     #[must_use]
     pub fn subject(&self) -> &str {
         match &self.about {
@@ -209,6 +215,7 @@ impl Document {
             About::Template(template) => &template.template,
             About::Domain(domain) => &domain.model,
             About::Regime(regime) => &regime.model,
+            About::State(state) => &state.host,
         }
     }
 
@@ -217,7 +224,7 @@ impl Document {
     pub fn block(&self) -> Option<&BlockDocument> {
         match &self.about {
             About::Block(block) => Some(block),
-            About::Host(_) | About::Template(_) | About::Domain(_) | About::Regime(_) => None,
+            About::Host(_) | About::Template(_) | About::Domain(_) | About::Regime(_) | About::State(_) => None,
         }
     }
 
@@ -250,7 +257,7 @@ impl About {
         match self {
             Self::Block(block) => block.leave_out(),
             Self::Host(host) => host.leave_out(),
-            Self::Template(_) | Self::Regime(_) => false,
+            Self::Template(_) | Self::Regime(_) | Self::State(_) => false,
             Self::Domain(domain) => domain.leave_out(),
         }
     }
@@ -371,6 +378,8 @@ const DAY_MILLIS: i64 = 86_400_000;
 
 #[cfg(test)]
 pub(crate) use regime::tests as regime_tests;
+#[cfg(test)]
+pub(crate) use state::tests as state_tests;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -32,6 +32,12 @@ impl AlertFile {
         Self { key, ..self }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Appends one line for each of `documents` and waits until the disk has them. A file that others have renamed or deleted is
     /// begun anew; a line that was cut off by a crash is ended first.
     ///
@@ -50,13 +56,18 @@ impl AlertFile {
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut file = self.file()?;
-        let size = file.metadata()?.len();
+        let mut size = file.metadata()?.len();
         if size > 0 && size + lines.len() as u64 > self.bytes_max {
             drop(file);
             self.rotate()?;
             file = open(&self.path)?;
+            size = 0;
         }
-        file.write_all(lines)?;
+        if let Err(error) = file.write_all(lines) {
+            // A full disk may have taken a part of it; what is left of the line would stand before the next try.
+            let _ = file.set_len(file.metadata().map_or(size, |metadata| metadata.len().min(size)));
+            return Err(error);
+        }
         file.sync_data()?;
         self.open = Some(file);
         Ok(())
@@ -170,6 +181,12 @@ mod tests {
         AlertFile::new(path.clone(), u64::MAX, 1).append(&[example()]).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{{\"id\":\"ale\n{}\n", example().to_json()));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_with_its_kind() {
+        let error = AlertFile::new("/dev/full".into(), u64::MAX, 1).append(&[example()]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
     }
 
     #[test]

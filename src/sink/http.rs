@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -16,12 +16,18 @@ use tokio::net::TcpListener;
 use crate::pipeline::verdict::DetectorMode;
 use crate::sink::metrics::Metrics;
 
-/// What the daemon waits for before it is ready. Once all have dropped it stays ready: a full queue or a slow model is no reason
-/// for an orchestrator to take it away.
+/// What the daemon waits for before it is ready. Once all have dropped it stays ready, with one exception: while it cannot write down how
+/// far it has come it is not, since whoever replaces hosts or daemons one by one should wait for it. It is alive meanwhile (`/live`), so
+/// that nobody ends it for that: it goes on finding and telling, and an end is what would cost. A full queue, a slow model or a file of
+/// alerts that cannot be written is no reason not to be ready.
 #[derive(Debug, Default)]
 pub struct Readiness {
     dropped: AtomicU8,
     mode: Mutex<DetectorMode>,
+    /// What keeps the state from being written.
+    unkept: Mutex<Option<String>>,
+    /// Whether a file of alerts cannot be written.
+    unwritten: AtomicBool,
 }
 
 /// One thing that the daemon waits for.
@@ -69,6 +75,16 @@ impl Readiness {
     #[must_use]
     pub fn mode(&self) -> DetectorMode {
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what keeps the state from being written; `None` when it can be.
+    pub fn set_unkept(&self, error: Option<String>) {
+        *self.unkept.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// Says whether alerts wait for a file that cannot be written. No reason not to be ready.
+    pub fn set_unwritten(&self, unwritten: bool) {
+        self.unwritten.store(unwritten, Ordering::Release);
     }
 
     /// What is still waited for; empty = ready.
@@ -132,9 +148,19 @@ async fn metrics_text(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse 
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
     let missing: Vec<_> = readiness.missing().into_iter().map(Latch::name).collect();
-    if missing.is_empty() {
-        (StatusCode::OK, format!("ready\nmode {}\n", readiness.mode().name()))
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", ")))
+    if !missing.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", missing.join(", ")));
+    }
+    let mode = readiness.mode().name();
+    let unwritten = if readiness.unwritten.load(Ordering::Acquire) { UNWRITTEN } else { "" };
+    let unkept = readiness.unkept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match unkept {
+        None => (StatusCode::OK, format!("ready\nmode {mode}\n{unwritten}")),
+        Some(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("watching, but the state cannot be written: {error}\nmode {mode}\n{unwritten}"),
+        ),
     }
 }
+
+const UNWRITTEN: &str = "alerts wait for a file that cannot be written\n";

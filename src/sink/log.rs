@@ -41,7 +41,7 @@ pub fn alert(document: &Document) {
     let muted = muted(document);
     match &document.about {
         About::Host(host) => trouble(document, host),
-        About::Template(_) | About::Domain(_) | About::Regime(_) => domain(document),
+        About::Template(_) | About::Domain(_) | About::Regime(_) | About::State(_) => domain(document),
         About::Block(block) if document.alert_type == AlertType::Resolved => info!(
             alert = document.id,
             incident = document.incident,
@@ -96,7 +96,7 @@ fn trouble(document: &Document, host: &HostDocument) {
 fn domain(document: &Document) {
     let Document { id, incident, alert_type, reason, signature, .. } = document;
     let (kind, reason, muted) = (alert_type.name(), reason.name(), muted(document));
-    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved) {
+    if matches!(alert_type, AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved) {
         info!(alert = id, incident, kind, reason, signature, muted, "{}", document.summary());
     } else {
         warn!(alert = id, incident, kind, reason, signature, of = document.subject(), muted, "{}", document.summary());
@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use crate::sink::document::Muter;
     use crate::sink::document::regime_tests::regime_example;
+    use crate::sink::document::state_tests::state_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
 
     #[test]
@@ -165,12 +166,15 @@ mod tests {
     fn what_the_model_does_not_know_is_a_warning_and_its_end_is_none() {
         let back = Document { alert_type: AlertType::MismatchResolved, ..mismatch_example() };
         let known = Document { alert_type: AlertType::RegimeResolved, ..regime_example() };
+        let written = Document { alert_type: AlertType::UnwritableResolved, ..state_example() };
         for (document, level) in [
             (template_example(), "WARN"),
             (mismatch_example(), "WARN"),
             (back, "INFO"),
             (regime_example(), "WARN"),
             (known, "INFO"),
+            (state_example(), "WARN"),
+            (written, "INFO"),
         ] {
             let event = logged(&document);
             assert_eq!((&event["level"], &event["kind"]), (&level.into(), &document.alert_type.name().into()));

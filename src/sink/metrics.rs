@@ -17,8 +17,10 @@ use crate::pipeline::stats::Stats;
 use crate::pipeline::verdict::{Alert, AlertType, DetectorMode, Reason};
 use crate::sink::webhook::Attempt;
 
+use self::health::HealthMetrics;
 use self::model::ModelMetrics;
 
+pub mod health;
 pub mod model;
 
 /// Every metric of the daemon, in a registry of its own.
@@ -32,6 +34,8 @@ pub struct Metrics {
     gauges: Vec<(Gauge, Read<f64>)>,
     /// The model.
     pub model: ModelMetrics,
+    /// What the daemon cannot write.
+    pub health: HealthMetrics,
     mode: IntGaugeVec,
     detector_mode: IntGaugeVec,
     process: Process,
@@ -97,6 +101,7 @@ impl Metrics {
             base: OnceLock::new(),
             gauges: GAUGES.iter().map(|(name, help, read)| (float_gauge(&registry, name, help), *read)).collect(),
             model: ModelMetrics::new(&registry),
+            health: HealthMetrics::new(&registry),
             mode: register(&registry, IntGaugeVec::new(opts("mode_info", "1 for the mode that alerts are in."), &["mode"])),
             detector_mode: register(
                 &registry,
@@ -325,6 +330,9 @@ fn alert_counters(registry: &Registry) -> IntCounterVec {
         alerts.with_label_values(&[AlertType::Mismatch.name(), reason.name()]);
     }
     alerts.with_label_values(&[AlertType::Regime.name(), Reason::ScoreLevel.name()]);
+    for reason in [Reason::DiskFull, Reason::ReadOnly, Reason::WriteFailed] {
+        alerts.with_label_values(&[AlertType::Unwritable.name(), reason.name()]);
+    }
     alerts
 }
 

@@ -75,7 +75,9 @@ pub fn wants_colours() -> bool {
 fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Result {
     write_head(text, document, paint)?;
     match (document.alert_type, &document.about) {
-        (AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved, _) => Ok(()),
+        (AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved, _) => {
+            Ok(())
+        }
         (_, About::Block(block)) => {
             write_figures(text, document, block)?;
             write_difference(text, block, paint)?;
@@ -115,6 +117,10 @@ fn write_all(text: &mut String, document: &Document, paint: Paint) -> fmt::Resul
             write_named(text, &[("signature", document.signature.clone())])?;
             write_steps(text, &regime.advice)
         }
+        (_, About::State(state)) => {
+            write_named(text, &[("directory", state.directory.clone()), ("error", state.error.clone())])?;
+            write_steps(text, &state.advice)
+        }
     }
 }
 
@@ -128,6 +134,8 @@ fn write_head(text: &mut String, document: &Document, paint: Paint) -> fmt::Resu
         AlertType::MismatchResolved => paint.relief("IN DOMAIN AGAIN"),
         AlertType::Regime => paint.alarm("ANOTHER REGIME"),
         AlertType::RegimeResolved => paint.relief("REGIME RESOLVED"),
+        AlertType::Unwritable => paint.alarm("STATE NOT WRITTEN"),
+        AlertType::UnwritableResolved => paint.relief("STATE WRITTEN AGAIN"),
     };
     writeln!(text, "{title} {} at {}", paint.strong(indented(document.subject())), document.time)?;
     writeln!(text, "  {}", document.summary())?;
@@ -379,6 +387,7 @@ impl Paint {
 mod tests {
     use super::*;
     use crate::sink::document::regime_tests::regime_example;
+    use crate::sink::document::state_tests::state_example;
     use crate::sink::document::tests::{example, mismatch_example, template_example, trouble_example};
     use crate::sink::document::{MutedDocument, Muter};
 
@@ -401,6 +410,15 @@ mod tests {
     #[test]
     fn a_change_of_regime_says_from_where_to_where() {
         insta::assert_snapshot!(render(&regime_example(), false));
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_written_says_where_and_why() {
+        let text = render(&state_example(), false);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines[0], "STATE NOT WRITTEN edge7 at 2008-11-09T20:35:18.143+01:00");
+        assert_eq!(lines[2..4], ["  directory  /var/lib/hdfs-vigil", "  error      No space left on device (os error 28)"]);
+        assert!(lines[4].contains("What to do") && lines[5].contains("df -h /var/lib/hdfs-vigil"), "{text}");
     }
 
     #[test]

@@ -191,6 +191,35 @@ fn two_daemons_do_not_share_a_socket_and_no_file_is_overwritten() {
     assert_eq!(fs::read_to_string(taken).unwrap(), "precious");
 }
 
+#[test]
+fn a_socket_that_nobody_has_asked_for_and_cannot_be_made_ends_no_vigil() {
+    let place = Place::new("");
+    let deep = place.path(&"d".repeat(100));
+    place.configure(&format!("[state]\ndirectory = {:?}\n", deep.display().to_string()));
+    append(&place.logs().join("dn1.log"), &story_lines(60));
+    let vigil = place.start();
+    place.wait_for("alerts", |place| place.alerts().len() >= ALERTS);
+    let said = place.said();
+    assert!(said.contains("There is no control socket") && said.contains("must have at most 107; set control.socket"), "{said}");
+    assert!(vigil.stop().success());
+    let nowhere = place.path("not/there.sock").display().to_string();
+    place.configure(&format!("[control]\nsocket = {nowhere:?}\n"));
+    check_does_not_start(&place, "failed to make control socket");
+}
+
+#[test]
+fn a_socket_that_is_taken_away_is_made_anew() {
+    let place = Place::new("");
+    let vigil = place.start();
+    place.wait_for("the socket", |place| socket(place).exists());
+    fs::remove_file(socket(&place)).unwrap();
+    place.wait_for("another one", |place| socket(place).exists());
+    assert!(ok(&place, &["list"]).contains("no such alert is kept"));
+    assert_eq!(fs::metadata(socket(&place)).unwrap().permissions().mode() & 0o777, 0o660);
+    assert!(vigil.stop().success());
+    assert!(!socket(&place).exists(), "the new one goes with the daemon");
+}
+
 fn check_does_not_start(place: &Place, complaint: &str) {
     let [config, more] = ["vigil.toml", "more.toml"].map(|name| place.path(name).display().to_string());
     let mut arguments = vec!["run", "--config", &config];

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
+mod backlog;
 mod bad_input;
 mod config_mistakes;
 mod control_socket;
@@ -10,15 +11,18 @@ mod cuts;
 mod daylight_saving;
 mod deletion;
 mod descriptors;
+mod disk;
 mod doctor;
 mod domain_shift;
 mod evaluating;
 mod explanations;
+mod full_disk;
 mod fuzzed;
 mod gzip;
 mod hadoop3;
 mod host_trouble;
 mod inode_reuse;
+mod kill;
 mod learn_command;
 mod learning;
 mod metrics;
@@ -41,9 +45,14 @@ mod restart;
 mod reworded_log;
 mod rotation;
 mod scorer_thread;
+mod second_instance;
 mod short_files;
+mod sigterm;
+mod site;
+mod slow_sink;
 mod start_at;
 mod state_files;
+mod suspend;
 mod symlink;
 mod synthetic_model;
 mod tail;

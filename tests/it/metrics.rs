@@ -28,7 +28,7 @@ async fn metrics_are_served_and_promtool_finds_no_fault() {
 }
 
 #[tokio::test]
-async fn ready_turns_true_once_the_last_latch_has_dropped() {
+async fn ready_turns_true_with_the_last_latch_and_false_while_the_state_cannot_be_written() {
     let readiness = Arc::new(Readiness::default());
     let site = Site::start(Arc::default(), Arc::clone(&readiness)).await;
     site.check("/ready", StatusCode::SERVICE_UNAVAILABLE, "waiting for restored, model, first_scan\n").await;
@@ -39,6 +39,15 @@ async fn ready_turns_true_once_the_last_latch_has_dropped() {
     site.check("/ready", StatusCode::OK, "ready\nmode warmup\n").await;
     readiness.set_mode(DetectorMode::Frozen);
     readiness.drop_latch(Latch::Model);
+    site.check("/ready", StatusCode::OK, "ready\nmode frozen\n").await;
+    readiness.set_unwritten(true);
+    let remark = "alerts wait for a file that cannot be written\n";
+    site.check("/ready", StatusCode::OK, &format!("ready\nmode frozen\n{remark}")).await;
+    readiness.set_unkept(Some("No space left on device (os error 28)".to_owned()));
+    let unkept = "watching, but the state cannot be written: No space left on device (os error 28)\nmode frozen\n";
+    site.check("/ready", StatusCode::SERVICE_UNAVAILABLE, &format!("{unkept}{remark}")).await;
+    readiness.set_unwritten(false);
+    readiness.set_unkept(None);
     site.check("/ready", StatusCode::OK, "ready\nmode frozen\n").await;
     site.stop().await;
 }

@@ -72,14 +72,3 @@ fn a_second_signal_ends_it_at_once() {
     let code = vigil.stop().code();
     assert!(matches!(code, Some(0 | 143)), "it ended by itself or by the second signal, not by {code:?}");
 }
-
-#[test]
-fn a_second_daemon_on_the_same_state_is_refused() {
-    let place = Place::new("");
-    let _vigil = place.start();
-    place.wait_for("the start", |place| place.said().contains("Following the logs"));
-    let config = place.path("vigil.toml").display().to_string();
-    let (code, _, complaint) = place.run(&["run", "--config", &config]);
-    assert_eq!(code, Some(73), "{complaint}");
-    assert!(complaint.contains("is in use by another hdfs-vigil; stop that one"), "{complaint}");
-}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -55,13 +55,18 @@ impl Place {
 
     /// Starts the daemon.
     pub fn start(&self) -> Vigil {
+        self.start_into(Stdio::null())
+    }
+
+    /// Starts the daemon with this standard output.
+    pub fn start_into(&self, stdout: Stdio) -> Vigil {
         let stderr = File::options().create(true).append(true).open(self.path("stderr")).unwrap();
         let mut command = self.command(&["run", "--config"]);
         command.arg(self.path("vigil.toml"));
         if self.path("more.toml").exists() {
             command.arg("--config").arg(self.path("more.toml"));
         }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         Vigil { child: command.spawn().unwrap() }
     }
 
@@ -120,6 +125,22 @@ impl Place {
         }
     }
 
+    /// Waits until what is `measured` is as wanted, for as long as it goes on changing.
+    pub fn wait_as_long_as_it_moves(&self, what: &str, measured: impl Fn(&Self) -> f64, is_wanted: impl Fn(f64) -> bool) {
+        let (mut last, mut deadline) = (f64::NAN, Instant::now());
+        loop {
+            let now = measured(self);
+            if is_wanted(now) {
+                return;
+            }
+            if now != last {
+                (last, deadline) = (now, Instant::now() + DEADLINE);
+            }
+            assert!(Instant::now() < deadline, "waited too long for {what}, at {now}; the daemon said:\n{}", self.said());
+            pause(50);
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hdfs-vigil"));
         command.args(arguments).current_dir(self.directory.path()).env_remove("RUST_LOG");
@@ -143,11 +164,23 @@ impl Vigil {
         self.child.wait().unwrap()
     }
 
+    /// What it writes to standard output, if that is a pipe.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
     /// Time on a core that it has taken so far, in ticks of a hundredth of a second, proc_pid_stat(5).
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, rest) = stat.rsplit_once(") ").unwrap();
         rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The most memory that it has used so far: `VmHWM` of proc_pid_status(5).
+    pub fn peak_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
     }
 
     /// Sends a signal by name.

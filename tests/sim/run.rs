@@ -337,6 +337,7 @@ fn told(alert: &Alert) -> Told {
         Finding::Template(finding) => (finding.template.clone(), format!("x{}", finding.events), String::new()),
         Finding::Domain(finding) => (finding.model.clone(), shares(finding), String::new()),
         Finding::Regime(finding) => (finding.model.clone(), format!("{:?} {:?}", finding.before, finding.after), String::new()),
+        Finding::State(_) => unreachable!("the pipeline has no state on a disk"),
     };
     Told {
         id: alert.id.to_string(),

@@ -90,11 +90,16 @@ impl Judge {
 
     fn handle_healthy(&mut self, alert: &Document) -> Meaning {
         match alert.alert_type {
-            AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved => {
+            AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved => {
                 self.false_incidents.remove(&alert.incident);
                 Meaning::Corrected
             }
-            AlertType::Firing | AlertType::Trouble | AlertType::Template | AlertType::Mismatch | AlertType::Regime => {
+            AlertType::Firing
+            | AlertType::Trouble
+            | AlertType::Template
+            | AlertType::Mismatch
+            | AlertType::Regime
+            | AlertType::Unwritable => {
                 self.remember_false(alert);
                 Meaning::FalseAlarm
             }

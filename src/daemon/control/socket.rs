@@ -19,8 +19,20 @@ use crate::limits::SOCKET_PATH_BYTES_MAX;
 pub struct Socket {
     listener: Option<UnixListener>,
     path: PathBuf,
-    /// Device and inode of the file, so that no other one is removed.
-    identity: (u64, u64),
+    /// Of the file, so that no other one is removed.
+    identity: Identity,
+}
+
+/// Device and inode of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64, u64);
+
+impl Identity {
+    /// Of what is at `path` now, links not followed; `None` when nothing is.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|found| Self(found.dev(), found.ino()))
+    }
 }
 
 /// Why there is no socket.
@@ -65,21 +77,27 @@ impl Socket {
         }
         let failed = |action| move |source| SocketError::Io { action, path: path.to_owned(), source };
         make_room(path, is_ours)?;
-        // The mask is of the whole process; at this time of the start no other thread makes files. Changing the mode behind the bind
-        // would leave a moment in which others could connect.
+        // The mask is of the whole process. At the start no other thread makes files; when the socket is made anew the teller may, whose
+        // files lose nothing by it. Changing the mode behind the bind would leave a moment in which others could connect.
         let before = umask(OTHERS);
         let listener = UnixListener::bind(path);
         umask(before);
         let listener = listener.map_err(failed("make"))?;
         listener.set_nonblocking(true).map_err(failed("prepare"))?;
         let made = fs::symlink_metadata(path).map_err(failed("look at"))?;
-        Ok(Self { listener: Some(listener), path: path.to_owned(), identity: (made.dev(), made.ino()) })
+        Ok(Self { listener: Some(listener), path: path.to_owned(), identity: Identity(made.dev(), made.ino()) })
     }
 
     /// What accepts; once. It does not block.
     #[must_use]
     pub fn take_listener(&mut self) -> Option<UnixListener> {
         self.listener.take()
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Where it is.
@@ -91,8 +109,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+        if Identity::of(&self.path) == Some(self.identity)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             warn!(path = %self.path.display(), %error, "The control socket could not be removed; the next start does.");
         }
     }

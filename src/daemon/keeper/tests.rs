@@ -1,7 +1,7 @@
 //! What checkpoints cost, and that each is the instant at which it was made.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -155,7 +155,9 @@ impl World {
     fn step(&mut self) -> Result<Step, StateError> {
         let (positions, mutes) = (Saved::default(), Mutes::default());
         let instant = Instant { model_sha256: "m", positions: &positions, outbox: &self.outbox, mutes: &mutes };
-        self.keeper.as_mut().expect("it is there").step(&instant, &mut self.pipeline)
+        let keeper = self.keeper.as_mut().expect("it is there");
+        keeper.hold_directory(&mut self.pipeline)?;
+        keeper.step(&instant, &mut self.pipeline)
     }
 
     fn count(&mut self, bytes: u64) {

@@ -198,7 +198,7 @@ fn incident_id(case: &Case, pool: Option<&str>) -> IncidentId {
 }
 
 /// Identity of the alert with this number in its incident.
-pub(super) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
+pub(crate) fn alert_id(incident: IncidentId, alert_type: AlertType, number: u32) -> AlertId {
     AlertId(hash(&[b"alert", &incident.0.to_be_bytes(), alert_type.name().as_bytes(), &number.to_be_bytes()]))
 }
 
@@ -226,12 +226,12 @@ pub(super) fn signature_of_set(mut texts: Vec<String>) -> String {
 }
 
 /// The first half of the hash of the parts, in hexadecimal digits.
-pub(super) fn signature_of(parts: &[&[u8]]) -> String {
+pub(crate) fn signature_of(parts: &[&[u8]]) -> String {
     format!("{:016x}", hash(parts) >> 64)
 }
 
 /// The first 128 bits of SHA-256 over the parts, each with its length before it so that borders count.
-pub(super) fn hash(parts: &[&[u8]]) -> u128 {
+pub(crate) fn hash(parts: &[&[u8]]) -> u128 {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
@@ -389,7 +389,9 @@ mod tests {
         let resolved = trigger.resolve(&case(1, 8), None, verdict(false)).expect("it was firing");
         let of = |alert: &Alert| match &alert.finding {
             Finding::Block(finding) => finding.explanation.clone(),
-            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) => Explanation::default(),
+            Finding::Host(_) | Finding::Template(_) | Finding::Domain(_) | Finding::Regime(_) | Finding::State(_) => {
+                Explanation::default()
+            }
         };
         assert_eq!((of(&fired), of(&resolved)), (full, explanation(DeviationKind::Missing)));
         assert_eq!((fired.quoted().count(), resolved.quoted().count()), (2, 1));

@@ -99,14 +99,21 @@ fn write_alert(out: &mut String, document: &Document, head: &str, open: bool) ->
         About::Template(template) => write_template(out, document, template),
         About::Domain(domain) => write_domain(out, document, domain),
         About::Regime(regime) => write_regime(out, regime),
+        // The daemon tells of it; a replay keeps no state.
+        About::State(_) => Ok(()),
     }?;
     writeln!(out, "</details>")
 }
 
 fn is_relief(alert_type: AlertType) -> bool {
     match alert_type {
-        AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved => true,
-        AlertType::Firing | AlertType::Trouble | AlertType::Template | AlertType::Mismatch | AlertType::Regime => false,
+        AlertType::Resolved | AlertType::MismatchResolved | AlertType::RegimeResolved | AlertType::UnwritableResolved => true,
+        AlertType::Firing
+        | AlertType::Trouble
+        | AlertType::Template
+        | AlertType::Mismatch
+        | AlertType::Regime
+        | AlertType::Unwritable => false,
     }
 }
 

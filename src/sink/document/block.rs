@@ -325,7 +325,10 @@ fn summary(finding: &BlockFinding, deviations: &[DeviationDocument], names: &Nam
         | Reason::FarShare
         | Reason::ModelChanged
         | Reason::ScoreLevel
-        | Reason::Acknowledged => {
+        | Reason::Acknowledged
+        | Reason::DiskFull
+        | Reason::ReadOnly
+        | Reason::WriteFailed => {
             format!("{block} is no longer followed: it has been open for too long, or newer incidents took its place.")
         }
     }

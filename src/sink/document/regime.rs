@@ -90,7 +90,10 @@ fn summary(finding: &RegimeFinding, reason: Reason) -> String {
         | Reason::Frequent
         | Reason::UnknownShare
         | Reason::FarShare
-        | Reason::ScoreLevel => "is no longer remembered: too many have come since",
+        | Reason::ScoreLevel
+        | Reason::DiskFull
+        | Reason::ReadOnly
+        | Reason::WriteFailed => "is no longer remembered: too many have come since",
     };
     format!("The change of regime that model {model} saw {why}. The threshold is at {:.2} nats.", after.threshold)
 }

@@ -360,7 +360,9 @@ impl World {
                     let texts: Vec<&str> = found.templates.iter().map(|template| template.template.as_str()).collect();
                     format!("{} {}", alert.reason.name(), texts.join(","))
                 }
-                Finding::Block(_) | Finding::Host(_) | Finding::Regime(_) => panic!("the domain tells of none of them"),
+                Finding::Block(_) | Finding::Host(_) | Finding::Regime(_) | Finding::State(_) => {
+                    panic!("the domain tells of none of them")
+                }
             };
             format!("{} {what}@{}", alert.alert_type.name(), alert.time.0)
         });

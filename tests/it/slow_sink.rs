@@ -1,0 +1,45 @@
+//! A place for alerts that takes nothing more: the reading stops, the logs are the buffer, nothing is dropped, and no core is taken.
+
+use std::cell::Cell;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::thread;
+
+use crate::disk::Disk;
+use crate::site::{LISTEN, metric};
+use crate::vigil::{Place, append, pause, stories};
+
+#[test]
+fn a_terminal_that_nobody_reads_stops_the_reading_and_loses_nothing() {
+    let place = Place::new("");
+    // Thousands of alerts are synced one by one, which would take a minute on a real disk.
+    let Some(_disk) = Disk::mount(&place.path("disk"), 400) else { return };
+    let state = place.path("disk/state").display().to_string();
+    symlink(place.path("disk/alerts.jsonl"), place.path("alerts.jsonl")).unwrap();
+    place.configure(&format!("[state]\ndirectory = {state:?}\n[alerts]\nterminal = \"always\"\nlog = false\n{LISTEN}"));
+    append(&place.logs().join("dn1.log"), &stories(16_000, |block| block % 5 < 3, |_| false));
+    let mut vigil = place.start_into(Stdio::piped());
+    let mut unread = vigil.take_stdout();
+    place.wait_for("alerts that wait", |place| metric(place, "alerts_waiting").is_some_and(|waiting| waiting >= 5000.0));
+    let read = Cell::new(None);
+    place.wait_for("the reading to stop", |place| {
+        pause(1500);
+        let now = metric(place, "bytes_total");
+        read.replace(now) == now
+    });
+    let (before, lag) = (vigil.cpu_ticks(), metric(&place, "lag_bytes").unwrap());
+    assert!(lag > 100_000.0, "unread bytes: {lag}");
+    pause(3000);
+    assert_eq!(metric(&place, "lag_bytes"), Some(lag), "nothing is read");
+    assert!(metric(&place, "unread_age_seconds").unwrap() > 3.0);
+    let ticks = vigil.cpu_ticks() - before;
+    assert!(ticks < 60, "{ticks} hundredths of a second on a core in three seconds");
+    let reader = thread::spawn(move || io::copy(&mut unread, &mut io::sink()));
+    place.wait_as_long_as_it_moves("every alert", |place| metric(place, "lag_bytes").unwrap_or(1.0), |lag| lag == 0.0);
+    let expected = place.undisturbed();
+    place.wait_for("every alert in the file", |place| place.alert_ids() == expected);
+    assert_eq!(metric(&place, "alerts_dropped_total"), Some(0.0));
+    assert!(vigil.stop().success());
+    reader.join().unwrap().unwrap();
+}
