@@ -20,6 +20,7 @@ use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{LogTime, SourceId, StreamId, WallTime};
 
 pub mod discover;
+pub mod disk;
 pub mod fingerprint;
 pub mod follow;
 mod kin;

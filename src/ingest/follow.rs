@@ -1,17 +1,16 @@
 //! Keeps track of every file of every stream, and hands out what nobody has read yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::discover::{Found, Listing, Patterns, failed, modified_nanos};
-use super::fingerprint::read_into;
+use super::discover::{Found, Listing, Patterns, failed};
+use super::disk::{Disk, File, HostDisk, read_into};
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
-use super::reread::{find_by_identity, open};
+use super::reread::find_by_identity;
 use super::source::{Look, Place, Source};
 use super::streams::{Slot, Stream, Streams};
 use super::{
@@ -23,6 +22,7 @@ use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
 
 /// Follows the files that the settings name. See [`crate::ingest`] for what it promises.
 pub struct Follower {
+    disk: Arc<dyn Disk>,
     patterns: Patterns,
     start_at: StartAt,
     mode: Mode,
@@ -56,13 +56,23 @@ pub struct StreamStatus<'a> {
 }
 
 impl Follower {
-    /// A follower that goes on where `saved` stood; `Saved::default()` for a first start. Looks at nothing before the first scan.
+    /// A follower of files of the host that goes on where `saved` stood; `Saved::default()` for a first start. Looks at nothing before
+    /// the first scan.
     ///
     /// # Errors
     /// When there is no pattern, or one is not a glob.
     pub fn new(settings: &Settings, saved: Saved, read_time: TimeReader) -> Result<Self, SettingsError> {
+        Self::on(Arc::new(HostDisk), settings, saved, read_time)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// When there is no pattern, or one is not a glob.
+    pub fn on(disk: Arc<dyn Disk>, settings: &Settings, saved: Saved, read_time: TimeReader) -> Result<Self, SettingsError> {
         Ok(Self {
-            patterns: Patterns::new(settings)?,
+            patterns: Patterns::on(Arc::clone(&disk), settings)?,
+            disk,
             start_at: settings.start_at,
             mode: settings.mode,
             read_time,
@@ -146,7 +156,8 @@ impl Follower {
     /// A snapshot that can read the records at `positions` again, on any thread.
     #[must_use]
     pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
-        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
+        let sources = positions.into_iter().filter_map(|position| self.source(position.source).cloned());
+        Rereader::on(Arc::clone(&self.disk), sources)
     }
 
     /// All streams, by number.
@@ -218,7 +229,17 @@ impl Follower {
         {
             return source.look_at_found(reader, found);
         }
-        source.look_at_found(&mut open_found(found)?, found)
+        source.look_at_found(&mut self.open_found(found)?, found)
+    }
+
+    /// Opens a file that was just found, if it still is that file.
+    fn open_found(&self, found: &Found) -> io::Result<Reader> {
+        let file = self.disk.open(&found.path)?;
+        if file.metadata()?.identity == found.identity {
+            Ok(Reader::new(file, found.gzip))
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 
     /// Takes down that the source in `slot` is at `found`.
@@ -257,7 +278,7 @@ impl Follower {
             if !listing.unsure.is_empty() && source.info.path.ancestors().any(|path| listing.unsure.contains(path)) {
                 continue;
             }
-            match elsewhere(source, listing) {
+            match elsewhere(&*self.disk, source, listing) {
                 Some(found) if self.is_still(slot, &found) => {}
                 Some(_) | None => self.miss(slot),
             }
@@ -289,7 +310,7 @@ impl Follower {
         let Some(Reader::Plain(file)) = self.descriptors.get(source.info.id) else {
             return false;
         };
-        let Ok(size) = file.metadata().map(|metadata| metadata.size()) else {
+        let Ok(size) = file.metadata().map(|metadata| metadata.size) else {
             return false;
         };
         match source.look(file, size) {
@@ -351,9 +372,9 @@ impl Follower {
     }
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
-        let mut reader = open_found(found)?;
+        let mut reader = self.open_found(found)?;
         let kin = match self.streams.named(&found.stream) {
-            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
+            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
             None => Kin::Stranger,
         };
         let slot =
@@ -428,7 +449,7 @@ impl Follower {
                 if offset == found.size { end(file) } else { Ok((offset, false)) }
             }
             (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
-                let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
+                let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()), log_time, &self.read_time)?;
                 Ok(offset.map_or((found.size, true), |offset| (offset, false)))
             }
         }
@@ -565,11 +586,11 @@ impl Follower {
             return Ok(());
         }
         let file = if source.is_present() {
-            open(&source.info.path)?
+            self.disk.open(&source.info.path)?
         } else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        if Identity::from(&file.metadata()?) != source.info.identity {
+        if file.metadata()?.identity != source.info.identity {
             return Err(io::ErrorKind::NotFound.into());
         }
         self.descriptors.insert(source.info.id, Reader::new(file, source.gzip));
@@ -587,7 +608,7 @@ impl Follower {
             }
             Reader::Plain(file) => {
                 let metadata = file.metadata()?;
-                let (size, modified_nanos) = (metadata.size(), modified_nanos(&metadata));
+                let (size, modified_nanos) = (metadata.size, metadata.modified_nanos);
                 if !source.is_unchanged(size, modified_nanos) {
                     match source.look(file, size)? {
                         Look::Same(head) => source.note_look(head, size, modified_nanos, now_nanos),
@@ -678,31 +699,21 @@ impl Complaints {
     }
 }
 
-/// Opens a file that was just found, if it still is that file.
-fn open_found(found: &Found) -> io::Result<Reader> {
-    let file = open(&found.path)?;
-    if Identity::from(&file.metadata()?) == found.identity {
-        Ok(Reader::new(file, found.gzip))
-    } else {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
-
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
 /// another name in a directory that is not listed.
-fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
+fn elsewhere(disk: &dyn Disk, source: &Source, listing: &Listing) -> Option<Found> {
     if source.finished || matches!(source.place, Place::Missing { replaced: true, .. }) {
         return None;
     }
     let identity = source.info.identity;
-    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
+    let own = disk.metadata(&source.info.path).ok().filter(|metadata| metadata.identity == identity);
     let path = if own.is_some() {
         source.info.path.clone()
     } else {
         let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
-        find_by_identity(directory, identity)?
+        find_by_identity(disk, directory, identity)?
     };
-    let metadata = fs::metadata(&path).ok()?;
+    let metadata = disk.metadata(&path).ok()?;
     let rank =
         path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
@@ -710,8 +721,8 @@ fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
         rank,
         gzip: source.gzip,
         identity,
-        size: metadata.size(),
-        modified_nanos: modified_nanos(&metadata),
+        size: metadata.size,
+        modified_nanos: metadata.modified_nanos,
         path,
     })
 }

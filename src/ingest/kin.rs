@@ -1,14 +1,13 @@
 //! Recognises a new file as the copy of a known one, so that copytruncate and compression neither send twice nor lose anything.
 
-use std::fs::File;
 use std::io;
 
 use super::Fingerprint;
 use super::discover::Found;
-use super::fingerprint::{TAIL_BYTES_MAX, read_at};
+use super::disk::{Disk, File, read_at};
+use super::fingerprint::TAIL_BYTES_MAX;
 use super::name::Rank;
 use super::reader::{Descriptors, Reader};
-use super::reread::open;
 use super::source::{Look, Source};
 use super::streams::Stream;
 use crate::pipeline::event::SourceId;
@@ -33,7 +32,13 @@ pub enum Kin {
 ///
 /// # Errors
 /// When `found` cannot be read.
-pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptors: &mut Descriptors) -> io::Result<Kin> {
+pub fn recognise(
+    stream: &Stream,
+    found: &Found,
+    reader: &mut Reader,
+    descriptors: &mut Descriptors,
+    disk: &dyn Disk,
+) -> io::Result<Kin> {
     let head = match reader.head() {
         Ok(head) => head,
         // Its writer has only begun to compress.
@@ -51,7 +56,7 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
         }
     }
     for &(_, source) in &there {
-        if is_copy(source, found, &head, reader, descriptors)? {
+        if is_copy(source, found, &head, reader, || original(source, descriptors, disk))? {
             return Ok(Kin::Copy(source.info.id));
         }
     }
@@ -72,7 +77,13 @@ fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) ->
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
-fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &Reader, descriptors: &mut Descriptors) -> io::Result<bool> {
+fn is_copy(
+    source: &Source,
+    found: &Found,
+    head: &[u8],
+    reader: &Reader,
+    original: impl FnOnce() -> io::Result<File>,
+) -> io::Result<bool> {
     if found.gzip {
         return Ok(!source.gzip && source.info.head.begins(head));
     }
@@ -80,7 +91,7 @@ fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &Reader, descrip
     if !source.is_live() || found.rank == Rank::Live {
         return Ok(false);
     }
-    match original(source, descriptors) {
+    match original() {
         Ok(original) => holds_same(&original, reader.file()),
         Err(_) => Ok(false),
     }
@@ -117,16 +128,16 @@ fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) ->
     }
 }
 
-fn original(source: &Source, descriptors: &mut Descriptors) -> io::Result<File> {
+fn original(source: &Source, descriptors: &mut Descriptors, disk: &dyn Disk) -> io::Result<File> {
     match descriptors.get(source.info.id) {
-        Some(reader) => reader.file().try_clone(),
-        None => open(&source.info.path),
+        Some(reader) => Ok(File::clone(reader.file())),
+        None => disk.open(&source.info.path),
     }
 }
 
 /// Whether two files hold the same as far as the shorter one goes, judging by its two ends.
 fn holds_same(one: &File, other: &File) -> io::Result<bool> {
-    let size = one.metadata()?.len().min(other.metadata()?.len());
+    let size = one.metadata()?.size.min(other.metadata()?.size);
     let stretch = size.min(TAIL_BYTES_MAX as u64);
     for offset in [0, size - stretch] {
         if read_at(one, offset, stretch as usize)? != read_at(other, offset, stretch as usize)? {

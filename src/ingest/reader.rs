@@ -1,12 +1,12 @@
 //! Open log files: plain ones read by offset, compressed ones decoded from their beginning, and no more of them than allowed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
+use super::disk::{Cursor, File, read_at};
+use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
 use crate::limits::DESCRIPTORS_MAX;
 use crate::pipeline::event::SourceId;
 
@@ -22,7 +22,7 @@ pub enum Reader {
 /// A compressed file and how far it was decoded.
 #[derive(Debug)]
 pub struct Gzip {
-    decoder: MultiGzDecoder<BufReader<File>>,
+    decoder: MultiGzDecoder<BufReader<Cursor>>,
     decoded: u64,
     /// The decoder reports an error once and an end ever after; the error must not pass for an end.
     failed: bool,
@@ -56,7 +56,7 @@ impl Reader {
     pub fn file(&self) -> &File {
         match self {
             Self::Plain(file) => file,
-            Self::Gzip(gzip) => gzip.decoder.get_ref().get_ref(),
+            Self::Gzip(gzip) => gzip.file(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Reader {
         match self {
             Self::Plain(file) => read_at(file, 0, HEAD_BYTES_MAX),
             Self::Gzip(gzip) => {
-                gzip.rewind()?;
+                gzip.rewind();
                 gzip.read(HEAD_BYTES_MAX)
             }
         }
@@ -77,7 +77,7 @@ impl Reader {
 
 impl Gzip {
     fn new(file: File) -> Self {
-        Self { decoder: MultiGzDecoder::new(BufReader::new(file)), decoded: 0, failed: false }
+        Self { decoder: MultiGzDecoder::new(BufReader::new(Cursor::new(file, 0))), decoded: 0, failed: false }
     }
 
     /// Up to `bytes_max` bytes from `offset` of what it decodes to; fewer only at its end. Going back costs decoding anew.
@@ -100,19 +100,16 @@ impl Gzip {
     }
 
     /// The decoder, from the beginning.
-    ///
-    /// # Errors
-    /// When the file cannot be rewound.
-    pub fn decoder(&mut self) -> io::Result<&mut (impl Read + use<>)> {
-        self.rewind()?;
+    pub fn decoder(&mut self) -> &mut (impl Read + use<>) {
+        self.rewind();
         // Whoever reads past us leaves us not knowing where we are.
         self.decoded = u64::MAX;
-        Ok(&mut self.decoder)
+        &mut self.decoder
     }
 
     fn skip_to(&mut self, offset: u64) -> io::Result<()> {
         if self.decoded > offset || self.failed {
-            self.rewind()?;
+            self.rewind();
         }
         self.decoded += io::copy(&mut (&mut self.decoder).take(offset - self.decoded), &mut io::sink())?;
         if self.decoded == offset { Ok(()) } else { Err(beyond_end()) }
@@ -129,11 +126,12 @@ impl Gzip {
         }
     }
 
-    fn rewind(&mut self) -> io::Result<()> {
-        let mut file = self.decoder.get_ref().get_ref().try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
-        *self = Self::new(file);
-        Ok(())
+    fn rewind(&mut self) {
+        *self = Self::new(File::clone(self.file()));
+    }
+
+    fn file(&self) -> &File {
+        self.decoder.get_ref().get_ref().file()
     }
 }
 
@@ -195,6 +193,7 @@ fn beyond_end() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -254,7 +253,7 @@ mod tests {
     }
 
     fn reader() -> Reader {
-        Reader::new(tempfile::tempfile().unwrap(), false)
+        Reader::new(Arc::new(tempfile::tempfile().unwrap()), false)
     }
 
     fn packed(bytes: &[u8], cut: usize) -> File {
@@ -263,7 +262,6 @@ mod tests {
         let packed = encoder.finish().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&packed[..packed.len() - cut]).unwrap();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        file
+        Arc::new(file)
     }
 }

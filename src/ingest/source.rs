@@ -1,10 +1,10 @@
 //! One log file as it is followed: what is known of it, and whether it still is the file it was.
 
-use std::fs::File;
 use std::io;
 
 use super::discover::Found;
-use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
+use super::disk::{File, read_at};
+use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
 use super::name::{self, Packing, Rank};
 use super::reader::Reader;
 use super::{Fingerprint, Mode, SavedSource, SourceInfo};
