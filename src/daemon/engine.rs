@@ -6,7 +6,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::ingest::{Follower, Mode, Notice};
+use crate::ingest::{Follower, Mode, Notice, Read};
 use crate::limits::CHUNK_BYTES_MAX;
 use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
@@ -31,7 +31,9 @@ pub struct Engine {
     unread: BTreeSet<StreamId>,
     /// Batches with the scorer.
     batches_out: usize,
+    /// What was read last, and where it stands.
     buffer: Vec<u8>,
+    last: Option<Read>,
 }
 
 /// A model that is to take over.
@@ -72,17 +74,24 @@ impl Engine {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(follower: Follower, pipeline: Pipeline, scorer: Scorer, mode: Mode) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self::with_thread(follower, pipeline, ScorerThread::spawn(scorer)?, mode))
+    }
+
+    /// The same with a scorer that has its thread already.
+    #[must_use]
+    pub fn with_thread(follower: Follower, pipeline: Pipeline, scorer: ScorerThread, mode: Mode) -> Self {
+        Self {
             follower,
             pipeline,
-            scorer: ScorerThread::spawn(scorer)?,
+            scorer,
             next: None,
             mode,
             known: BTreeSet::new(),
             unread: BTreeSet::new(),
             batches_out: 0,
             buffer: Vec::with_capacity(CHUNK_BYTES_MAX),
-        })
+            last: None,
+        }
     }
 
     /// Looks for new, renamed and grown files. `first` says that this is the first scan ever: logs that are there already are joined
@@ -109,7 +118,8 @@ impl Engine {
         }
         let behind = self.unread.iter().min_by_key(|stream| (self.pipeline.stream_time(**stream), **stream));
         let Some(stream) = behind.copied() else { return false };
-        match self.follower.read(stream, &mut self.buffer) {
+        self.last = self.follower.read(stream, &mut self.buffer);
+        match self.last {
             Some(read) => {
                 let bytes = &self.buffer[..read.bytes];
                 self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
@@ -123,6 +133,12 @@ impl Engine {
             None => self.finish(stream),
         }
         true
+    }
+
+    /// What the last [`Engine::read`] took, and its bytes; `None` when there was nothing.
+    #[must_use]
+    pub fn last_read(&self) -> Option<(Read, &[u8])> {
+        self.last.map(|read| (read, &self.buffer[..read.bytes]))
     }
 
     /// Lets another model take over: from now on nothing is read until [`Engine::poll_swap`] says that it has. One that was to take over
