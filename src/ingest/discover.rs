@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
+use super::codec::Codec;
 use super::name::{self, Packing, Rank};
 use super::{Identity, Notice, Refusal, Settings, SettingsError};
 use crate::pipeline::event::origin::Origin;
@@ -50,8 +51,8 @@ pub struct Found {
     pub stream: PathBuf,
     /// Its age in the stream.
     pub rank: Rank,
-    /// Whether it is compressed.
-    pub gzip: bool,
+    /// How it is compressed, if it is.
+    pub codec: Option<Codec>,
     /// Device and inode.
     pub identity: Identity,
     /// Bytes.
@@ -231,7 +232,7 @@ fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mu
     listing.files.push(Found {
         stream: directory.join(name.live),
         rank: name.rank,
-        gzip: name.packing == Packing::Gzip,
+        codec: name.packing.codec(),
         identity: Identity::from(&metadata),
         size: metadata.len(),
         modified_nanos: modified_nanos(&metadata),
@@ -274,6 +275,7 @@ mod tests {
                 "a.log",
                 "a.log.1",
                 "a.log.2026-11-23.gz",
+                "a.log.2026-11-24.zst",
                 "a.out",
                 "hdfs-audit.log",
                 "SecurityAuth-hdfs.audit",
@@ -283,7 +285,7 @@ mod tests {
             ],
             "",
             &[],
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
+            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "a.log.2026-11-24.zst", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
         );
     }
 

@@ -4,25 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use flate2::read::MultiGzDecoder;
-
+use super::codec::{Codec, Decoder};
 use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
 use crate::limits::DESCRIPTORS_MAX;
 use crate::pipeline::event::SourceId;
 
 /// One open file.
-#[derive(Debug)]
 pub enum Reader {
     /// Read by offset.
     Plain(File),
     /// Decoded.
-    Gzip(Box<Gzip>),
+    Packed(Box<Packed>),
 }
 
 /// A compressed file and how far it was decoded.
-#[derive(Debug)]
-pub struct Gzip {
-    decoder: MultiGzDecoder<BufReader<File>>,
+pub struct Packed {
+    decoder: Decoder<BufReader<File>>,
     decoded: u64,
     /// The decoder reports an error once and an end ever after; the error must not pass for an end.
     failed: bool,
@@ -30,7 +27,7 @@ pub struct Gzip {
 
 /// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any
 /// more are closed last, since they cannot be opened again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Descriptors {
     readers: HashMap<SourceId, (Turn, Reader)>,
     oldest_first: BTreeMap<Turn, SourceId>,
@@ -45,10 +42,15 @@ struct Turn {
 }
 
 impl Reader {
-    /// Reads `file` from its beginning, decoding it if `gzip`.
-    #[must_use]
-    pub fn new(file: File, gzip: bool) -> Self {
-        if gzip { Self::Gzip(Box::new(Gzip::new(file))) } else { Self::Plain(file) }
+    /// Reads `file` from its beginning, decoding it if there is a `codec`.
+    ///
+    /// # Errors
+    /// When there is no memory for decoding.
+    pub fn new(file: File, codec: Option<Codec>) -> io::Result<Self> {
+        Ok(match codec {
+            Some(codec) => Self::Packed(Box::new(Packed::new(file, codec)?)),
+            None => Self::Plain(file),
+        })
     }
 
     /// The file itself.
@@ -56,7 +58,7 @@ impl Reader {
     pub fn file(&self) -> &File {
         match self {
             Self::Plain(file) => file,
-            Self::Gzip(gzip) => gzip.decoder.get_ref().get_ref(),
+            Self::Packed(packed) => packed.decoder.get_ref().get_ref(),
         }
     }
 
@@ -67,17 +69,17 @@ impl Reader {
     pub fn head(&mut self) -> io::Result<Vec<u8>> {
         match self {
             Self::Plain(file) => read_at(file, 0, HEAD_BYTES_MAX),
-            Self::Gzip(gzip) => {
-                gzip.rewind()?;
-                gzip.read(HEAD_BYTES_MAX)
+            Self::Packed(packed) => {
+                packed.rewind()?;
+                packed.read(HEAD_BYTES_MAX)
             }
         }
     }
 }
 
-impl Gzip {
-    fn new(file: File) -> Self {
-        Self { decoder: MultiGzDecoder::new(BufReader::new(file)), decoded: 0, failed: false }
+impl Packed {
+    fn new(file: File, codec: Codec) -> io::Result<Self> {
+        Ok(Self { decoder: Decoder::new(codec, BufReader::new(file))?, decoded: 0, failed: false })
     }
 
     /// Up to `bytes_max` bytes from `offset` of what it decodes to; fewer only at its end. Going back costs decoding anew.
@@ -132,7 +134,7 @@ impl Gzip {
     fn rewind(&mut self) -> io::Result<()> {
         let mut file = self.decoder.get_ref().get_ref().try_clone()?;
         file.seek(SeekFrom::Start(0))?;
-        *self = Self::new(file);
+        *self = Self::new(file, self.decoder.codec())?;
         Ok(())
     }
 }
@@ -197,6 +199,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::ingest::codec::tests::pack;
 
     #[test]
     fn no_more_files_are_open_than_allowed() {
@@ -219,30 +222,32 @@ mod tests {
 
     #[test]
     fn a_compressed_file_is_read_from_any_offset() {
-        let mut gzip = Gzip::new(packed(b"one\ntwo\nthree\n", 0));
-        for (offset, expected) in [(4, "two\n"), (8, "thre"), (0, "one\n"), (14, "")] {
-            assert_eq!(gzip.read_from(offset, 4).unwrap(), expected.as_bytes());
+        for mut packed in packed(b"one\ntwo\nthree\n", 0) {
+            for (offset, expected) in [(4, "two\n"), (8, "thre"), (0, "one\n"), (14, "")] {
+                assert_eq!(packed.read_from(offset, 4).unwrap(), expected.as_bytes());
+            }
+            assert_eq!(packed.tail(8).unwrap(), b"one\ntwo\n");
+            assert_eq!(packed.read_from(15, 1).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(packed.tail(15).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
-        assert_eq!(gzip.tail(8).unwrap(), b"one\ntwo\n");
-        assert_eq!(gzip.read_from(15, 1).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(gzip.tail(15).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
     fn a_torn_compressed_file_never_ends_quietly() {
-        let mut gzip = Gzip::new(packed(b"one\ntwo\nthree\n", 4));
-        let mut offset = 0;
-        let error = loop {
-            match gzip.read_from(offset, 4) {
-                Ok(bytes) => {
-                    assert_ne!(bytes, b"", "a torn file must not end");
-                    offset += bytes.len() as u64;
+        for mut packed in packed(b"one\ntwo\nthree\n", 4) {
+            let mut offset = 0;
+            let error = loop {
+                match packed.read_from(offset, 4) {
+                    Ok(bytes) => {
+                        assert_ne!(bytes, b"", "a torn file must not end");
+                        offset += bytes.len() as u64;
+                    }
+                    Err(error) => break error,
                 }
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(gzip.read_from(offset, 4).is_err());
+            };
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(packed.read_from(offset, 4).is_err());
+        }
     }
 
     fn open(count: usize) -> Descriptors {
@@ -254,16 +259,17 @@ mod tests {
     }
 
     fn reader() -> Reader {
-        Reader::new(tempfile::tempfile().unwrap(), false)
+        Reader::new(tempfile::tempfile().unwrap(), None).unwrap()
     }
 
-    fn packed(bytes: &[u8], cut: usize) -> File {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        let packed = encoder.finish().unwrap();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&packed[..packed.len() - cut]).unwrap();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        file
+    /// A file of every codec that lacks its last `cut` bytes.
+    fn packed(bytes: &[u8], cut: usize) -> [Packed; 2] {
+        Codec::ALL.map(|codec| {
+            let packed = pack(codec, bytes);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&packed[..packed.len() - cut]).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            Packed::new(file, codec).unwrap()
+        })
     }
 }

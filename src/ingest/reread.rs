@@ -6,10 +6,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
+use super::codec::{Codec, Decoder};
 use super::fingerprint::{HEAD_BYTES_MAX, read_at};
-use super::name::{self, Packing};
+use super::name;
 use super::{Identity, SourceInfo};
 use crate::limits::{RECORD_BYTES_MAX, REREAD_DECODED_BYTES_MAX};
 use crate::pipeline::event::{Position, SourceId};
@@ -147,15 +146,15 @@ fn siblings(directory: &Path, path: &Path) -> Vec<PathBuf> {
 /// `None` when the file at `path` begins otherwise than `info` says.
 fn read_record(path: &Path, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let file = open(path)?;
-    if is_gzip(path) {
-        return read_packed(file, info, offset, length);
+    if let Some(codec) = codec(path) {
+        return read_packed(file, codec, info, offset, length);
     }
     if info.head.begins(&read_at(&file, 0, HEAD_BYTES_MAX)?) { read_at(&file, offset, length).map(Some) } else { Ok(None) }
 }
 
-fn read_packed(mut file: File, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_packed(mut file: File, codec: Codec, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
-    decoder(&file).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
+    Decoder::new(codec, BufReader::new(&file))?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
     if !info.head.begins(&head) {
         return Ok(None);
     }
@@ -163,29 +162,24 @@ fn read_packed(mut file: File, info: &SourceInfo, offset: u64, length: usize) ->
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     file.seek(SeekFrom::Start(0))?;
-    let mut decoder = decoder(&file);
+    let mut decoder = Decoder::new(codec, BufReader::new(&file))?;
     io::copy(&mut (&mut decoder).take(offset), &mut io::sink())?;
     let mut bytes = Vec::with_capacity(length);
     decoder.take(length as u64).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
-fn decoder(file: &File) -> MultiGzDecoder<BufReader<&File>> {
-    MultiGzDecoder::new(BufReader::new(file))
-}
-
-fn is_gzip(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name::parse(name).packing == Packing::Gzip)
+fn codec(path: &Path) -> Option<Codec> {
+    path.file_name().and_then(|name| name.to_str()).and_then(|name| name::parse(name).packing.codec())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use tempfile::TempDir;
 
     use super::*;
     use crate::ingest::Fingerprint;
+    use crate::ingest::codec::tests::pack;
     use crate::pipeline::event::StreamId;
 
     #[test]
@@ -204,16 +198,16 @@ mod tests {
             },
             Ok("second"),
         );
-        check(
-            |log| {
-                let packed = File::create(log.with_extension("log.1.gz")).unwrap();
-                let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-                encoder.write_all(&fs::read(log).unwrap()).unwrap();
-                encoder.finish().unwrap();
-                fs::remove_file(log).unwrap();
-            },
-            Ok("second"),
-        );
+        for codec in Codec::ALL {
+            check(
+                |log| {
+                    let packed = pack(codec, &fs::read(log).unwrap());
+                    fs::write(log.with_extension(format!("log.1{}", codec.suffix())), packed).unwrap();
+                    fs::remove_file(log).unwrap();
+                },
+                Ok("second"),
+            );
+        }
     }
 
     #[test]
