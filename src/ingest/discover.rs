@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use glob::Pattern;
 
+use super::codec::Codec;
 use super::disk::{Disk, Entry, HostDisk, Kind};
 use super::name::{self, Packing, Rank};
 use super::{Identity, Notice, Refusal, Settings, SettingsError};
@@ -51,8 +52,8 @@ pub struct Found {
     pub stream: PathBuf,
     /// Its age in the stream.
     pub rank: Rank,
-    /// Whether it is compressed.
-    pub gzip: bool,
+    /// How it is compressed, if it is.
+    pub codec: Option<Codec>,
     /// Device and inode.
     pub identity: Identity,
     /// Bytes.
@@ -188,7 +189,7 @@ impl Patterns {
         listing.files.push(Found {
             stream: directory.join(name.live),
             rank: name.rank,
-            gzip: name.packing == Packing::Gzip,
+            codec: name.packing.codec(),
             identity: metadata.identity,
             size: metadata.size,
             modified_nanos: metadata.modified_nanos,
@@ -283,6 +284,7 @@ mod tests {
                 "a.log",
                 "a.log.1",
                 "a.log.2026-11-23.gz",
+                "a.log.2026-11-24.zst",
                 "a.out",
                 "hdfs-audit.log",
                 "SecurityAuth-hdfs.audit",
@@ -292,7 +294,7 @@ mod tests {
             ],
             "",
             &[],
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
+            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "a.log.2026-11-24.zst", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
         );
     }
 

@@ -224,7 +224,7 @@ impl Follower {
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
         let source = self.streams.at(slot);
-        if !found.gzip
+        if found.codec.is_none()
             && let Some(reader) = self.descriptors.get(source.info.id)
         {
             return source.look_at_found(reader, found);
@@ -236,7 +236,7 @@ impl Follower {
     fn open_found(&self, found: &Found) -> io::Result<Reader> {
         let file = self.disk.open(&found.path)?;
         if file.metadata()?.identity == found.identity {
-            Ok(Reader::new(file, found.gzip))
+            Reader::new(file, found.codec)
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
@@ -336,7 +336,7 @@ impl Follower {
     /// meanwhile: it may be older than those taken up, and has to be found before any of them is read.
     fn take_up(&mut self, mut unknown: Vec<Found>) -> bool {
         let mut is_renamed = false;
-        unknown.sort_by_key(|found| (found.gzip, found.rank != Rank::Live));
+        unknown.sort_by_key(|found| (found.codec, found.rank != Rank::Live));
         let mut copies = HashMap::new();
         for found in unknown {
             // An empty rotated file is a copy that has not begun, or nothing at all.
@@ -433,7 +433,7 @@ impl Follower {
     /// Where to begin in a new file, and whether that is already the end of it.
     fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
         let was_there_first = !self.started || self.late.contains(&found.identity);
-        let is_live = found.rank == Rank::Live && !found.gzip;
+        let is_live = found.rank == Rank::Live && found.codec.is_none();
         let end = |file: &File| {
             if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
         };
@@ -448,8 +448,8 @@ impl Follower {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
                 if offset == found.size { end(file) } else { Ok((offset, false)) }
             }
-            (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
-                let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()), log_time, &self.read_time)?;
+            (StartAt::Since { log_time, .. }, Reader::Packed(packed)) => {
+                let offset = start::first_since_in_stream(BufReader::new(packed.decoder()?), log_time, &self.read_time)?;
                 Ok(offset.map_or((found.size, true), |offset| (offset, false)))
             }
         }
@@ -491,10 +491,10 @@ impl Follower {
         source.given_up = true;
         let (id, path) = (source.info.id, source.info.path.clone());
         let was_truncated = matches!(source.place, Place::Missing { replaced: true, .. });
-        if bytes > 0 || !source.seen || source.gzip {
+        if bytes > 0 || !source.seen || source.is_packed() {
             self.counters.lost_sources += 1;
-            self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
-            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
+            self.counters.lost_bytes += if source.is_packed() { 0 } else { bytes };
+            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.is_packed() { 0 } else { bytes } });
         } else if !was_truncated {
             self.counters.deleted_sources += 1;
             self.complaints.tell(Notice::Deleted { source: id, path });
@@ -593,7 +593,7 @@ impl Follower {
         if file.metadata()?.identity != source.info.identity {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.descriptors.insert(source.info.id, Reader::new(file, source.gzip));
+        self.descriptors.insert(source.info.id, Reader::new(file, source.codec)?);
         Ok(())
     }
 
@@ -602,8 +602,8 @@ impl Follower {
         let source = self.streams.at_mut(slot);
         let reader = self.descriptors.get(source.info.id).expect("it was opened before");
         match reader {
-            Reader::Gzip(gzip) => {
-                *buffer = gzip.read_from(source.offset, chunk_bytes)?;
+            Reader::Packed(packed) => {
+                *buffer = packed.read_from(source.offset, chunk_bytes)?;
                 source.exhausted = buffer.is_empty();
             }
             Reader::Plain(file) => {
@@ -631,7 +631,7 @@ impl Follower {
     fn fail(&mut self, slot: Slot, error: &io::Error) {
         let source = self.streams.at_mut(slot);
         source.blocked = true;
-        let is_broken = source.gzip && source.failed_size == Some(source.size);
+        let is_broken = source.is_packed() && source.failed_size == Some(source.size);
         source.failed_size = Some(source.size);
         let path = source.info.path.clone();
         let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
@@ -645,7 +645,7 @@ impl Follower {
     fn finish(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
         source.finished = true;
-        if !source.gzip && source.is_present() && source.size < source.offset {
+        if !source.is_packed() && source.is_present() && source.size < source.offset {
             // What is left of it is a copy that had missed the last bytes.
             (source.offset, source.tail) = (source.size, Fingerprint::default());
         }
@@ -719,7 +719,7 @@ fn elsewhere(disk: &dyn Disk, source: &Source, listing: &Listing) -> Option<Foun
     Some(Found {
         stream: PathBuf::new(),
         rank,
-        gzip: source.gzip,
+        codec: source.codec,
         identity,
         size: metadata.size,
         modified_nanos: metadata.modified_nanos,

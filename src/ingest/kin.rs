@@ -71,7 +71,7 @@ pub fn recognise(
 /// The plain file of the same name, of which `found` can only be the compressed copy.
 fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) -> Option<Kin> {
     let is_original = |source: &&Source| {
-        !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
+        !source.is_packed() && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
     };
     stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
 }
@@ -84,8 +84,8 @@ fn is_copy(
     reader: &Reader,
     original: impl FnOnce() -> io::Result<File>,
 ) -> io::Result<bool> {
-    if found.gzip {
-        return Ok(!source.gzip && source.info.head.begins(head));
+    if found.codec.is_some() {
+        return Ok(source.codec != found.codec && source.info.head.begins(head));
     }
     // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
     if !source.is_live() || found.rank == Rank::Live {
@@ -105,8 +105,8 @@ fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> 
     match reader {
         Reader::Plain(file) => Ok(source.look(file, found.size)? != Look::Other),
         // What was read to its end need not be decoded again for certainty.
-        Reader::Gzip(_) if source.finished => Ok(true),
-        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+        Reader::Packed(_) if source.finished => Ok(true),
+        Reader::Packed(packed) => match packed.tail(source.offset) {
             Ok(tail) => Ok(source.tail == Fingerprint::of_tail(&tail[tail.len().saturating_sub(source.tail.bytes.into())..])),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
             Err(error) => Err(error),
@@ -120,7 +120,7 @@ fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) ->
     match reader {
         _ if !source.info.head.begins(head) => Ok(false),
         Reader::Plain(_) => Ok(found.size < source.offset && found.rank != Rank::Live),
-        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+        Reader::Packed(packed) => match packed.tail(source.offset) {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
             Err(error) => Err(error),

@@ -5,11 +5,10 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-
+use super::codec::{Codec, Decoder};
 use super::disk::{Cursor, Disk, File, HostDisk, Kind, read_at};
 use super::fingerprint::HEAD_BYTES_MAX;
-use super::name::{self, Packing};
+use super::name;
 use super::{Identity, SourceInfo};
 use crate::limits::{RECORD_BYTES_MAX, REREAD_DECODED_BYTES_MAX};
 use crate::pipeline::event::{Position, SourceId};
@@ -143,45 +142,45 @@ fn siblings(disk: &dyn Disk, directory: &Path, path: &Path) -> Vec<PathBuf> {
 /// `None` when the file at `path` begins otherwise than `info` says.
 fn read_record(disk: &dyn Disk, path: &Path, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let file = disk.open(path)?;
-    if is_gzip(path) {
-        return read_packed(&file, info, offset, length);
+    if let Some(codec) = codec(path) {
+        return read_packed(&file, codec, info, offset, length);
     }
     if info.head.begins(&read_at(&file, 0, HEAD_BYTES_MAX)?) { read_at(&file, offset, length).map(Some) } else { Ok(None) }
 }
 
-fn read_packed(file: &File, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_packed(file: &File, codec: Codec, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
-    decoder(file).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
+    decoder(file, codec)?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
     if !info.head.begins(&head) {
         return Ok(None);
     }
     if offset + length as u64 > REREAD_DECODED_BYTES_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut decoder = decoder(file);
+    let mut decoder = decoder(file, codec)?;
     io::copy(&mut (&mut decoder).take(offset), &mut io::sink())?;
     let mut bytes = Vec::with_capacity(length);
     decoder.take(length as u64).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
-fn decoder(file: &File) -> MultiGzDecoder<BufReader<Cursor>> {
-    MultiGzDecoder::new(BufReader::new(Cursor::new(File::clone(file), 0)))
+fn decoder(file: &File, codec: Codec) -> io::Result<Decoder<BufReader<Cursor>>> {
+    Decoder::new(codec, BufReader::new(Cursor::new(File::clone(file), 0)))
 }
 
-fn is_gzip(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name::parse(name).packing == Packing::Gzip)
+fn codec(path: &Path) -> Option<Codec> {
+    path.file_name().and_then(|name| name.to_str()).and_then(|name| name::parse(name).packing.codec())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::io::Write;
 
     use tempfile::TempDir;
 
     use super::*;
     use crate::ingest::Fingerprint;
+    use crate::ingest::codec::tests::pack;
     use crate::pipeline::event::StreamId;
 
     #[test]
@@ -200,16 +199,16 @@ mod tests {
             },
             Ok("second"),
         );
-        check(
-            |log| {
-                let packed = File::create(log.with_extension("log.1.gz")).unwrap();
-                let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-                encoder.write_all(&fs::read(log).unwrap()).unwrap();
-                encoder.finish().unwrap();
-                fs::remove_file(log).unwrap();
-            },
-            Ok("second"),
-        );
+        for codec in Codec::ALL {
+            check(
+                |log| {
+                    let packed = pack(codec, &fs::read(log).unwrap());
+                    fs::write(log.with_extension(format!("log.1{}", codec.suffix())), packed).unwrap();
+                    fs::remove_file(log).unwrap();
+                },
+                Ok("second"),
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
 mod bad_input;
+mod compressed;
 mod config_mistakes;
 mod control_socket;
 mod copytruncate;
@@ -14,7 +15,6 @@ mod doctor;
 mod domain_shift;
 mod evaluating;
 mod explanations;
-mod gzip;
 mod hadoop3;
 mod host_trouble;
 mod inode_reuse;
