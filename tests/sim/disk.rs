@@ -21,8 +21,7 @@ pub struct Files {
     names: BTreeMap<PathBuf, u64>,
     /// What time it is, nanoseconds.
     pub now_nanos: i64,
-    /// File times are multiples of this, nanoseconds.
-    pub step_nanos: i64,
+    step_nanos: i64,
     /// Whether the directory cannot be listed just now.
     pub is_locked: bool,
 }
@@ -48,6 +47,11 @@ impl Node {
 }
 
 impl Files {
+    /// Nothing yet; file times are multiples of `step_nanos`.
+    pub fn new(step_nanos: i64) -> Self {
+        Self { step_nanos, ..Self::default() }
+    }
+
     /// A new empty file under this name, on the lowest inode that is free; whatever had the name before has lost it.
     pub fn create(&mut self, name: &Path) -> u64 {
         let inode = (1..).find(|inode| !self.nodes.contains_key(inode)).unwrap();
@@ -69,10 +73,8 @@ impl Files {
     }
 
     /// Makes a file that holds these bytes compressed; only the first half of that, if it `is_torn`.
-    pub fn pack(&mut self, inode: u64, plain: &[u8], is_torn: bool) {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(plain).unwrap();
-        let mut packed = encoder.finish().unwrap();
+    pub fn pack(&mut self, inode: u64, plain: &[u8], is_zstd: bool, is_torn: bool) {
+        let mut packed = if is_zstd { zstd::encode_all(plain, 1).unwrap() } else { gzip(plain) };
         packed.truncate(if is_torn { packed.len() / 2 } else { packed.len() });
         let time = self.file_time();
         let node = self.nodes.get_mut(&inode).unwrap();
@@ -169,6 +171,12 @@ impl Files {
             kind: Kind::File,
         }
     }
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// The disk that the follower sees. Between any two of its questions the writers may go on.

@@ -98,14 +98,7 @@ impl Hadoop {
         let logs = cluster.streams.iter().zip(&cluster.names);
         let logs = logs.map(|(lines, name)| Log::new(name, style(&mut random), lines)).collect();
         let step_nanos = *[1, 4_000_000, 1_000_000_000, 2_000_000_000].choose(&mut random).unwrap();
-        Self {
-            files: Files { step_nanos, ..Files::default() },
-            random,
-            weather,
-            logs,
-            steps: VecDeque::new(),
-            now: 0,
-        }
+        Self { files: Files::new(step_nanos), random, weather, logs, steps: VecDeque::new(), now: 0 }
     }
 
     /// Makes the live files.
@@ -119,6 +112,10 @@ impl Hadoop {
     /// Time goes on, and what was to be written by now is written, at once or in the middle of what the follower does next.
     pub fn advance(&mut self, millis: i64) {
         self.finish();
+        for log in 0..self.logs.len() {
+            self.end_half(log);
+            (0..self.due(log)).for_each(|_| self.write_whole(log));
+        }
         self.now += millis;
         self.files.now_nanos = self.now * 1_000_000;
         for log in 0..self.logs.len() {
@@ -214,6 +211,9 @@ impl Hadoop {
 
     /// Begins with a rotation, or with something worse.
     fn trouble(&mut self, log: usize) {
+        if self.steps.iter().any(|step| !matches!(step, Step::Write(_))) {
+            return;
+        }
         self.end_half(log);
         match self.random.random_range(0..if self.weather.loses { 10 } else { 5 }) {
             0..=2 => self.rotate(log),
@@ -246,7 +246,7 @@ impl Hadoop {
             let date = |day: u32| with(&live, &format!(".2008-{:02}-{:02}", 1 + day / 28, 1 + day % 28));
             self.steps.extend([Step::Rename(live.clone(), date(day)), Step::Touch(log), Step::Reopen(log)]);
             if let Some(old) = day.checked_sub(self.weather.backups as u32) {
-                self.steps.extend(["", ".gz"].map(|packed| Step::Remove(log, with(&date(old), packed))));
+                self.steps.extend(ENDINGS.map(|packed| Step::Remove(log, with(&date(old), packed))));
             }
             return;
         }
@@ -275,10 +275,10 @@ impl Hadoop {
     fn shift(&mut self, log: usize) {
         let live = self.logs[log].live.clone();
         let numbered = |number: usize, packed: &str| with(&live, &format!(".{number}{packed}"));
-        let is_there = |number: &usize| ["", ".gz"].iter().any(|packed| self.files.inode(&numbered(*number, packed)).is_some());
+        let is_there = |number: &usize| ENDINGS.iter().any(|packed| self.files.inode(&numbered(*number, packed)).is_some());
         let highest = (1..200).filter(is_there).max().unwrap_or(0);
         for number in (1..=highest).rev() {
-            for packed in ["", ".gz"] {
+            for packed in ENDINGS {
                 if number >= self.weather.backups {
                     self.steps.push_back(Step::Remove(log, numbered(number, packed)));
                 }
@@ -290,12 +290,13 @@ impl Hadoop {
     /// Compresses one of the rotated files.
     fn compress(&mut self, log: usize) {
         let Log { live, inode, .. } = &self.logs[log];
-        let is_plain = |name: &Path| name != live && name.extension().is_none_or(|extension| extension != "gz");
+        let is_packed = |name: &Path| ENDINGS[1..].iter().any(|ending| name.to_string_lossy().ends_with(ending));
+        let is_plain = |name: &Path| name != live && !is_packed(name);
         let of_log = |name: &Path| name.to_string_lossy().starts_with(&*live.to_string_lossy());
         let rotated = self.files.names().filter(|(name, file)| of_log(name) && is_plain(name) && file != inode);
         let rotated: Vec<PathBuf> = rotated.map(|(name, _)| name.clone()).collect();
         let Some(name) = rotated.choose(&mut self.random) else { return };
-        let packed = with(name, ".gz");
+        let packed = with(name, ENDINGS[1..].choose(&mut self.random).unwrap());
         self.steps.extend([true, false].map(|is_torn| Step::Pack(name.clone(), packed.clone(), is_torn)));
         self.steps.push_back(Step::Remove(log, name.clone()));
     }
@@ -320,7 +321,7 @@ impl Hadoop {
             Step::Pack(from, to, is_torn) => {
                 let Some(plain) = self.files.inode(&from).map(|inode| self.files.plain(inode).to_vec()) else { return };
                 let inode = self.files.inode(&to).unwrap_or_else(|| self.files.create(&to));
-                self.files.pack(inode, &plain, is_torn);
+                self.files.pack(inode, &plain, to.extension().is_some_and(|ending| ending == "zst"), is_torn);
             }
         }
     }
@@ -332,17 +333,21 @@ impl Hadoop {
         if !self.is_due(log) {
             return;
         }
-        let halves = self.weather.halves && self.random.random_bool(0.1);
-        let Log { lines, written, inode, .. } = &self.logs[log];
-        let (inode, line) = (*inode, &lines[*written].1);
-        if halves {
+        if self.weather.halves && self.random.random_bool(0.1) {
+            let Log { lines, written, inode, .. } = &self.logs[log];
+            let line = &lines[*written].1;
             let half = self.random.random_range(1..line.len());
-            self.files.append(inode, &line[..half]);
+            self.files.append(*inode, &line[..half]);
             self.logs[log].half = half;
         } else {
-            self.files.append(inode, &[line, &b"\n"[..]].concat());
-            self.logs[log].written += 1;
+            self.write_whole(log);
         }
+    }
+
+    fn write_whole(&mut self, log: usize) {
+        let Log { lines, written, inode, .. } = &mut self.logs[log];
+        self.files.append(*inode, &[&lines[*written].1, &b"\n"[..]].concat());
+        *written += 1;
     }
 
     fn end_half(&mut self, log: usize) {
@@ -384,7 +389,8 @@ impl Hadoop {
     fn only_here(&self, log: usize, inode: u64) -> Vec<usize> {
         let Log { lines, written, half, safe, .. } = &self.logs[log];
         let held = lines_of(self.files.plain(inode));
-        let mut only: Vec<usize> = held.iter().filter_map(|line| self.number(log, line)).filter(|number| number >= safe).collect();
+        let mut only: Vec<usize> =
+            held.iter().filter_map(|line| self.number(log, line)).filter(|number| number >= safe).collect();
         if !only.is_empty() {
             let others: BTreeSet<&[u8]> = self.files.others(inode).flat_map(lines_of).collect();
             only.retain(|number| !others.contains(&lines[*number].1[..]));
@@ -421,6 +427,9 @@ impl Log {
         }
     }
 }
+
+/// What follows the name of a rotated file, depending on whether it is compressed.
+const ENDINGS: [&str; 3] = ["", ".gz", ".zst"];
 
 fn lines_of(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
