@@ -360,6 +360,7 @@ impl Hadoop {
     }
 
     fn reopen(&mut self, log: usize) {
+        self.end_half(log);
         let Some(inode) = self.files.inode(&self.logs[log].live) else { return };
         self.files.hold(inode);
         let before = std::mem::replace(&mut self.logs[log].inode, inode);
@@ -369,6 +370,7 @@ impl Hadoop {
     }
 
     fn copy(&mut self, log: usize, to: &Path, is_half: bool) {
+        self.end_half(log);
         let bytes = self.files.plain(self.logs[log].inode).to_vec();
         let inode = if is_half { self.files.create(to) } else { self.files.inode(to).unwrap() };
         let copied = self.files.plain(inode).len();
