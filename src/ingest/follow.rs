@@ -126,6 +126,17 @@ impl Follower {
         self.ready.contains(&stream)
     }
 
+    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, which some scans must show:
+    /// until then it is behind, and not at its end.
+    #[must_use]
+    pub fn is_waiting(&self, stream: StreamId) -> bool {
+        let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
+        let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
+        let (source, newer) = (&stream.sources[index], &stream.sources[index + 1..]);
+        let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
+        !source.blocked && (source.is_caught_up() || is_missed) && newer.iter().any(|source| source.lag_bytes() > 0)
+    }
+
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
     /// slowest stays within `bytes`. At least 1 KiB, at most [`CHUNK_BYTES_MAX`].
     pub fn share_read_ahead(&mut self, bytes: usize) {

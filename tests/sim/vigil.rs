@@ -270,7 +270,8 @@ impl<'a> Vigil<'a> {
     fn save(&mut self) {
         self.take_alerts();
         self.journal.push(postcard::to_stdvec(&self.engine.pipeline.take_template_changes()).unwrap());
-        if self.random.random_bool(self.fate.full) {
+        // Without any it would begin afresh.
+        if self.random.random_bool(self.fate.full) && !self.checkpoints.is_empty() {
             return;
         }
         let instant = (self.engine.follower.positions(), &self.outbox, self.engine.pipeline.kept());
