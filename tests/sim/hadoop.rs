@@ -250,6 +250,9 @@ impl Hadoop {
             }
             return;
         }
+        if style == Style::CopyTruncate && self.files.plain(self.logs[log].inode).len() < COPY_BYTES_MIN {
+            return;
+        }
         self.shift(log);
         let first = with(&live, ".1");
         match style {
@@ -302,6 +305,9 @@ impl Hadoop {
     }
 
     fn step(&mut self, step: Step) {
+        if std::env::var("DBG").is_ok() {
+            println!("{} {step:?}", self.now);
+        }
         match step {
             Step::Write(log) => self.write(log),
             Step::Touch(log) => {
@@ -374,13 +380,16 @@ impl Hadoop {
         let bytes = self.files.plain(self.logs[log].inode).to_vec();
         let inode = if is_half { self.files.create(to) } else { self.files.inode(to).unwrap() };
         let copied = self.files.plain(inode).len();
-        let until = if is_half { bytes.len() / 2 } else { bytes.len() };
+        let until = if is_half { (bytes.len() / 2).max(COPY_BYTES_MIN) } else { bytes.len() };
         self.files.append(inode, &bytes[copied.min(until)..until]);
     }
 
     fn remove(&mut self, log: usize, name: &Path) {
         let Some(inode) = self.files.inode(name) else { return };
         let is_spared = !self.weather.loses && !self.only_here(log, inode).is_empty();
+        if std::env::var("DBG").is_ok() {
+            println!("   remove {name:?} spared {is_spared} safe {} written {}", self.logs[log].safe, self.logs[log].written);
+        }
         if !is_spared {
             self.endanger(log, inode);
             self.files.remove(name);
@@ -429,6 +438,9 @@ impl Log {
         }
     }
 }
+
+/// A copy is known to be one from its 32nd byte on. No tool copies less at a time; a log that holds less is not copied here.
+const COPY_BYTES_MIN: usize = 32;
 
 /// What follows the name of a rotated file, depending on whether it is compressed.
 const ENDINGS: [&str; 3] = ["", ".gz", ".zst"];

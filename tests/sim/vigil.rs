@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender};
 use hdfs_vigil::daemon::engine::{Engine, Observer};
 use hdfs_vigil::daemon::outbox::{Done, Outbox};
-use hdfs_vigil::ingest::{self, Counters, Follower, Mode, Notice, Saved, StartAt};
+use hdfs_vigil::ingest::{self, Counters, Follower, Mode, Saved, StartAt};
 use hdfs_vigil::limits::{CHUNKS_PER_TURN_MAX, DESCRIPTORS_MAX};
 use hdfs_vigil::model::thread::{Batch, Scored, ScorerThread};
 use hdfs_vigil::pipeline::event::template::changes::Changes;
@@ -63,9 +63,8 @@ pub struct Vigil<'a> {
     /// What was written down and what was received, each as often as it was.
     pub shown: Vec<Told>,
     pub received: Vec<Told>,
-    pub notices: Vec<Notice>,
-    /// Where the source of each stream began and how often the daemon died: for reading a failure.
-    pub crashes: usize,
+    /// What happened, for people who read a failure.
+    pub said: Vec<String>,
 }
 
 /// The lines that were handed to the pipeline, by log.
@@ -114,8 +113,7 @@ impl<'a> Vigil<'a> {
             journal: Vec::new(),
             shown: Vec::new(),
             received: Vec::new(),
-            notices: Vec::new(),
-            crashes: 0,
+            said: Vec::new(),
         };
         vigil.engine.scan(WallTime(0), true);
         vigil.save();
@@ -177,7 +175,8 @@ impl<'a> Vigil<'a> {
     fn turn(&mut self) {
         let now = self.disk.lock().now;
         if now >= self.scan_at {
-            self.notices.extend(self.engine.scan(WallTime(now), false));
+            let notices = self.engine.scan(WallTime(now), false);
+            self.said.extend(notices.iter().map(|notice| format!("{now}: {notice}")));
             self.scan_at = now + SCAN_MILLIS;
         }
         for _ in 0..CHUNKS_PER_TURN_MAX {
@@ -295,7 +294,7 @@ impl<'a> Vigil<'a> {
 
     /// Dies, stays away for some time, and goes on from the newest checkpoint that is whole.
     fn crash(&mut self) {
-        self.crashes += 1;
+        self.said.push("crash".to_owned());
         if self.checkpoints.len() == 2 && self.random.random_bool(self.fate.torn) {
             self.checkpoints.remove(0);
         }
