@@ -31,7 +31,7 @@ pub enum Kin {
 /// after.
 ///
 /// # Errors
-/// When `found` cannot be read.
+/// When `found` cannot be read; `NotFound` also when the live file has changed since it was listed, so that this has to be done anew.
 pub fn recognise(
     stream: &Stream,
     found: &Found,
@@ -92,6 +92,9 @@ fn is_copy(
         return Ok(false);
     }
     match original() {
+        // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
+        Ok(original) if source.look(&original, original.metadata()?.size)? == Look::Other => Err(io::ErrorKind::NotFound.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
         Ok(original) => holds_same(&original, reader.file()),
         Err(_) => Ok(false),
     }
