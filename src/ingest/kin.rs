@@ -91,12 +91,17 @@ fn is_copy(
     if !source.is_live() || found.rank == Rank::Live {
         return Ok(false);
     }
-    match original() {
+    let original = match original() {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(false),
+        original => original?,
+    };
+    if holds_same(&original, reader.file())? {
+        return Ok(true);
+    }
+    match source.look(&original, original.metadata()?.size)? {
+        Look::Same(_) => Ok(false),
         // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
-        Ok(original) if source.look(&original, original.metadata()?.size)? == Look::Other => Err(io::ErrorKind::NotFound.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-        Ok(original) => holds_same(&original, reader.file()),
-        Err(_) => Ok(false),
+        Look::Other => Err(io::ErrorKind::NotFound.into()),
     }
 }
 

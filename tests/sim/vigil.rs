@@ -247,6 +247,7 @@ impl<'a> Vigil<'a> {
             if errand.show {
                 let is_full = self.random.random_bool(self.fate.full);
                 self.done.push_back(if is_full { Done::NotShown(id) } else { Done::Shown(id) });
+                if !is_full && std::env::var("DBG").is_ok() { println!("told {:?}", run::told(&errand.alert)); }
                 self.shown.extend((!is_full).then(|| run::told(&errand.alert)));
             }
             if errand.send {
