@@ -7,6 +7,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use hdfs_vigil::ingest::fingerprint::HEAD_BYTES_MAX;
+
 use crate::cluster::{self, Line};
 use crate::disk::{Files, LOGS};
 
@@ -15,6 +17,8 @@ use crate::disk::{Files, LOGS};
 pub struct Weather {
     /// Whether anything may go that nobody has read.
     pub loses: bool,
+    /// Whether files cannot be listed, opened or read at times.
+    pub fails: bool,
     /// Whether the writers go on between any two questions of the follower, and not only between its turns.
     pub hurries: bool,
     /// Whether a line may be half written when the follower looks.
@@ -51,8 +55,8 @@ struct Log {
     /// The file that is written to.
     inode: u64,
     days: u32,
-    /// Lines before this one were read and will not be asked for again, whatever happens.
-    safe: usize,
+    /// Lines that were read and will not be asked for again, whatever happens.
+    safe: BTreeSet<usize>,
     at_risk: BTreeSet<usize>,
     numbers: BTreeMap<Vec<u8>, usize>,
 }
@@ -182,8 +186,8 @@ impl Hadoop {
         self.logs[log].numbers.get(line).copied()
     }
 
-    pub fn set_safe(&mut self, log: usize, safe: usize) {
-        self.logs[log].safe = self.logs[log].safe.max(safe);
+    pub fn set_safe(&mut self, log: usize, safe: BTreeSet<usize>) {
+        self.logs[log].safe = safe;
     }
 
     /// Lines that went, in part or whole, before it was certain that they had been read.
@@ -215,7 +219,15 @@ impl Hadoop {
             return;
         }
         self.end_half(log);
-        match self.random.random_range(0..if self.weather.loses { 10 } else { 5 }) {
+        match self.random.random_range(
+            0..if self.weather.fails {
+                10
+            } else if self.weather.loses {
+                6
+            } else {
+                5
+            },
+        ) {
             0..=2 => self.rotate(log),
             3 => self.compress(log),
             4 if self.weather.loses => self.steps.push_back(Step::Truncate(log)),
@@ -267,7 +279,9 @@ impl Hadoop {
             }
             Style::CopyTruncate => {
                 self.steps.extend([Step::Copy(log, first.clone(), true), Step::Copy(log, first, false)]);
-                let writes = if self.weather.loses { self.random.random_range(0..3) } else { 0 };
+                // A copy that is shorter than the head that is known of its log is not known for one.
+                let is_known = self.files.plain(self.logs[log].inode).len() >= HEAD_BYTES_MAX;
+                let writes = if self.weather.loses && is_known { self.random.random_range(0..3) } else { 0 };
                 self.steps.extend((0..writes).map(|_| Step::Write(log)));
                 self.steps.push_back(Step::Truncate(log));
             }
@@ -388,7 +402,11 @@ impl Hadoop {
         let Some(inode) = self.files.inode(name) else { return };
         let is_spared = !self.weather.loses && !self.only_here(log, inode).is_empty();
         if std::env::var("DBG").is_ok() {
-            println!("   remove {name:?} spared {is_spared} safe {} written {}", self.logs[log].safe, self.logs[log].written);
+            println!(
+                "   remove {name:?} spared {is_spared} safe {} written {}",
+                self.logs[log].safe.len(),
+                self.logs[log].written
+            );
         }
         if !is_spared {
             self.endanger(log, inode);
@@ -401,7 +419,7 @@ impl Hadoop {
         let Log { lines, written, half, safe, .. } = &self.logs[log];
         let held = lines_of(self.files.plain(inode));
         let mut only: Vec<usize> =
-            held.iter().filter_map(|line| self.number(log, line)).filter(|number| number >= safe).collect();
+            held.iter().filter_map(|line| self.number(log, line)).filter(|number| !safe.contains(number)).collect();
         if !only.is_empty() {
             let others: BTreeSet<&[u8]> = self.files.others(inode).flat_map(lines_of).collect();
             only.retain(|number| !others.contains(&lines[*number].1[..]));
@@ -432,7 +450,7 @@ impl Log {
             half: 0,
             inode: 0,
             days: 0,
-            safe: 0,
+            safe: BTreeSet::new(),
             at_risk: BTreeSet::new(),
             numbers,
         }

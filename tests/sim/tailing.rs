@@ -81,6 +81,7 @@ fn vigil(seed: u64, cluster: &Cluster, loses: bool) -> Vigil<'_> {
     };
     let weather = Weather {
         loses,
+        fails: loses && sometimes(0.5, &[1.0]) > 0.0,
         hurries: sometimes(0.5, &[1.0]) > 0.0,
         halves: sometimes(0.5, &[1.0]) > 0.0,
         rotations: sometimes(0.9, &[0.01, 0.05, 0.2]),
