@@ -35,6 +35,8 @@ struct Node {
     packed: Option<Vec<u8>>,
     modified_nanos: i64,
     handles: usize,
+    /// Whether somebody has looked at it.
+    is_seen: bool,
     is_locked: bool,
     /// Reads that are going to fail.
     broken_reads: u32,
@@ -110,6 +112,10 @@ impl Files {
     /// What the other files that have a name hold, unpacked.
     pub fn others(&self, inode: u64) -> impl Iterator<Item = &[u8]> {
         self.names.values().filter(move |other| **other != inode).map(|other| self.plain(*other))
+    }
+
+    pub fn is_seen(&self, inode: u64) -> bool {
+        self.nodes[&inode].is_seen
     }
 
     pub fn names(&self) -> impl Iterator<Item = (&PathBuf, u64)> {
@@ -208,12 +214,13 @@ impl Disk for SimDisk {
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let hadoop = self.ask();
+        let mut hadoop = self.ask();
         if path == Path::new(LOGS) {
             let identity = Identity { device: 1, inode: 0 };
             return Ok(Metadata { identity, size: 0, modified_nanos: 0, kind: Kind::Directory });
         }
         let inode = hadoop.files.inode(path).ok_or(ErrorKind::NotFound)?;
+        hadoop.files.nodes.get_mut(&inode).unwrap().is_seen = true;
         Ok(hadoop.files.metadata(inode))
     }
 

@@ -58,6 +58,8 @@ struct Log {
     /// Lines that were read and will not be asked for again, whatever happens.
     safe: BTreeSet<usize>,
     at_risk: BTreeSet<usize>,
+    /// Those of them whose file nobody has ever looked at: it came and went between two looks.
+    unseen: BTreeSet<usize>,
     numbers: BTreeMap<Vec<u8>, usize>,
 }
 
@@ -195,6 +197,11 @@ impl Hadoop {
         &self.logs[log].at_risk
     }
 
+    /// Those of them that nobody can know of.
+    pub fn unseen(&self, log: usize) -> &BTreeSet<usize> {
+        &self.logs[log].unseen
+    }
+
     /// Whether this is a piece of a line that went in part.
     pub fn is_piece(&self, log: usize, piece: &[u8]) -> bool {
         let log = &self.logs[log];
@@ -319,9 +326,6 @@ impl Hadoop {
     }
 
     fn step(&mut self, step: Step) {
-        if std::env::var("DBG").is_ok() {
-            println!("{} {step:?}", self.now);
-        }
         match step {
             Step::Write(log) => self.write(log),
             Step::Touch(log) => {
@@ -401,13 +405,6 @@ impl Hadoop {
     fn remove(&mut self, log: usize, name: &Path) {
         let Some(inode) = self.files.inode(name) else { return };
         let is_spared = !self.weather.loses && !self.only_here(log, inode).is_empty();
-        if std::env::var("DBG").is_ok() {
-            println!(
-                "   remove {name:?} spared {is_spared} safe {} written {}",
-                self.logs[log].safe.len(),
-                self.logs[log].written
-            );
-        }
         if !is_spared {
             self.endanger(log, inode);
             self.files.remove(name);
@@ -433,6 +430,9 @@ impl Hadoop {
     /// Remembers what is about to go.
     fn endanger(&mut self, log: usize, inode: u64) {
         let only = self.only_here(log, inode);
+        if !self.files.is_seen(inode) {
+            self.logs[log].unseen.extend(&only);
+        }
         self.logs[log].at_risk.extend(only);
     }
 }
@@ -452,6 +452,7 @@ impl Log {
             days: 0,
             safe: BTreeSet::new(),
             at_risk: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             numbers,
         }
     }
