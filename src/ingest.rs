@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::event::origin::Role;
 use crate::pipeline::event::{LogTime, SourceId, StreamId, WallTime};
 
+pub mod codec;
 pub mod discover;
+pub mod disk;
 pub mod fingerprint;
 pub mod follow;
 mod kin;
@@ -261,7 +263,7 @@ pub enum Notice {
 pub enum Refusal {
     /// A directory, FIFO, socket or device. Never opened, since opening alone may block.
     NotRegular,
-    /// Compressed by something else than gzip.
+    /// Compressed by something else than gzip or zstd.
     Compression,
     /// There are [`crate::limits::STREAMS_MAX`] streams already.
     TooManyStreams,
@@ -326,7 +328,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRegular => f.write_str("it is no regular file; exclude it, or name the files in it"),
-            Self::Compression => f.write_str("its compression is not gzip; decompress it first, or exclude it"),
+            Self::Compression => f.write_str("its compression is neither gzip nor zstd; decompress it first, or exclude it"),
             Self::TooManyStreams => write!(f, "{} logs are followed already; narrow the patterns", crate::limits::STREAMS_MAX),
             Self::TooManySources => write!(f, "{} files are known already; narrow the patterns", crate::limits::SOURCES_MAX),
             Self::Blockless(role) => write!(f, "by its name it is a log of role {}, which names no blocks", role.name()),

@@ -31,6 +31,10 @@ pub const DESCRIPTORS_MAX: usize = 256;
 /// Directories that wake the reader. Files in others are found by the periodic scan alone (`unwatched_directories`).
 pub const WATCHES_MAX: usize = 1024;
 
+/// Binary logarithm of the bytes that decoding one `.zst` file may have to look back, all of which are held while it is read: 8 MiB, which
+/// RFC 8878 (3.1.1.1.2) wants every decoder to support, and `zstd` needs up to level 19. Files that need more are not read (`errors`).
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
 /// Decoded bytes that quoting one record of a compressed log may cost; a record further in is told of without its text.
 pub const REREAD_DECODED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 

@@ -23,7 +23,7 @@ mod summary;
 
 /// Trains a model on the logs of a cluster as they are when all is well.
 ///
-/// Takes the logs of all NameNodes and DataNodes: files with their rotated ones, plain or gzipped, or folders of them. No labels are
+/// Takes the logs of all NameNodes and DataNodes: files with their rotated ones, plain or compressed, or folders of them. No labels are
 /// needed: stories of blocks that look like failures are set aside. A few hours of logs are a beginning, some days are good. It runs
 /// on the CPU, for some minutes at most, and writes one file, which replaces what was there in one step.
 ///
@@ -39,7 +39,7 @@ mod summary;
 /// taken too; their labels are not looked at.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Logs (plain, rotated, gzipped), folders of logs, or session files
+    /// Logs (plain, rotated, .gz, .zst), folders of logs, or session files
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Model file to write

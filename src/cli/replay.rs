@@ -32,7 +32,7 @@ mod picture;
 
 /// Pushes logs through the pipeline of the daemon at full speed and tells what it would have told.
 ///
-/// Takes files (with their rotated ones, plain or gzipped) and directories. Nothing is sent, and no state is kept.
+/// Takes files (with their rotated ones, plain or compressed) and directories. Nothing is sent, and no state is kept.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Logs, or directories of logs

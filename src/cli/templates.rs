@@ -25,7 +25,7 @@ mod lines;
 ///
 /// Groups messages by Drain (He et al., ICWS 2017) exactly as its reference implementations do. Logs of HDFS need no options: their
 /// headers are known, and block ids, pools, numbers and paths are masked as by the daemon. For other logs say what their lines look
-/// like, and what varies in them. Takes files (with their rotated ones, plain or gzipped) and directories.
+/// like, and what varies in them. Takes files (with their rotated ones, plain or compressed) and directories.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {

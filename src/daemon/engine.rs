@@ -1,12 +1,12 @@
 //! Moves bytes from the follower through the pipeline, and windows to the scorer and back. The daemon and `replay` drive the same
 //! engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use thiserror::Error;
 
-use crate::ingest::{Follower, Mode, Notice};
+use crate::ingest::{Follower, Mode, Notice, Read};
 use crate::limits::CHUNK_BYTES_MAX;
 use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
@@ -29,9 +29,15 @@ pub struct Engine {
     mode: Mode,
     known: BTreeSet<StreamId>,
     unread: BTreeSet<StreamId>,
+    /// Logs that go on in a file that is read when the one before it has ended. What is of later log time waits with them.
+    waiting: BTreeSet<StreamId>,
+    /// Scans that a log has waited for the end of one file.
+    waited: BTreeMap<StreamId, u8>,
     /// Batches with the scorer.
     batches_out: usize,
+    /// What was read last, and where it stands.
     buffer: Vec<u8>,
+    last: Option<Read>,
 }
 
 /// A model that is to take over.
@@ -72,17 +78,26 @@ impl Engine {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(follower: Follower, pipeline: Pipeline, scorer: Scorer, mode: Mode) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self::with_thread(follower, pipeline, ScorerThread::spawn(scorer)?, mode))
+    }
+
+    /// The same with a scorer that has its thread already.
+    #[must_use]
+    pub fn with_thread(follower: Follower, pipeline: Pipeline, scorer: ScorerThread, mode: Mode) -> Self {
+        Self {
             follower,
             pipeline,
-            scorer: ScorerThread::spawn(scorer)?,
+            scorer,
             next: None,
             mode,
             known: BTreeSet::new(),
             unread: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            waited: BTreeMap::new(),
             batches_out: 0,
             buffer: Vec::with_capacity(CHUNK_BYTES_MAX),
-        })
+            last: None,
+        }
     }
 
     /// Looks for new, renamed and grown files. `first` says that this is the first scan ever: logs that are there already are joined
@@ -101,28 +116,35 @@ impl Engine {
         notices
     }
 
-    /// Reads one chunk of the log that is furthest behind in log time. False when nothing is unread, the pipeline is full, or a model is
-    /// to take over.
+    /// Reads one chunk of the log that is furthest behind in log time. False when nothing can be read before the next scan, the pipeline
+    /// is full, or a model is to take over.
     pub fn read(&mut self, now: WallTime) -> bool {
         if self.pipeline.is_full() || self.is_swapping() {
             return false;
         }
-        let behind = self.unread.iter().min_by_key(|stream| (self.pipeline.stream_time(**stream), **stream));
-        let Some(stream) = behind.copied() else { return false };
-        match self.follower.read(stream, &mut self.buffer) {
+        let Some(stream) = self.next_stream() else { return false };
+        self.last = self.follower.read(stream, &mut self.buffer);
+        match self.last {
             Some(read) => {
                 let bytes = &self.buffer[..read.bytes];
                 self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
                 if read.end_of_source {
                     self.pipeline.handle_end_of_source(stream);
+                    self.waited.remove(&stream);
                 }
                 if !self.follower.is_ready(stream) {
-                    self.finish(stream);
+                    self.pause(stream);
                 }
             }
-            None => self.finish(stream),
+            None => self.pause(stream),
         }
         true
+    }
+
+    /// What the last [`Engine::read`] took, and its bytes; `None` when there was nothing.
+    #[must_use]
+    pub fn last_read(&self) -> Option<(Read, &[u8])> {
+        self.last.map(|read| (read, &self.buffer[..read.bytes]))
     }
 
     /// Lets another model take over: from now on nothing is read until [`Engine::poll_swap`] says that it has. One that was to take over
@@ -161,10 +183,10 @@ impl Engine {
         Some(Swapped { sessions_ended: swapped.sessions_ended + next.ended, ..swapped })
     }
 
-    /// Whether something is unread, as far as the last scan could tell.
+    /// Whether there is something to read before the next scan, as far as the last one could tell.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
+        self.next_stream().is_some()
     }
 
     /// Gives the scorer what it can take, and applies what it has done. With `wait`, waits for one batch if any is out.
@@ -221,30 +243,59 @@ impl Engine {
         for stream in self.known.difference(&there).copied().collect::<Vec<_>>() {
             self.known.remove(&stream);
             self.unread.remove(&stream);
+            self.waiting.remove(&stream);
+            self.waited.remove(&stream);
             self.pipeline.close_stream(stream);
         }
     }
 
+    /// The log that is furthest behind in log time, unless one that is further behind waits.
+    fn next_stream(&self) -> Option<StreamId> {
+        let time = |stream: &StreamId| self.pipeline.stream_time(*stream);
+        let behind = self.unread.iter().min_by_key(|stream| (time(stream), **stream))?;
+        self.waiting.iter().all(|waiting| time(behind) <= time(waiting)).then_some(*behind)
+    }
+
     fn note_unread(&mut self) {
-        let ready: BTreeSet<StreamId> = self.follower.ready().collect();
-        for stream in self.unread.difference(&ready).copied().collect::<Vec<_>>() {
-            self.finish(stream);
+        let before: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
+        self.unread = self.follower.ready().collect();
+        self.waiting = self.known.iter().copied().filter(|stream| self.follower.is_waiting(*stream)).collect();
+        for stream in &self.waiting {
+            *self.waited.entry(*stream).or_default() += 1;
         }
-        for stream in ready.difference(&self.unread).copied().collect::<Vec<_>>() {
-            self.pipeline.handle_behind(stream);
+        self.waiting.retain(|stream| self.waited[stream] <= WAIT_SCANS_MAX);
+        let behind: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
+        for stream in before.difference(&behind) {
+            self.finish(*stream);
         }
-        self.unread = ready;
+        for stream in behind.difference(&before) {
+            self.pipeline.handle_behind(*stream);
+        }
         self.follower.share_read_ahead(self.pipeline.read_ahead_bytes());
     }
 
-    fn finish(&mut self, stream: StreamId) {
+    /// Nothing of a log can be read before the next scan: it waits, or is read to its end.
+    fn pause(&mut self, stream: StreamId) {
         self.unread.remove(&stream);
+        let has_patience = self.waited.get(&stream).is_none_or(|scans| *scans <= WAIT_SCANS_MAX);
+        if has_patience && self.follower.is_waiting(stream) {
+            self.waiting.insert(stream);
+        } else {
+            self.finish(stream);
+        }
+    }
+
+    fn finish(&mut self, stream: StreamId) {
         match self.mode {
             Mode::Follow => self.pipeline.handle_caught_up(stream),
             Mode::Once => self.pipeline.close_stream(stream),
         }
     }
 }
+
+/// Scans for which the other logs wait for one. A file that is gone is given up after three, one that was rotated away ends two after its
+/// last line; one that goes on for longer, though a newer file has appeared, must not hold up the others.
+const WAIT_SCANS_MAX: u8 = 5;
 
 /// One at work and one waiting: enough to keep the scorer busy, few enough to be drained quickly.
 const BATCHES_OUT_MAX: usize = 2;

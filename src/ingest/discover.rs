@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::Pattern;
 
+use super::codec::Codec;
+use super::disk::{Disk, Entry, HostDisk, Kind};
 use super::name::{self, Packing, Rank};
 use super::{Identity, Notice, Refusal, Settings, SettingsError};
 use crate::pipeline::event::origin::Origin;
@@ -21,6 +22,7 @@ use crate::pipeline::event::origin::Origin;
 /// The patterns of the settings, checked.
 #[derive(Clone, Debug)]
 pub struct Patterns {
+    disk: Arc<dyn Disk>,
     wanted: Vec<String>,
     exclude: Vec<Pattern>,
     blockless: bool,
@@ -50,8 +52,8 @@ pub struct Found {
     pub stream: PathBuf,
     /// Its age in the stream.
     pub rank: Rank,
-    /// Whether it is compressed.
-    pub gzip: bool,
+    /// How it is compressed, if it is.
+    pub codec: Option<Codec>,
     /// Device and inode.
     pub identity: Identity,
     /// Bytes.
@@ -61,11 +63,19 @@ pub struct Found {
 }
 
 impl Patterns {
-    /// Checks the patterns of `settings`.
+    /// Checks the patterns of `settings`, which name files on the disk of the host.
     ///
     /// # Errors
     /// When there is none, or one is not a glob.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Self::on(Arc::new(HostDisk), settings)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// When there is none, or one is not a glob.
+    pub fn on(disk: Arc<dyn Disk>, settings: &Settings) -> Result<Self, SettingsError> {
         if settings.patterns.is_empty() {
             return Err(SettingsError::NoPattern);
         }
@@ -73,7 +83,7 @@ impl Patterns {
             compile(pattern)?;
         }
         let exclude = settings.exclude.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { wanted: settings.patterns.clone(), exclude, blockless: settings.blockless, last: Vec::new() })
+        Ok(Self { disk, wanted: settings.patterns.clone(), exclude, blockless: settings.blockless, last: Vec::new() })
     }
 
     /// Looks at the file system now.
@@ -108,14 +118,14 @@ impl Patterns {
         let mut directories: BTreeMap<PathBuf, Vec<Selector>> = BTreeMap::new();
         for pattern in &self.wanted {
             let path = Path::new(pattern);
-            if path.is_dir() {
+            if self.disk.metadata(path).is_ok_and(|metadata| metadata.kind == Kind::Directory) {
                 directories.entry(path.to_path_buf()).or_default().push(Selector::HdfsLogs);
                 continue;
             }
             let Some(selector) = path.file_name().and_then(OsStr::to_str).and_then(|name| Pattern::new(name).ok()) else {
                 continue;
             };
-            for parent in parents(path) {
+            for parent in self.parents(path) {
                 directories.entry(parent).or_default().push(Selector::Matching(selector.clone()));
             }
         }
@@ -123,13 +133,13 @@ impl Patterns {
     }
 
     fn list_directory(&self, directory: &Path, selectors: &[Selector], seen: &mut HashSet<Identity>, listing: &mut Listing) {
-        let entries = match fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        let entries = match self.disk.list(directory) {
             Ok(entries) => entries,
             Err(error) => return listing.fail(directory, "list", &error),
         };
         listing.directories.insert(directory.to_path_buf());
-        let mut wanted: Vec<DirEntry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
-        wanted.sort_by_cached_key(DirEntry::file_name);
+        let mut wanted: Vec<Entry> = entries.into_iter().filter(|entry| self.wants(directory, selectors, entry)).collect();
+        wanted.sort_by(|one, other| one.name.cmp(&other.name));
         for entry in wanted {
             if !self.blockless
                 && let Some(notice) = blockless(directory, &entry)
@@ -137,17 +147,69 @@ impl Patterns {
                 listing.notices.push(notice);
                 continue;
             }
-            look_at(directory, &entry, selectors, seen, listing);
+            self.look_at(directory, &entry, selectors, seen, listing);
         }
     }
 
-    fn wants(&self, directory: &Path, selectors: &[Selector], entry: &DirEntry) -> bool {
-        let file_name = entry.file_name();
+    fn wants(&self, directory: &Path, selectors: &[Selector], entry: &Entry) -> bool {
         // HDFS writes no other names; one that is not UTF-8 is somebody else's.
-        let Some(file_name) = file_name.to_str() else { return false };
+        let Some(file_name) = entry.name.to_str() else { return false };
         let live = name::parse(file_name).live;
         selectors.iter().any(|selector| selector.takes(file_name, live))
             && ![file_name, live].iter().any(|name| self.excludes(directory, name))
+    }
+
+    fn look_at(
+        &self,
+        directory: &Path,
+        entry: &Entry,
+        selectors: &[Selector],
+        seen: &mut HashSet<Identity>,
+        listing: &mut Listing,
+    ) {
+        let path = directory.join(&entry.name);
+        let metadata = match self.disk.metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) => return listing.fail(&path, "look at", &error),
+        };
+        let name = name::parse(entry.name.to_str().expect("only UTF-8 names are wanted"));
+        let refusal = (metadata.kind != Kind::File).then_some(Refusal::NotRegular);
+        let refusal = refusal.or((name.packing == Packing::Unknown).then_some(Refusal::Compression));
+        if let Some(reason) = refusal {
+            // A directory beside the logs is nobody's mistake unless a glob names it.
+            let is_named = selectors.iter().any(|selector| matches!(selector, Selector::Matching(_)));
+            if metadata.kind != Kind::Directory || is_named {
+                listing.notices.push(Notice::Refused { path, reason });
+            }
+            return;
+        }
+        if !seen.insert(metadata.identity) {
+            return;
+        }
+        listing.files.push(Found {
+            stream: directory.join(name.live),
+            rank: name.rank,
+            codec: name.packing.codec(),
+            identity: metadata.identity,
+            size: metadata.size,
+            modified_nanos: metadata.modified_nanos,
+            path: if entry.is_link { self.disk.canonicalize(&path).unwrap_or(path) } else { path },
+        });
+    }
+
+    /// The directories that the parent part of a pattern stands for.
+    fn parents(&self, pattern: &Path) -> Vec<PathBuf> {
+        let parent = match pattern.parent() {
+            None => return Vec::new(),
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+        };
+        let text = parent.to_string_lossy();
+        if !text.contains(['*', '?', '[']) {
+            return vec![parent.to_path_buf()];
+        }
+        // A directory that cannot be looked at while globbing is tried again at the next scan.
+        self.disk.directories(&text)
     }
 
     fn excludes(&self, directory: &Path, name: &str) -> bool {
@@ -172,12 +234,6 @@ pub fn failed(path: &Path, action: &'static str, error: &io::Error) -> Notice {
     Notice::Failed { path: path.to_path_buf(), action, kind: error.kind(), error: error.to_string() }
 }
 
-/// When a file was last written, nanoseconds since the Unix epoch.
-#[must_use]
-pub fn modified_nanos(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
-}
-
 /// What is wanted of one directory.
 #[derive(Clone, Debug)]
 enum Selector {
@@ -200,58 +256,10 @@ impl Selector {
 }
 
 /// That a log is passed over because its role names no blocks, told of the log and not of each of its files.
-fn blockless(directory: &Path, entry: &DirEntry) -> Option<Notice> {
-    let file_name = entry.file_name();
-    let live = name::parse(file_name.to_str()?).live;
+fn blockless(directory: &Path, entry: &Entry) -> Option<Notice> {
+    let live = name::parse(entry.name.to_str()?).live;
     let role = Origin::of_file_name(live).role;
     (!role.is_followed()).then(|| Notice::Refused { path: directory.join(live), reason: Refusal::Blockless(role) })
-}
-
-fn look_at(directory: &Path, entry: &DirEntry, selectors: &[Selector], seen: &mut HashSet<Identity>, listing: &mut Listing) {
-    let path = entry.path();
-    let metadata = match fs::metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(error) => return listing.fail(&path, "look at", &error),
-    };
-    let file_name = entry.file_name();
-    let name = name::parse(file_name.to_str().expect("only UTF-8 names are wanted"));
-    let refusal = (!metadata.is_file()).then_some(Refusal::NotRegular);
-    let refusal = refusal.or((name.packing == Packing::Unknown).then_some(Refusal::Compression));
-    if let Some(reason) = refusal {
-        // A directory beside the logs is nobody's mistake unless a glob names it.
-        if !metadata.is_dir() || selectors.iter().any(|selector| matches!(selector, Selector::Matching(_))) {
-            listing.notices.push(Notice::Refused { path, reason });
-        }
-        return;
-    }
-    if !seen.insert(Identity::from(&metadata)) {
-        return;
-    }
-    let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-    listing.files.push(Found {
-        stream: directory.join(name.live),
-        rank: name.rank,
-        gzip: name.packing == Packing::Gzip,
-        identity: Identity::from(&metadata),
-        size: metadata.len(),
-        modified_nanos: modified_nanos(&metadata),
-        path: if is_link { fs::canonicalize(&path).unwrap_or(path) } else { path },
-    });
-}
-
-/// The directories that the parent part of a pattern stands for.
-fn parents(pattern: &Path) -> Vec<PathBuf> {
-    let parent = match pattern.parent() {
-        None => return Vec::new(),
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-    };
-    let text = parent.to_string_lossy();
-    if !text.contains(['*', '?', '[']) {
-        return vec![parent.to_path_buf()];
-    }
-    // A directory that cannot be looked at while globbing is tried again at the next scan.
-    glob::glob(&text).map(|paths| paths.flatten().filter(|path| path.is_dir()).collect()).unwrap_or_default()
 }
 
 fn compile(pattern: &str) -> Result<Pattern, SettingsError> {
@@ -263,6 +271,8 @@ const LISTINGS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::ingest::{Mode, StartAt};
     use crate::pipeline::event::origin::Role;
@@ -274,6 +284,7 @@ mod tests {
                 "a.log",
                 "a.log.1",
                 "a.log.2026-11-23.gz",
+                "a.log.2026-11-24.zst",
                 "a.out",
                 "hdfs-audit.log",
                 "SecurityAuth-hdfs.audit",
@@ -283,7 +294,7 @@ mod tests {
             ],
             "",
             &[],
-            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
+            &["a.log", "a.log.1", "a.log.2026-11-23.gz", "a.log.2026-11-24.zst", "hadoop-cmf-hdfs-DATANODE-audit.log.out.1"],
         );
     }
 

@@ -1,11 +1,13 @@
 //! Tells files apart whose names, inodes and sizes lie: by device, inode and a hash of bytes that were read from them.
 
-use std::fs::{File, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::disk::{File, read_at};
 
 /// Device and inode. Two files may have had the same one after the other, so it never decides alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,8 +18,8 @@ pub struct Identity {
     pub inode: u64,
 }
 
-impl From<&Metadata> for Identity {
-    fn from(metadata: &Metadata) -> Self {
+impl From<&fs::Metadata> for Identity {
+    fn from(metadata: &fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
@@ -75,39 +77,6 @@ impl Fingerprint {
     }
 }
 
-/// Up to `bytes` bytes of `file` from `offset` on; fewer only where the file ends.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn read_at(file: &File, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut buffer = Vec::new();
-    read_into(file, offset, bytes, &mut buffer)?;
-    Ok(buffer)
-}
-
-/// The same in place of what `buffer` held, whose memory is used again.
-///
-/// # Errors
-/// When the file cannot be read; `buffer` is then empty.
-pub fn read_into(file: &File, offset: u64, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    buffer.resize(bytes, 0);
-    let mut filled = 0;
-    while filled < bytes {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                buffer.clear();
-                return Err(error);
-            }
-        }
-    }
-    buffer.truncate(filled);
-    Ok(())
-}
-
 /// Bytes at the beginning of a file that its fingerprint covers. Several records, so that their times tell files apart.
 pub const HEAD_BYTES_MAX: usize = 1024;
 
@@ -119,6 +88,7 @@ const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize && TAIL_BYTES_MAX <= H
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::disk::{Disk, HostDisk};
 
     #[test]
     fn a_head_grows_with_its_file() {
@@ -147,8 +117,8 @@ mod tests {
     fn a_tail_knows_where_it_stands() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.log");
-        std::fs::write(&path, b"one\ntwo\nthree\n").unwrap();
-        let file = File::open(&path).unwrap();
+        fs::write(&path, b"one\ntwo\nthree\n").unwrap();
+        let file = HostDisk.open(&path).unwrap();
         let tail = Fingerprint::of_tail(b"two\n");
         assert!(tail.ends_at(&file, 8).unwrap());
         assert!(!tail.ends_at(&file, 9).unwrap());

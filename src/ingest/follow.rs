@@ -1,19 +1,18 @@
 //! Keeps track of every file of every stream, and hands out what nobody has read yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub mod standing;
 
-use super::discover::{Found, Listing, Patterns, failed, modified_nanos};
-use super::fingerprint::read_into;
+use super::discover::{Found, Listing, Patterns, failed};
+use super::disk::{Disk, File, HostDisk, read_into};
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
-use super::reread::{find_by_identity, open};
+use super::reread::find_by_identity;
 use super::source::{Look, Place, Source};
 use super::streams::{Slot, Stream, Streams};
 use super::{
@@ -25,6 +24,7 @@ use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
 
 /// Follows the files that the settings name. See [`crate::ingest`] for what it promises.
 pub struct Follower {
+    disk: Arc<dyn Disk>,
     patterns: Patterns,
     start_at: StartAt,
     mode: Mode,
@@ -58,13 +58,23 @@ pub struct StreamStatus<'a> {
 }
 
 impl Follower {
-    /// A follower that goes on where `saved` stood; `Saved::default()` for a first start. Looks at nothing before the first scan.
+    /// A follower of files of the host that goes on where `saved` stood; `Saved::default()` for a first start. Looks at nothing before
+    /// the first scan.
     ///
     /// # Errors
     /// When there is no pattern, or one is not a glob.
     pub fn new(settings: &Settings, saved: Saved, read_time: TimeReader) -> Result<Self, SettingsError> {
+        Self::on(Arc::new(HostDisk), settings, saved, read_time)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// When there is no pattern, or one is not a glob.
+    pub fn on(disk: Arc<dyn Disk>, settings: &Settings, saved: Saved, read_time: TimeReader) -> Result<Self, SettingsError> {
         Ok(Self {
-            patterns: Patterns::new(settings)?,
+            patterns: Patterns::on(Arc::clone(&disk), settings)?,
+            disk,
             start_at: settings.start_at,
             mode: settings.mode,
             read_time,
@@ -118,6 +128,17 @@ impl Follower {
         self.ready.contains(&stream)
     }
 
+    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, which some scans must show:
+    /// until then it is behind, and not at its end.
+    #[must_use]
+    pub fn is_waiting(&self, stream: StreamId) -> bool {
+        let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
+        let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
+        let (source, newer) = (&stream.sources[index], &stream.sources[index + 1..]);
+        let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
+        !source.blocked && (source.is_caught_up() || is_missed) && newer.iter().any(|source| source.lag_bytes() > 0)
+    }
+
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
     /// slowest stays within `bytes`. At least 1 KiB, at most [`CHUNK_BYTES_MAX`].
     pub fn share_read_ahead(&mut self, bytes: usize) {
@@ -148,7 +169,8 @@ impl Follower {
     /// A snapshot that can read the records at `positions` again, on any thread.
     #[must_use]
     pub fn rereader(&self, positions: impl IntoIterator<Item = Position>) -> Rereader {
-        Rereader::new(positions.into_iter().filter_map(|position| self.source(position.source).cloned()))
+        let sources = positions.into_iter().filter_map(|position| self.source(position.source).cloned());
+        Rereader::on(Arc::clone(&self.disk), sources)
     }
 
     /// All streams, by number.
@@ -215,12 +237,22 @@ impl Follower {
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
         let source = self.streams.at(slot);
-        if !found.gzip
+        if found.codec.is_none()
             && let Some(reader) = self.descriptors.get(source.info.id)
         {
             return source.look_at_found(reader, found);
         }
-        source.look_at_found(&mut open_found(found)?, found)
+        source.look_at_found(&mut self.open_found(found)?, found)
+    }
+
+    /// Opens a file that was just found, if it still is that file.
+    fn open_found(&self, found: &Found) -> io::Result<Reader> {
+        let file = self.disk.open(&found.path)?;
+        if file.metadata()?.identity == found.identity {
+            Reader::new(file, found.codec)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 
     /// Takes down that the source in `slot` is at `found`.
@@ -259,7 +291,7 @@ impl Follower {
             if !listing.unsure.is_empty() && source.info.path.ancestors().any(|path| listing.unsure.contains(path)) {
                 continue;
             }
-            match elsewhere(source, listing) {
+            match elsewhere(&*self.disk, source, listing) {
                 Some(found) if self.is_still(slot, &found) => {}
                 Some(_) | None => self.miss(slot),
             }
@@ -291,7 +323,7 @@ impl Follower {
         let Some(Reader::Plain(file)) = self.descriptors.get(source.info.id) else {
             return false;
         };
-        let Ok(size) = file.metadata().map(|metadata| metadata.size()) else {
+        let Ok(size) = file.metadata().map(|metadata| metadata.size) else {
             return false;
         };
         match source.look(file, size) {
@@ -317,7 +349,7 @@ impl Follower {
     /// meanwhile: it may be older than those taken up, and has to be found before any of them is read.
     fn take_up(&mut self, mut unknown: Vec<Found>) -> bool {
         let mut is_renamed = false;
-        unknown.sort_by_key(|found| (found.gzip, found.rank != Rank::Live));
+        unknown.sort_by_key(|found| (found.codec, found.rank != Rank::Live));
         let mut copies = HashMap::new();
         for found in unknown {
             // An empty rotated file is a copy that has not begun, or nothing at all.
@@ -353,9 +385,9 @@ impl Follower {
     }
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
-        let mut reader = open_found(found)?;
+        let mut reader = self.open_found(found)?;
         let kin = match self.streams.named(&found.stream) {
-            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors)?,
+            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
             None => Kin::Stranger,
         };
         let slot =
@@ -414,7 +446,7 @@ impl Follower {
     /// Where to begin in a new file, and whether that is already the end of it.
     fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
         let was_there_first = !self.started || self.late.contains(&found.identity);
-        let is_live = found.rank == Rank::Live && !found.gzip;
+        let is_live = found.rank == Rank::Live && found.codec.is_none();
         let end = |file: &File| {
             if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
         };
@@ -429,8 +461,8 @@ impl Follower {
                 let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
                 if offset == found.size { end(file) } else { Ok((offset, false)) }
             }
-            (StartAt::Since { log_time, .. }, Reader::Gzip(gzip)) => {
-                let offset = start::first_since_in_stream(BufReader::new(gzip.decoder()?), log_time, &self.read_time)?;
+            (StartAt::Since { log_time, .. }, Reader::Packed(packed)) => {
+                let offset = start::first_since_in_stream(BufReader::new(packed.decoder()?), log_time, &self.read_time)?;
                 Ok(offset.map_or((found.size, true), |offset| (offset, false)))
             }
         }
@@ -472,10 +504,10 @@ impl Follower {
         source.given_up = true;
         let (id, path) = (source.info.id, source.info.path.clone());
         let was_truncated = matches!(source.place, Place::Missing { replaced: true, .. });
-        if bytes > 0 || !source.seen || source.gzip {
+        if bytes > 0 || !source.seen || source.is_packed() {
             self.counters.lost_sources += 1;
-            self.counters.lost_bytes += if source.gzip { 0 } else { bytes };
-            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.gzip { 0 } else { bytes } });
+            self.counters.lost_bytes += if source.is_packed() { 0 } else { bytes };
+            self.complaints.tell(Notice::Lost { source: id, path, bytes: if source.is_packed() { 0 } else { bytes } });
         } else if !was_truncated {
             self.counters.deleted_sources += 1;
             self.complaints.tell(Notice::Deleted { source: id, path });
@@ -567,14 +599,14 @@ impl Follower {
             return Ok(());
         }
         let file = if source.is_present() {
-            open(&source.info.path)?
+            self.disk.open(&source.info.path)?
         } else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        if Identity::from(&file.metadata()?) != source.info.identity {
+        if file.metadata()?.identity != source.info.identity {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.descriptors.insert(source.info.id, Reader::new(file, source.gzip));
+        self.descriptors.insert(source.info.id, Reader::new(file, source.codec)?);
         Ok(())
     }
 
@@ -583,13 +615,13 @@ impl Follower {
         let source = self.streams.at_mut(slot);
         let reader = self.descriptors.get(source.info.id).expect("it was opened before");
         match reader {
-            Reader::Gzip(gzip) => {
-                *buffer = gzip.read_from(source.offset, chunk_bytes)?;
+            Reader::Packed(packed) => {
+                *buffer = packed.read_from(source.offset, chunk_bytes)?;
                 source.exhausted = buffer.is_empty();
             }
             Reader::Plain(file) => {
                 let metadata = file.metadata()?;
-                let (size, modified_nanos) = (metadata.size(), modified_nanos(&metadata));
+                let (size, modified_nanos) = (metadata.size, metadata.modified_nanos);
                 if !source.is_unchanged(size, modified_nanos) {
                     match source.look(file, size)? {
                         Look::Same(head) => source.note_look(head, size, modified_nanos, now_nanos),
@@ -612,7 +644,7 @@ impl Follower {
     fn fail(&mut self, slot: Slot, error: &io::Error) {
         let source = self.streams.at_mut(slot);
         source.blocked = true;
-        let is_broken = source.gzip && source.failed_size == Some(source.size);
+        let is_broken = source.is_packed() && source.failed_size == Some(source.size);
         source.failed_size = Some(source.size);
         let path = source.info.path.clone();
         let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
@@ -626,7 +658,7 @@ impl Follower {
     fn finish(&mut self, slot: Slot) {
         let source = self.streams.at_mut(slot);
         source.finished = true;
-        if !source.gzip && source.is_present() && source.size < source.offset {
+        if !source.is_packed() && source.is_present() && source.size < source.offset {
             // What is left of it is a copy that had missed the last bytes.
             (source.offset, source.tail) = (source.size, Fingerprint::default());
         }
@@ -680,40 +712,30 @@ impl Complaints {
     }
 }
 
-/// Opens a file that was just found, if it still is that file.
-fn open_found(found: &Found) -> io::Result<Reader> {
-    let file = open(&found.path)?;
-    if Identity::from(&file.metadata()?) == found.identity {
-        Ok(Reader::new(file, found.gzip))
-    } else {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
-
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
 /// another name in a directory that is not listed.
-fn elsewhere(source: &Source, listing: &Listing) -> Option<Found> {
+fn elsewhere(disk: &dyn Disk, source: &Source, listing: &Listing) -> Option<Found> {
     if source.finished || matches!(source.place, Place::Missing { replaced: true, .. }) {
         return None;
     }
     let identity = source.info.identity;
-    let own = fs::metadata(&source.info.path).ok().filter(|metadata| Identity::from(metadata) == identity);
+    let own = disk.metadata(&source.info.path).ok().filter(|metadata| metadata.identity == identity);
     let path = if own.is_some() {
         source.info.path.clone()
     } else {
         let directory = source.info.path.parent().filter(|parent| !listing.directories.contains(*parent))?;
-        find_by_identity(directory, identity)?
+        find_by_identity(disk, directory, identity)?
     };
-    let metadata = fs::metadata(&path).ok()?;
+    let metadata = disk.metadata(&path).ok()?;
     let rank =
         path.file_name().and_then(|file_name| file_name.to_str()).map_or(Rank::Live, |file_name| name::parse(file_name).rank);
     Some(Found {
         stream: PathBuf::new(),
         rank,
-        gzip: source.gzip,
+        codec: source.codec,
         identity,
-        size: metadata.size(),
-        modified_nanos: modified_nanos(&metadata),
+        size: metadata.size,
+        modified_nanos: metadata.modified_nanos,
         path,
     })
 }

@@ -1,14 +1,13 @@
 //! Recognises a new file as the copy of a known one, so that copytruncate and compression neither send twice nor lose anything.
 
-use std::fs::File;
 use std::io;
 
 use super::Fingerprint;
 use super::discover::Found;
-use super::fingerprint::{TAIL_BYTES_MAX, read_at};
+use super::disk::{Disk, File, read_at};
+use super::fingerprint::TAIL_BYTES_MAX;
 use super::name::Rank;
 use super::reader::{Descriptors, Reader};
-use super::reread::open;
 use super::source::{Look, Source};
 use super::streams::Stream;
 use crate::pipeline::event::SourceId;
@@ -32,8 +31,14 @@ pub enum Kin {
 /// after.
 ///
 /// # Errors
-/// When `found` cannot be read.
-pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptors: &mut Descriptors) -> io::Result<Kin> {
+/// When `found` cannot be read; `NotFound` also when the live file has changed since it was listed, so that this has to be done anew.
+pub fn recognise(
+    stream: &Stream,
+    found: &Found,
+    reader: &mut Reader,
+    descriptors: &mut Descriptors,
+    disk: &dyn Disk,
+) -> io::Result<Kin> {
     let head = match reader.head() {
         Ok(head) => head,
         // Its writer has only begun to compress.
@@ -51,7 +56,7 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
         }
     }
     for &(_, source) in &there {
-        if is_copy(source, found, &head, reader, descriptors)? {
+        if is_copy(source, found, &head, reader, || original(source, descriptors, disk))? {
             return Ok(Kin::Copy(source.info.id));
         }
     }
@@ -66,23 +71,37 @@ pub fn recognise(stream: &Stream, found: &Found, reader: &mut Reader, descriptor
 /// The plain file of the same name, of which `found` can only be the compressed copy.
 fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) -> Option<Kin> {
     let is_original = |source: &&Source| {
-        !source.gzip && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
+        !source.is_packed() && source.rank == found.rank && (source.is_present() || descriptors.holds(source.info.id))
     };
     stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
-fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &Reader, descriptors: &mut Descriptors) -> io::Result<bool> {
-    if found.gzip {
-        return Ok(!source.gzip && source.info.head.begins(head));
+fn is_copy(
+    source: &Source,
+    found: &Found,
+    head: &[u8],
+    reader: &Reader,
+    original: impl FnOnce() -> io::Result<File>,
+) -> io::Result<bool> {
+    if found.codec.is_some() {
+        return Ok(source.codec != found.codec && source.info.head.begins(head));
     }
     // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
     if !source.is_live() || found.rank == Rank::Live {
         return Ok(false);
     }
-    match original(source, descriptors) {
-        Ok(original) => holds_same(&original, reader.file()),
-        Err(_) => Ok(false),
+    let original = match original() {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(false),
+        original => original?,
+    };
+    if holds_same(&original, reader.file())? {
+        return Ok(true);
+    }
+    match source.look(&original, original.metadata()?.size)? {
+        Look::Same(_) => Ok(false),
+        // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
+        Look::Other => Err(io::ErrorKind::NotFound.into()),
     }
 }
 
@@ -94,8 +113,8 @@ fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> 
     match reader {
         Reader::Plain(file) => Ok(source.look(file, found.size)? != Look::Other),
         // What was read to its end need not be decoded again for certainty.
-        Reader::Gzip(_) if source.finished => Ok(true),
-        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+        Reader::Packed(_) if source.finished => Ok(true),
+        Reader::Packed(packed) => match packed.tail(source.offset) {
             Ok(tail) => Ok(source.tail == Fingerprint::of_tail(&tail[tail.len().saturating_sub(source.tail.bytes.into())..])),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
             Err(error) => Err(error),
@@ -109,7 +128,7 @@ fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) ->
     match reader {
         _ if !source.info.head.begins(head) => Ok(false),
         Reader::Plain(_) => Ok(found.size < source.offset && found.rank != Rank::Live),
-        Reader::Gzip(gzip) => match gzip.tail(source.offset) {
+        Reader::Packed(packed) => match packed.tail(source.offset) {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
             Err(error) => Err(error),
@@ -117,16 +136,16 @@ fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) ->
     }
 }
 
-fn original(source: &Source, descriptors: &mut Descriptors) -> io::Result<File> {
+fn original(source: &Source, descriptors: &mut Descriptors, disk: &dyn Disk) -> io::Result<File> {
     match descriptors.get(source.info.id) {
-        Some(reader) => reader.file().try_clone(),
-        None => open(&source.info.path),
+        Some(reader) => Ok(File::clone(reader.file())),
+        None => disk.open(&source.info.path),
     }
 }
 
 /// Whether two files hold the same as far as the shorter one goes, judging by its two ends.
 fn holds_same(one: &File, other: &File) -> io::Result<bool> {
-    let size = one.metadata()?.len().min(other.metadata()?.len());
+    let size = one.metadata()?.size.min(other.metadata()?.size);
     let stretch = size.min(TAIL_BYTES_MAX as u64);
     for offset in [0, size - stretch] {
         if read_at(one, offset, stretch as usize)? != read_at(other, offset, stretch as usize)? {

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use super::codec::Codec;
+
 /// A file name taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogName<'a> {
@@ -30,20 +32,32 @@ pub enum Rank {
 pub enum Packing {
     /// Not at all.
     Plain,
-    /// By gzip.
-    Gzip,
+    /// In a way that is read here.
+    By(Codec),
     /// By something that is not read here.
     Unknown,
+}
+
+impl Packing {
+    /// How to decode it, if it is compressed and that is known.
+    #[must_use]
+    pub fn codec(self) -> Option<Codec> {
+        match self {
+            Self::By(codec) => Some(codec),
+            Self::Plain | Self::Unknown => None,
+        }
+    }
 }
 
 /// Takes `name` apart. What does not look rotated is the live file of a stream of its own.
 ///
 /// ```
+/// use hdfs_vigil::ingest::codec::Codec;
 /// use hdfs_vigil::ingest::name::{parse, Packing, Rank};
 /// let name = parse("hadoop-hdfs-datanode-dn1.log.2.gz");
 /// assert_eq!(name.live, "hadoop-hdfs-datanode-dn1.log");
 /// assert_eq!(name.rank, Rank::Numbered(std::cmp::Reverse(2)));
-/// assert_eq!(name.packing, Packing::Gzip);
+/// assert_eq!(name.packing, Packing::By(Codec::Gzip));
 /// ```
 #[must_use]
 pub fn parse(name: &str) -> LogName<'_> {
@@ -57,13 +71,13 @@ pub fn parse(name: &str) -> LogName<'_> {
 }
 
 fn unpack(name: &str) -> (&str, Packing) {
-    if let Some(inner) = name.strip_suffix(".gz") {
-        return (inner, Packing::Gzip);
-    }
-    UNKNOWN_PACKINGS
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix))
-        .map_or((name, Packing::Plain), |inner| (inner, Packing::Unknown))
+    let known = Codec::ALL.map(|codec| (codec.suffix(), Packing::By(codec)));
+    let unknown = UNKNOWN_PACKINGS.map(|suffix| (suffix, Packing::Unknown));
+    known
+        .into_iter()
+        .chain(unknown)
+        .find_map(|(suffix, packing)| Some((name.strip_suffix(suffix)?, packing)))
+        .unwrap_or((name, Packing::Plain))
 }
 
 /// The rank that a suffix such as `.1` or `-20261123` stands for; `None` if it is none.
@@ -82,7 +96,7 @@ fn rank(suffix: &str) -> Option<Rank> {
 const LIVE_EXTENSIONS: [&str; 2] = [".log", ".out"];
 
 /// Suffixes of what is packed in a way that is not read here.
-const UNKNOWN_PACKINGS: [&str; 6] = [".bz2", ".xz", ".zst", ".lz4", ".zip", ".Z"];
+const UNKNOWN_PACKINGS: [&str; 5] = [".bz2", ".xz", ".lz4", ".zip", ".Z"];
 
 /// From here on a single number is a date, `19700101`, and no count of rotations.
 const COMPACT_DATE_MIN: u64 = 19_700_101;
@@ -95,11 +109,12 @@ mod tests {
     fn rotated_names_lead_to_their_live_file() {
         check("x.log", "x.log", Rank::Live, Packing::Plain);
         check("x.log.20", "x.log", Rank::Numbered(Reverse(20)), Packing::Plain);
-        check("x.log.gz", "x.log", Rank::Live, Packing::Gzip);
-        check("x.log.1.gz", "x.log", Rank::Numbered(Reverse(1)), Packing::Gzip);
+        check("x.log.gz", "x.log", Rank::Live, Packing::By(Codec::Gzip));
+        check("x.log.1.gz", "x.log", Rank::Numbered(Reverse(1)), Packing::By(Codec::Gzip));
         check("x.log.2026-11-23", "x.log", Rank::Dated(vec![2026, 11, 23]), Packing::Plain);
         check("x.log.2026-11-23-05", "x.log", Rank::Dated(vec![2026, 11, 23, 5]), Packing::Plain);
-        check("x.log-20261123.gz", "x.log", Rank::Dated(vec![20_261_123]), Packing::Gzip);
+        check("x.log-20261123.gz", "x.log", Rank::Dated(vec![20_261_123]), Packing::By(Codec::Gzip));
+        check("x.log.12.zst", "x.log", Rank::Numbered(Reverse(12)), Packing::By(Codec::Zstd));
         check("x.out.3", "x.out", Rank::Numbered(Reverse(3)), Packing::Plain);
         check("x.log.1.xz", "x.log", Rank::Numbered(Reverse(1)), Packing::Unknown);
     }

@@ -1,28 +1,25 @@
 //! Open log files: plain ones read by offset, compressed ones decoded from their beginning, and no more of them than allowed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 
-use flate2::read::MultiGzDecoder;
-
-use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
+use super::codec::{Codec, Decoder};
+use super::disk::{Cursor, File, read_at};
+use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
 use crate::limits::DESCRIPTORS_MAX;
 use crate::pipeline::event::SourceId;
 
 /// One open file.
-#[derive(Debug)]
 pub enum Reader {
     /// Read by offset.
     Plain(File),
     /// Decoded.
-    Gzip(Box<Gzip>),
+    Packed(Box<Packed>),
 }
 
 /// A compressed file and how far it was decoded.
-#[derive(Debug)]
-pub struct Gzip {
-    decoder: MultiGzDecoder<BufReader<File>>,
+pub struct Packed {
+    decoder: Decoder<BufReader<Cursor>>,
     decoded: u64,
     /// The decoder reports an error once and an end ever after; the error must not pass for an end.
     failed: bool,
@@ -30,7 +27,7 @@ pub struct Gzip {
 
 /// The open files of all sources. The one read longest ago is closed when there are too many; those whose file has no name any
 /// more are closed last, since they cannot be opened again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Descriptors {
     readers: HashMap<SourceId, (Turn, Reader)>,
     oldest_first: BTreeMap<Turn, SourceId>,
@@ -45,10 +42,15 @@ struct Turn {
 }
 
 impl Reader {
-    /// Reads `file` from its beginning, decoding it if `gzip`.
-    #[must_use]
-    pub fn new(file: File, gzip: bool) -> Self {
-        if gzip { Self::Gzip(Box::new(Gzip::new(file))) } else { Self::Plain(file) }
+    /// Reads `file` from its beginning, decoding it if there is a `codec`.
+    ///
+    /// # Errors
+    /// When there is no memory for decoding.
+    pub fn new(file: File, codec: Option<Codec>) -> io::Result<Self> {
+        Ok(match codec {
+            Some(codec) => Self::Packed(Box::new(Packed::new(file, codec)?)),
+            None => Self::Plain(file),
+        })
     }
 
     /// The file itself.
@@ -56,7 +58,7 @@ impl Reader {
     pub fn file(&self) -> &File {
         match self {
             Self::Plain(file) => file,
-            Self::Gzip(gzip) => gzip.decoder.get_ref().get_ref(),
+            Self::Packed(packed) => packed.file(),
         }
     }
 
@@ -67,17 +69,18 @@ impl Reader {
     pub fn head(&mut self) -> io::Result<Vec<u8>> {
         match self {
             Self::Plain(file) => read_at(file, 0, HEAD_BYTES_MAX),
-            Self::Gzip(gzip) => {
-                gzip.rewind()?;
-                gzip.read(HEAD_BYTES_MAX)
+            Self::Packed(packed) => {
+                packed.rewind()?;
+                packed.read(HEAD_BYTES_MAX)
             }
         }
     }
 }
 
-impl Gzip {
-    fn new(file: File) -> Self {
-        Self { decoder: MultiGzDecoder::new(BufReader::new(file)), decoded: 0, failed: false }
+impl Packed {
+    fn new(file: File, codec: Codec) -> io::Result<Self> {
+        let decoder = Decoder::new(codec, BufReader::new(Cursor::new(file, 0)))?;
+        Ok(Self { decoder, decoded: 0, failed: false })
     }
 
     /// Up to `bytes_max` bytes from `offset` of what it decodes to; fewer only at its end. Going back costs decoding anew.
@@ -102,7 +105,7 @@ impl Gzip {
     /// The decoder, from the beginning.
     ///
     /// # Errors
-    /// When the file cannot be rewound.
+    /// When there is no memory for decoding.
     pub fn decoder(&mut self) -> io::Result<&mut (impl Read + use<>)> {
         self.rewind()?;
         // Whoever reads past us leaves us not knowing where we are.
@@ -130,10 +133,12 @@ impl Gzip {
     }
 
     fn rewind(&mut self) -> io::Result<()> {
-        let mut file = self.decoder.get_ref().get_ref().try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
-        *self = Self::new(file);
+        *self = Self::new(File::clone(self.file()), self.decoder.codec())?;
         Ok(())
+    }
+
+    fn file(&self) -> &File {
+        self.decoder.get_ref().get_ref().file()
     }
 }
 
@@ -195,8 +200,10 @@ fn beyond_end() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::ingest::codec::tests::pack;
 
     #[test]
     fn no_more_files_are_open_than_allowed() {
@@ -219,30 +226,32 @@ mod tests {
 
     #[test]
     fn a_compressed_file_is_read_from_any_offset() {
-        let mut gzip = Gzip::new(packed(b"one\ntwo\nthree\n", 0));
-        for (offset, expected) in [(4, "two\n"), (8, "thre"), (0, "one\n"), (14, "")] {
-            assert_eq!(gzip.read_from(offset, 4).unwrap(), expected.as_bytes());
+        for mut packed in packed(b"one\ntwo\nthree\n", 0) {
+            for (offset, expected) in [(4, "two\n"), (8, "thre"), (0, "one\n"), (14, "")] {
+                assert_eq!(packed.read_from(offset, 4).unwrap(), expected.as_bytes());
+            }
+            assert_eq!(packed.tail(8).unwrap(), b"one\ntwo\n");
+            assert_eq!(packed.read_from(15, 1).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(packed.tail(15).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
-        assert_eq!(gzip.tail(8).unwrap(), b"one\ntwo\n");
-        assert_eq!(gzip.read_from(15, 1).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(gzip.tail(15).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
     fn a_torn_compressed_file_never_ends_quietly() {
-        let mut gzip = Gzip::new(packed(b"one\ntwo\nthree\n", 4));
-        let mut offset = 0;
-        let error = loop {
-            match gzip.read_from(offset, 4) {
-                Ok(bytes) => {
-                    assert_ne!(bytes, b"", "a torn file must not end");
-                    offset += bytes.len() as u64;
+        for mut packed in packed(b"one\ntwo\nthree\n", 4) {
+            let mut offset = 0;
+            let error = loop {
+                match packed.read_from(offset, 4) {
+                    Ok(bytes) => {
+                        assert_ne!(bytes, b"", "a torn file must not end");
+                        offset += bytes.len() as u64;
+                    }
+                    Err(error) => break error,
                 }
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(gzip.read_from(offset, 4).is_err());
+            };
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(packed.read_from(offset, 4).is_err());
+        }
     }
 
     fn open(count: usize) -> Descriptors {
@@ -254,16 +263,16 @@ mod tests {
     }
 
     fn reader() -> Reader {
-        Reader::new(tempfile::tempfile().unwrap(), false)
+        Reader::new(Arc::new(tempfile::tempfile().unwrap()), None).unwrap()
     }
 
-    fn packed(bytes: &[u8], cut: usize) -> File {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        let packed = encoder.finish().unwrap();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&packed[..packed.len() - cut]).unwrap();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        file
+    /// A file of every codec that lacks its last `cut` bytes.
+    fn packed(bytes: &[u8], cut: usize) -> [Packed; 2] {
+        Codec::ALL.map(|codec| {
+            let packed = pack(codec, bytes);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&packed[..packed.len() - cut]).unwrap();
+            Packed::new(Arc::new(file), codec).unwrap()
+        })
     }
 }

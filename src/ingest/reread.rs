@@ -1,22 +1,22 @@
 //! Reads a record again when an alert quotes it, wherever its file has gone since.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-
-use super::fingerprint::{HEAD_BYTES_MAX, read_at};
-use super::name::{self, Packing};
+use super::codec::{Codec, Decoder};
+use super::disk::{Cursor, Disk, File, HostDisk, Kind, read_at};
+use super::fingerprint::HEAD_BYTES_MAX;
+use super::name;
 use super::{Identity, SourceInfo};
 use crate::limits::{RECORD_BYTES_MAX, REREAD_DECODED_BYTES_MAX};
 use crate::pipeline::event::{Position, SourceId};
 
 /// What is needed to read some records again: a snapshot that may go to another thread.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rereader {
+    disk: Arc<dyn Disk>,
     sources: BTreeMap<SourceId, SourceInfo>,
 }
 
@@ -56,10 +56,16 @@ pub enum Unreadable {
 }
 
 impl Rereader {
-    /// Can read records of these sources.
+    /// Can read records of these sources, which are on the disk of the host.
     #[must_use]
     pub fn new(sources: impl IntoIterator<Item = SourceInfo>) -> Self {
-        Self { sources: sources.into_iter().map(|info| (info.id, info)).collect() }
+        Self::on(Arc::new(HostDisk), sources)
+    }
+
+    /// The same on another disk.
+    #[must_use]
+    pub fn on(disk: Arc<dyn Disk>, sources: impl IntoIterator<Item = SourceInfo>) -> Self {
+        Self { disk, sources: sources.into_iter().map(|info| (info.id, info)).collect() }
     }
 
     /// The file that holds `source`, as it was named when the snapshot was taken.
@@ -75,7 +81,7 @@ impl Rereader {
     pub fn text(&self, position: Position) -> Result<Vec<u8>, Unreadable> {
         let info = self.sources.get(&position.source).ok_or(Unreadable::Forgotten(position.source))?;
         let length = (position.length as usize).min(RECORD_BYTES_MAX);
-        reread(info, position.offset, length)
+        reread(&*self.disk, info, position.offset, length)
     }
 }
 
@@ -84,11 +90,11 @@ impl Rereader {
 ///
 /// # Errors
 /// When the file is gone, holds something else now, or cannot be read.
-pub fn reread(info: &SourceInfo, offset: u64, length: usize) -> Result<Vec<u8>, Unreadable> {
+pub fn reread(disk: &dyn Disk, info: &SourceInfo, offset: u64, length: usize) -> Result<Vec<u8>, Unreadable> {
     let end = offset + length as u64;
     let mut nearest = Unreadable::Gone(info.path.clone());
-    for path in candidates(info) {
-        match read_record(&path, info, offset, length) {
+    for path in candidates(disk, info) {
+        match read_record(disk, &path, info, offset, length) {
             Ok(Some(bytes)) if bytes.len() == length => return Ok(bytes),
             Ok(Some(_)) => nearest = Unreadable::Truncated { path, offset: end },
             Ok(None) => {}
@@ -102,42 +108,31 @@ pub fn reread(info: &SourceInfo, offset: u64, length: usize) -> Result<Vec<u8>, 
 
 /// The file in `directory` that has this device and inode, whatever its name.
 #[must_use]
-pub fn find_by_identity(directory: &Path, identity: Identity) -> Option<PathBuf> {
-    let entries = fs::read_dir(directory).ok()?;
-    let same_inode = entries.flatten().filter(|entry| entry.ino() == identity.inode).map(|entry| entry.path());
-    same_inode
-        .into_iter()
-        .find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Identity::from(&metadata) == identity))
-}
-
-/// Opens a regular file for reading; never blocks on what has become a FIFO meanwhile.
-///
-/// # Errors
-/// When it cannot be opened or is no regular file.
-pub fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file any more")) }
+pub fn find_by_identity(disk: &dyn Disk, directory: &Path, identity: Identity) -> Option<PathBuf> {
+    let entries = disk.list(directory).ok()?.into_iter();
+    let mut same_inode = entries.filter(|entry| entry.inode == identity.inode).map(|entry| directory.join(entry.name));
+    same_inode.find(|path| disk.metadata(path).is_ok_and(|metadata| metadata.kind == Kind::File && metadata.identity == identity))
 }
 
 /// Where the file may be now, most likely first.
-fn candidates(info: &SourceInfo) -> Vec<PathBuf> {
+fn candidates(disk: &dyn Disk, info: &SourceInfo) -> Vec<PathBuf> {
     let directory = info.path.parent().unwrap_or(Path::new("."));
     let mut paths = vec![info.path.clone()];
-    paths.extend(find_by_identity(directory, info.identity));
-    paths.extend(siblings(directory, &info.path));
+    paths.extend(find_by_identity(disk, directory, info.identity));
+    paths.extend(siblings(disk, directory, &info.path));
     paths.dedup();
     paths
 }
 
 /// The files of the same log beside `path`, by name.
-fn siblings(directory: &Path, path: &Path) -> Vec<PathBuf> {
+fn siblings(disk: &dyn Disk, directory: &Path, path: &Path) -> Vec<PathBuf> {
     let Some(live) = path.file_name().and_then(|name| name.to_str()).map(|name| name::parse(name).live) else {
         return Vec::new();
     };
-    let Ok(entries) = fs::read_dir(directory) else {
+    let Ok(entries) = disk.list(directory) else {
         return Vec::new();
     };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names = entries.into_iter().filter_map(|entry| entry.name.into_string().ok());
     let mut siblings: Vec<PathBuf> =
         names.filter(|name| name::parse(name).live == live).map(|name| directory.join(name)).collect();
     siblings.sort();
@@ -145,47 +140,47 @@ fn siblings(directory: &Path, path: &Path) -> Vec<PathBuf> {
 }
 
 /// `None` when the file at `path` begins otherwise than `info` says.
-fn read_record(path: &Path, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = open(path)?;
-    if is_gzip(path) {
-        return read_packed(file, info, offset, length);
+fn read_record(disk: &dyn Disk, path: &Path, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = disk.open(path)?;
+    if let Some(codec) = codec(path) {
+        return read_packed(&file, codec, info, offset, length);
     }
     if info.head.begins(&read_at(&file, 0, HEAD_BYTES_MAX)?) { read_at(&file, offset, length).map(Some) } else { Ok(None) }
 }
 
-fn read_packed(mut file: File, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_packed(file: &File, codec: Codec, info: &SourceInfo, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
-    decoder(&file).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
+    decoder(file, codec)?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
     if !info.head.begins(&head) {
         return Ok(None);
     }
     if offset + length as u64 > REREAD_DECODED_BYTES_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    file.seek(SeekFrom::Start(0))?;
-    let mut decoder = decoder(&file);
+    let mut decoder = decoder(file, codec)?;
     io::copy(&mut (&mut decoder).take(offset), &mut io::sink())?;
     let mut bytes = Vec::with_capacity(length);
     decoder.take(length as u64).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
-fn decoder(file: &File) -> MultiGzDecoder<BufReader<&File>> {
-    MultiGzDecoder::new(BufReader::new(file))
+fn decoder(file: &File, codec: Codec) -> io::Result<Decoder<BufReader<Cursor>>> {
+    Decoder::new(codec, BufReader::new(Cursor::new(File::clone(file), 0)))
 }
 
-fn is_gzip(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name::parse(name).packing == Packing::Gzip)
+fn codec(path: &Path) -> Option<Codec> {
+    path.file_name().and_then(|name| name.to_str()).and_then(|name| name::parse(name).packing.codec())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::fs::{self, File};
 
     use tempfile::TempDir;
 
     use super::*;
     use crate::ingest::Fingerprint;
+    use crate::ingest::codec::tests::pack;
     use crate::pipeline::event::StreamId;
 
     #[test]
@@ -204,16 +199,16 @@ mod tests {
             },
             Ok("second"),
         );
-        check(
-            |log| {
-                let packed = File::create(log.with_extension("log.1.gz")).unwrap();
-                let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-                encoder.write_all(&fs::read(log).unwrap()).unwrap();
-                encoder.finish().unwrap();
-                fs::remove_file(log).unwrap();
-            },
-            Ok("second"),
-        );
+        for codec in Codec::ALL {
+            check(
+                |log| {
+                    let packed = pack(codec, &fs::read(log).unwrap());
+                    fs::write(log.with_extension(format!("log.1{}", codec.suffix())), packed).unwrap();
+                    fs::remove_file(log).unwrap();
+                },
+                Ok("second"),
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! One log file as it is followed: what is known of it, and whether it still is the file it was.
 
-use std::fs::File;
 use std::io;
 
+use super::codec::Codec;
 use super::discover::Found;
-use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX, read_at};
-use super::name::{self, Packing, Rank};
+use super::disk::{File, read_at};
+use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
+use super::name::{self, Rank};
 use super::reader::Reader;
 use super::{Fingerprint, Mode, SavedSource, SourceInfo};
 
@@ -25,8 +26,8 @@ pub struct Source {
     pub finished: bool,
     /// Its age in the stream when it last had a name.
     pub rank: Rank,
-    /// It is compressed.
-    pub gzip: bool,
+    /// How it is compressed, if it is.
+    pub codec: Option<Codec>,
     /// Bytes on disk when last looked at.
     pub size: u64,
     /// When it was last written, as of then.
@@ -87,7 +88,7 @@ impl Source {
             modified_nanos: found.modified_nanos,
             place: Place::Present,
             seen: true,
-            ..Self::unseen(info, found.rank.clone(), found.gzip)
+            ..Self::unseen(info, found.rank.clone(), found.codec)
         }
     }
 
@@ -96,25 +97,25 @@ impl Source {
     pub fn restored(saved: SavedSource) -> Self {
         let name = saved.info.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let name = name::parse(name);
-        let (rank, gzip) = (name.rank, name.packing == Packing::Gzip);
+        let (rank, codec) = (name.rank, name.packing.codec());
         Self {
             tail: saved.tail,
             offset: saved.offset,
             finished: saved.finished,
             size: saved.offset,
-            ..Self::unseen(saved.info, rank, gzip)
+            ..Self::unseen(saved.info, rank, codec)
         }
     }
 
     /// A file of which nothing is known but what it is.
-    fn unseen(info: SourceInfo, rank: Rank, gzip: bool) -> Self {
+    fn unseen(info: SourceInfo, rank: Rank, codec: Option<Codec>) -> Self {
         Self {
             info,
             tail: Fingerprint::default(),
             offset: 0,
             finished: false,
             rank,
-            gzip,
+            codec,
             size: 0,
             modified_nanos: 0,
             settled: false,
@@ -142,22 +143,28 @@ impl Source {
         self.place == Place::Present
     }
 
+    /// Whether it is compressed.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        self.codec.is_some()
+    }
+
     /// Whether it is the file that its writer writes to, as far as the name tells.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.rank == Rank::Live && !self.gzip
+        self.rank == Rank::Live && self.codec.is_none()
     }
 
     /// Sort key among the files of its stream, oldest first. A compressed file is older than the plain one of the same name.
     #[must_use]
     pub fn age(&self) -> (&Rank, bool) {
-        (&self.rank, !self.gzip)
+        (&self.rank, self.codec.is_none())
     }
 
     /// Bytes that were there at the last look and were not handed out; a compressed file counts whole until it is read.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
-        match (self.finished || self.given_up, self.gzip) {
+        match (self.finished || self.given_up, self.is_packed()) {
             (true, _) => 0,
             (false, true) => {
                 if self.exhausted {
@@ -173,14 +180,14 @@ impl Source {
     /// Whether all that is there has been handed out.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
-        self.given_up || if self.gzip { self.exhausted } else { self.offset >= self.size }
+        self.given_up || if self.is_packed() { self.exhausted } else { self.offset >= self.size }
     }
 
     /// Whether nothing more will come, once all that is there has been handed out. `superseded`: a newer file has appeared.
     #[must_use]
     pub fn ends(&self, mode: Mode, superseded: bool) -> bool {
         let is_over = superseded || !self.is_present();
-        self.given_up || self.gzip || mode == Mode::Once || (is_over && self.quiet_scans >= QUIET_SCANS_MIN)
+        self.given_up || self.is_packed() || mode == Mode::Once || (is_over && self.quiet_scans >= QUIET_SCANS_MIN)
     }
 
     /// Counts this scan among the quiet ones, or begins to count anew.
@@ -240,7 +247,7 @@ impl Source {
     /// # Errors
     /// When it cannot be read.
     pub fn look_at_found(&self, reader: &mut Reader, found: &Found) -> io::Result<Look> {
-        if !found.gzip {
+        if found.codec.is_none() {
             return self.look(reader.file(), found.size);
         }
         let head = reader.head()?;
@@ -268,7 +275,7 @@ impl Source {
         self.info.path.clone_from(&found.path);
         self.info.identity = found.identity;
         self.rank = found.rank.clone();
-        self.gzip = found.gzip;
+        self.codec = found.codec;
         self.size = found.size;
         self.modified_nanos = found.modified_nanos;
         self.settled = false;

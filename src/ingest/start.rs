@@ -1,10 +1,9 @@
 //! Finds where to begin in a file that was there before we were.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::TimeReader;
-use super::fingerprint::read_at;
+use super::disk::{Cursor, File, read_at};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::pipeline::event::LogTime;
 
@@ -67,11 +66,10 @@ fn timed_line(
 }
 
 /// The lines that begin at or after `offset` and before `end`.
-fn lines_from(file: &File, offset: u64, end: u64) -> io::Result<Lines<impl BufRead>> {
-    let mut file = file;
+fn lines_from(file: &File, offset: u64, end: u64) -> io::Result<Lines<impl BufRead + use<>>> {
     let before = offset.saturating_sub(1);
-    file.seek(SeekFrom::Start(before))?;
-    let reader = BufReader::with_capacity(PROBE_BYTES as usize, file.take(end.saturating_sub(before)));
+    let cursor = Cursor::new(File::clone(file), before);
+    let reader = BufReader::with_capacity(PROBE_BYTES as usize, cursor.take(end.saturating_sub(before)));
     let mut lines = Lines { reader, offset: before, head: Vec::new() };
     if offset > 0 {
         lines.next()?;
@@ -106,6 +104,7 @@ const PROBE_BYTES: u64 = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -157,6 +156,6 @@ mod tests {
     fn file(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        file
+        Arc::new(file)
     }
 }

@@ -26,7 +26,7 @@ pub struct How {
     pub each_host: bool,
 }
 
-/// Stories of all blocks in these logs: files with their rotated ones, plain or gzipped, or directories of them. `watch` is told every
+/// Stories of all blocks in these logs: files with their rotated ones, plain or compressed, or directories of them. `watch` is told every
 /// now and then how far it is, and answers whether to go on.
 ///
 /// Blocks that come up after [`CORPUS_EVENTS_MAX`] events are passed over. A story is taken to be seen from its start when it begins

@@ -67,6 +67,14 @@ impl ScorerThread {
         Ok(Self { batches: Some(batches), scored: Some(scored), thread: Some(thread) })
     }
 
+    /// A scorer that somebody else is: what is to be scored comes out of the first channel, and its scores go into the second one.
+    #[must_use]
+    pub fn elsewhere() -> (Self, Receiver<Batch>, Sender<Scored>) {
+        let (batches, batches_taken) = bounded(SCORER_BATCHES_MAX);
+        let (scored_given, scored) = bounded(SCORER_BATCHES_MAX);
+        (Self { batches: Some(batches), scored: Some(scored), thread: None }, batches_taken, scored_given)
+    }
+
     /// Hands over a batch without waiting.
     ///
     /// # Errors

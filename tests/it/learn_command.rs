@@ -2,18 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use hdfs_vigil::ingest::codec::Codec;
 use hdfs_vigil::learn::CorpusError;
 use hdfs_vigil::learn::logs::{How, Reading, gather};
 use hdfs_vigil::pipeline::profile::{DrainSettings, Scope};
 
 use crate::real_data;
-use crate::vigil::{Place, append, story_lines};
+use crate::tail::pack;
+use crate::vigil::{Place, story_lines};
 
 #[test]
 fn rotated_and_compressed_logs_in_folders_are_learnt_without_labels() {
@@ -171,23 +169,22 @@ fn what_cannot_be_written_is_said_before_the_training() {
     }
 }
 
-/// A place whose `logs/` hold the stories of so many blocks, a third of the lines each: compressed, rotated, and as they are written.
+/// A place whose `logs/` hold the stories of so many blocks, a quarter of the lines each: compressed by gzip and
+/// by zstd, rotated, and as they are written.
 fn place_with_logs(blocks: u64) -> Place {
     let place = Place::new("");
     let lines = story_lines(blocks);
-    let (oldest, rest) = lines.split_at(lines.len() / 3);
-    let (older, newest) = rest.split_at(rest.len() / 2);
-    let log = place.logs().join("hadoop-hdfs-datanode-dn1.log");
-    compress(&log.with_file_name("hadoop-hdfs-datanode-dn1.log.2.gz"), oldest);
-    append(&log.with_file_name("hadoop-hdfs-datanode-dn1.log.1"), older);
-    append(&log, newest);
+    let mut quarters = lines.chunks(lines.len().div_ceil(4));
+    let mut put = |suffix: &str, codec: Option<Codec>| {
+        let text: String = quarters.next().unwrap().iter().map(|line| format!("{line}\n")).collect();
+        let bytes = codec.map_or_else(|| text.clone().into_bytes(), |codec| pack(codec, text.as_bytes()));
+        fs::write(place.logs().join(format!("hadoop-hdfs-datanode-dn1.log{suffix}")), bytes).unwrap();
+    };
+    put(".3.gz", Some(Codec::Gzip));
+    put(".2.zst", Some(Codec::Zstd));
+    put(".1", None);
+    put("", None);
     place
-}
-
-fn compress(path: &Path, lines: &[String]) {
-    let mut encoder = GzEncoder::new(fs::File::create(path).unwrap(), Compression::default());
-    lines.iter().for_each(|line| writeln!(encoder, "{line}").unwrap());
-    encoder.finish().unwrap();
 }
 
 fn check_model(place: &Place, file: &str) {

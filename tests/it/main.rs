@@ -4,6 +4,7 @@
 
 mod backlog;
 mod bad_input;
+mod compressed;
 mod config_mistakes;
 mod control_socket;
 mod copytruncate;
@@ -18,7 +19,6 @@ mod evaluating;
 mod explanations;
 mod full_disk;
 mod fuzzed;
-mod gzip;
 mod hadoop3;
 mod host_trouble;
 mod inode_reuse;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use hdfs_vigil::ingest::codec::Codec;
 use hdfs_vigil::ingest::{Mode, StartAt};
 
 use crate::tail::Tail;
@@ -180,7 +181,7 @@ impl World {
     fn compress(&self, number: u8) {
         let name = format!("{LOG}.{number}");
         if std::fs::metadata(self.tail.path(&name)).is_ok_and(|metadata| metadata.len() > 0) {
-            self.tail.compress(&name);
+            self.tail.compress(&name, Codec::Gzip);
         }
     }
 

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdfs_vigil::ingest::StartAt;
+use hdfs_vigil::ingest::codec::Codec;
 use hdfs_vigil::pipeline::event::{LogTime, WallTime};
 
-use crate::tail::{Tail, append, gzip};
+use crate::tail::{Tail, append, pack};
 
 #[test]
 fn at_the_end_nothing_old_is_read() {
@@ -69,13 +70,20 @@ fn since(log_time: i64) -> StartAt {
 
 /// Six records in three files, one of them compressed; then one that is written later, after a rotation.
 fn check(start_at: StartAt, expected: &[&str]) {
+    for codec in Codec::ALL {
+        check_with(codec, start_at, expected);
+    }
+}
+
+fn check_with(codec: Codec, start_at: StartAt, expected: &[&str]) {
+    let suffix = codec.suffix();
     let mut tail = Tail::with(|settings| settings.start_at = start_at);
-    fs::write(tail.path("x.log.2.gz"), gzip(b"1 a\n2 b\n")).unwrap();
+    fs::write(tail.path(&format!("x.log.2{suffix}")), pack(codec, b"1 a\n2 b\n")).unwrap();
     append(&tail.path("x.log.1"), "3 c\n4 d\n");
     append(&tail.path("x.log"), "5 e\n6 f\n");
     tail.step();
     tail.write("x.log", "7 g\n");
-    tail.rename("x.log.2.gz", "x.log.3.gz");
+    tail.rename(&format!("x.log.2{suffix}"), &format!("x.log.3{suffix}"));
     tail.rename("x.log.1", "x.log.2");
     tail.rename("x.log", "x.log.1");
     tail.write("x.log", "8 h\n");

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hdfs_vigil::ingest::codec::Codec;
 use hdfs_vigil::ingest::{Follower, Mode, Notice, Saved, Settings, StartAt};
 use hdfs_vigil::pipeline::event::{LogTime, SourceId, WallTime};
 use tempfile::TempDir;
@@ -74,9 +75,9 @@ impl Tail {
     }
 
     /// Replaces a file by its compressed copy, as logrotate does.
-    pub fn compress(&self, name: &str) {
+    pub fn compress(&self, name: &str, codec: Codec) {
         let bytes = fs::read(self.path(name)).unwrap();
-        fs::write(self.path(&format!("{name}.gz")), gzip(&bytes)).unwrap();
+        fs::write(self.path(&format!("{name}{}", codec.suffix())), pack(codec, &bytes)).unwrap();
         self.remove(name);
     }
 
@@ -159,10 +160,21 @@ pub fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+/// Compresses as the programs `gzip` and `zstd` do.
+pub fn pack(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    match codec {
+        Codec::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+        Codec::Zstd => {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+    }
 }
 
 fn cut(partial: &mut Vec<u8>, lines: &mut Vec<String>, is_end: bool) {

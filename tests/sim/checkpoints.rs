@@ -21,8 +21,24 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Writes a checkpoint.
+    /// What was on the disk when a program ended, with the checkpoint that counts last.
+    pub fn of(entries: Vec<Vec<u8>>) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
+    /// What is on the disk.
+    pub fn entries(&self) -> &[Vec<u8>] {
+        &self.entries
+    }
+
+    /// Writes a checkpoint of a pipeline alone.
     pub fn save(&mut self, pipeline: &mut Pipeline, random: &mut ChaCha8Rng) {
+        let (positions, outbox, mutes) = (Saved::default(), Outbox::default(), Mutes::default());
+        self.save_all(&Instant { model_sha256: "", positions: &positions, outbox: &outbox, mutes: &mutes }, pipeline, random);
+    }
+
+    /// Writes a checkpoint.
+    pub fn save_all(&mut self, instant: &Instant<'_>, pipeline: &mut Pipeline, random: &mut ChaCha8Rng) {
         let is_whole = pipeline.sessions().needs_everything();
         if is_whole {
             self.ledger.forget();
@@ -38,7 +54,7 @@ impl Checkpoints {
             let changes = pipeline.sessions().take_changes(random.random_range(1..4000));
             if pipeline.sessions().is_taken() {
                 let again = pipeline.sessions().take_again(random.random_range(1..2000));
-                entries.push(self.ledger.commit(&instant(), pipeline, vec![changes, again]).unwrap());
+                entries.push(self.ledger.commit(instant, pipeline, vec![changes, again]).unwrap());
                 break;
             }
             entries.push(Ledger::part(changes).unwrap());
@@ -63,9 +79,4 @@ impl Checkpoints {
         pipeline.sessions().resume_changes();
         (self.ledger, self.again_from, self.is_new) = (Ledger::default(), None, true);
     }
-}
-
-fn instant() -> Instant<'static> {
-    static REST: std::sync::LazyLock<(Saved, Outbox, Mutes)> = std::sync::LazyLock::new(Default::default);
-    Instant { model_sha256: "", positions: &REST.0, outbox: &REST.1, mutes: &REST.2 }
 }

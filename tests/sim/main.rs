@@ -6,9 +6,13 @@
 
 mod checkpoints;
 mod cluster;
+mod disk;
+mod hadoop;
 mod run;
+mod tailing;
 mod threshold;
 mod trouble;
+mod vigil;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,6 +121,19 @@ fn told_once(told: Vec<Told>) -> BTreeSet<Told> {
 fn of_blocks(told: &BTreeSet<Told>) -> BTreeSet<Told> {
     let blocks = told.iter().filter(|told| told.alert_type != "host.trouble");
     blocks.map(|told| Told { nearby: String::new(), ..told.clone() }).collect()
+}
+
+/// Runs `program` with every seed, and prints those that fail with the command that replays them.
+fn each_seed(test: &str, program: impl Fn(u64) -> Result<(), String> + std::panic::RefUnwindSafe) {
+    let mut failed = 0;
+    for seed in seeds() {
+        let result = std::panic::catch_unwind(|| program(seed)).unwrap_or_else(|_| Err("it panics".to_owned()));
+        if let Err(error) = result {
+            println!("seed {seed}: {error}; HDFS_VIGIL_SEED={seed} cargo test --test sim {test}");
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, 0, "seeds fail; put them into tests/sim/seeds.txt");
 }
 
 fn seeds() -> Vec<u64> {

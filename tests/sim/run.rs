@@ -120,7 +120,7 @@ struct Driver<'a> {
 
 /// The models. The first two say the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Model {
+pub enum Model {
     /// Its vocabulary is in the order of a story.
     Forward,
     /// Its vocabulary is in the other order.
@@ -316,7 +316,7 @@ fn written(lines: &[Line]) -> Vec<(i64, usize)> {
 }
 
 /// A scorer that knows one normal story: everything else is as wrong as its counts are away from it.
-fn score(window: &Window, model: Model) -> Score {
+pub fn score(window: &Window, model: Model) -> Score {
     let count = |word| window.tokens.iter().filter(|found| Some(**found) == token(model, word)).count() as i64;
     let counts = [0, 1, 2].map(count);
     let wanted = [1, if model == Model::Lacking { 0 } else { 3 }, 1];
@@ -328,7 +328,7 @@ fn score(window: &Window, model: Model) -> Score {
     Score { score: 0.5 + distance * 4.0, distance, token_error }
 }
 
-fn told(alert: &Alert) -> Told {
+pub fn told(alert: &Alert) -> Told {
     let (of, why, nearby) = match &alert.finding {
         Finding::Block(finding) => {
             (finding.block.to_string(), format!("{} {}", alert.signature, explanation(finding)), nearby(finding))
@@ -396,7 +396,7 @@ fn words(model: Model) -> Vec<&'static str> {
     }
 }
 
-fn profile(model: Model) -> Profile {
+pub fn profile(model: Model) -> Profile {
     let entry = |text: &str| VocabularyEntry {
         text: format!("block <*> was {text}"),
         begins: text == "opened",
@@ -430,7 +430,7 @@ fn profile(model: Model) -> Profile {
 /// What may happen to a block.
 const WORDS: [&str; 4] = ["opened", "written", "done", "read"];
 
-fn settings(cluster: &Cluster) -> Settings {
+pub fn settings(cluster: &Cluster) -> Settings {
     Settings {
         front: front::Settings {
             merge_delay_millis: 2000,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::daemon::clock;
+use crate::ingest::codec::{Codec, Decoder};
 use crate::ingest::discover::Found;
 use crate::limits::{CHUNK_BYTES_MAX, DOCTOR_FILE_BYTES_MAX, MERGE_BYTES_DEFAULT};
 use crate::pipeline::event::blockless::Row;
@@ -94,17 +94,17 @@ impl Reading {
             .map_err(|mask| io::Error::other(format!("the model asks for mask {mask:?}, which this version does not have")))?;
         let mut reading = Self { front, blocks: BTreeSet::new(), events: 0, known: 0, sampled: false, trouble: None };
         reading.front.open_stream(STREAM, name, false);
-        let mut bytes = reading.open(&file.path, file.gzip)?;
+        let mut bytes = reading.open(&file.path, file.codec)?;
         if let Err(error) = reading.read_all(&mut bytes) {
             reading.trouble = Some(error.to_string());
         }
         Ok(reading)
     }
 
-    fn open(&mut self, path: &Path, gzip: bool) -> io::Result<Box<dyn Read>> {
+    fn open(&mut self, path: &Path, codec: Option<Codec>) -> io::Result<Box<dyn Read>> {
         let mut file = File::open(path)?;
-        if gzip {
-            return Ok(Box::new(MultiGzDecoder::new(file)));
+        if let Some(codec) = codec {
+            return Ok(Box::new(Decoder::new(codec, BufReader::new(file))?));
         }
         let size = file.metadata()?.len();
         if size > DOCTOR_FILE_BYTES_MAX {

@@ -13,7 +13,7 @@ use crate::pipeline::event::StreamId;
 /// What is done with each line, without its line break, and with the end (`None`) of each file.
 pub type Handle<'a> = &'a mut dyn FnMut(Option<&[u8]>) -> anyhow::Result<()>;
 
-/// Hands out the lines of logs: files with their rotated ones, plain or gzipped, or directories of them. Of a line that is longer than
+/// Hands out the lines of logs: files with their rotated ones, plain or compressed, or directories of them. Of a line that is longer than
 /// [`RECORD_BYTES_MAX`] the rest is left out.
 ///
 /// # Errors
