@@ -7,7 +7,7 @@ use super::Fingerprint;
 use super::discover::Found;
 use super::fingerprint::{TAIL_BYTES_MAX, read_at};
 use super::name::Rank;
-use super::reader::{Descriptors, Reader};
+use super::reader::{Descriptors, Packed, Reader};
 use super::reread::open;
 use super::source::{Look, Source};
 use super::streams::Stream;
@@ -72,17 +72,43 @@ fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) ->
 }
 
 /// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
-fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &Reader, descriptors: &mut Descriptors) -> io::Result<bool> {
-    if found.codec.is_some() {
-        return Ok(source.codec != found.codec && source.info.head.begins(head));
-    }
+fn is_copy(source: &Source, found: &Found, head: &[u8], reader: &mut Reader, descriptors: &mut Descriptors) -> io::Result<bool> {
+    let file = match reader {
+        Reader::Packed(packed) => return is_packed_copy(source, found, head, packed, descriptors),
+        Reader::Plain(file) => file,
+    };
     // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
     if !source.is_live() || found.rank == Rank::Live {
         return Ok(false);
     }
     match original(source, descriptors) {
-        Ok(original) => holds_same(&original, reader.file()),
+        Ok(original) => holds_same(&original, file),
         Err(_) => Ok(false),
+    }
+}
+
+/// Whether a compressed file is a copy of a source that is still there. That of the same name is if it begins so; another one, which was
+/// passed by when the source was renamed, must also end so, since logs may all begin alike. A torn one is taken for it until it is whole.
+fn is_packed_copy(
+    source: &Source,
+    found: &Found,
+    head: &[u8],
+    packed: &mut Packed,
+    descriptors: &mut Descriptors,
+) -> io::Result<bool> {
+    if source.codec == found.codec || !source.info.head.begins(head) {
+        return Ok(false);
+    }
+    if source.rank == found.rank || source.is_packed() {
+        return Ok(source.rank == found.rank);
+    }
+    let original = original(source, descriptors)?;
+    let size = original.metadata()?.len();
+    match packed.tail(size) {
+        Ok(tail) => Ok(tail == read_at(&original, size - tail.len() as u64, tail.len())?),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails so says where")]
 
 mod bad_input;
+mod behind;
 mod compressed;
 mod config_mistakes;
 mod control_socket;
@@ -13,11 +14,14 @@ mod deletion;
 mod descriptors;
 mod doctor;
 mod domain_shift;
+mod equal_heads;
 mod evaluating;
 mod explanations;
 mod hadoop3;
+mod hard_links;
 mod host_trouble;
 mod inode_reuse;
+mod late_directories;
 mod learn_command;
 mod learning;
 mod metrics;
