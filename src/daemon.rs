@@ -465,6 +465,7 @@ impl Daemon {
         self.expire_mutes(clock::now());
         let lag: u64 = self.engine.follower.streams().map(|stream| stream.lag_bytes).sum();
         self.metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.metrics.unwatched_directories.set(self.waker.unwatched() as i64);
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
         self.metrics.observe_ingest(self.engine.follower.counters());
         self.metrics.alerts_waiting.set(self.outbox.len() as i64);
