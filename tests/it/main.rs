@@ -25,6 +25,7 @@ mod inode_reuse;
 mod late_directories;
 mod learn_command;
 mod learning;
+mod log4j;
 mod metrics;
 mod model_command;
 mod model_file;
