@@ -509,6 +509,7 @@ impl Daemon {
         self.door.look();
         self.expire_mutes(clock::now());
         self.say_unread();
+        self.metrics.unwatched_directories.set(self.waker.unwatched() as i64);
         self.metrics.streams.set(self.engine.follower.streams().count() as i64);
         self.metrics.observe_ingest(self.engine.follower.counters());
         self.metrics.alerts_waiting.set(self.outbox.len() as i64);

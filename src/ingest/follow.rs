@@ -13,7 +13,7 @@ use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
 use super::reread::find_by_identity;
-use super::source::{Look, Place, Source};
+use super::source::{Look, Place, Source, is_settled};
 use super::streams::{Slot, Stream, Streams};
 use super::{
     Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt,
@@ -230,6 +230,7 @@ impl Follower {
                 return false;
             }
             // Device and inode have to do until it can be read again.
+            Err(error) if self.is_being_compressed(found, &error) => {}
             Err(error) => self.complain_of(&found.path, "open", &error),
         }
         true
@@ -364,6 +365,7 @@ impl Follower {
                 Ok(Some(copied)) => drop(copies.insert(found.identity, copied)),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => is_renamed = true,
+                Err(error) if self.is_being_compressed(&found, &error) => {}
                 Err(error) => {
                     if !self.started && self.late.len() < SOURCES_MAX {
                         self.late.insert(found.identity);
@@ -374,6 +376,13 @@ impl Follower {
         }
         self.copies = copies;
         is_renamed
+    }
+
+    /// Whether `found` cannot be decoded because its writer has only begun it: it is looked at again by the next scan.
+    fn is_being_compressed(&self, found: &Found, error: &io::Error) -> bool {
+        self.mode == Mode::Follow
+            && error.kind() == io::ErrorKind::UnexpectedEof
+            && !is_settled(found.modified_nanos, self.now_nanos)
     }
 
     /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.

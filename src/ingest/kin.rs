@@ -7,7 +7,7 @@ use super::discover::Found;
 use super::disk::{Disk, File, read_at};
 use super::fingerprint::TAIL_BYTES_MAX;
 use super::name::Rank;
-use super::reader::{Descriptors, Reader};
+use super::reader::{Descriptors, Packed, Reader};
 use super::source::{Look, Source};
 use super::streams::Stream;
 use crate::pipeline::event::SourceId;
@@ -81,12 +81,13 @@ fn is_copy(
     source: &Source,
     found: &Found,
     head: &[u8],
-    reader: &Reader,
+    reader: &mut Reader,
     original: impl FnOnce() -> io::Result<File>,
 ) -> io::Result<bool> {
-    if found.codec.is_some() {
-        return Ok(source.codec != found.codec && source.info.head.begins(head));
-    }
+    let file = match reader {
+        Reader::Packed(packed) => return is_packed_copy(source, found, head, packed, original),
+        Reader::Plain(file) => file,
+    };
     // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
     if !source.is_live() || found.rank == Rank::Live {
         return Ok(false);
@@ -95,13 +96,38 @@ fn is_copy(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(false),
         original => original?,
     };
-    if holds_same(&original, reader.file())? {
+    if holds_same(&original, file)? {
         return Ok(true);
     }
     match source.look(&original, original.metadata()?.size)? {
         Look::Same(_) => Ok(false),
         // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
         Look::Other => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// Whether a compressed file is a copy of a source that is still there. That of the same name is if it begins so; another one, which was
+/// passed by when the source was renamed, must also end so, since logs may all begin alike. A torn one is taken for it until it is whole.
+fn is_packed_copy(
+    source: &Source,
+    found: &Found,
+    head: &[u8],
+    packed: &mut Packed,
+    original: impl FnOnce() -> io::Result<File>,
+) -> io::Result<bool> {
+    if source.codec == found.codec || !source.info.head.begins(head) {
+        return Ok(false);
+    }
+    if source.rank == found.rank || source.is_packed() {
+        return Ok(source.rank == found.rank);
+    }
+    let original = original()?;
+    let size = original.metadata()?.size;
+    match packed.tail(size) {
+        Ok(tail) => Ok(tail == read_at(&original, size - tail.len() as u64, tail.len())?),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -216,7 +216,7 @@ impl Source {
         self.info.head = head;
         self.size = size;
         self.modified_nanos = modified_nanos;
-        self.settled = modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos;
+        self.settled = is_settled(modified_nanos, now_nanos);
     }
 
     /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it
@@ -285,6 +285,12 @@ impl Source {
         self.exhausted = false;
         self.failed_size = None;
     }
+}
+
+/// Whether a write from now on would show in the time of a file that was last written at `modified_nanos`.
+#[must_use]
+pub fn is_settled(modified_nanos: i64, now_nanos: i64) -> bool {
+    modified_nanos.saturating_add(FILE_TIME_STEP_NANOS) < now_nanos
 }
 
 /// Scans that must find a rotated file unchanged before it ends: its writer may still add the lines it had in hand.

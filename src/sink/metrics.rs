@@ -41,6 +41,8 @@ pub struct Metrics {
     process: Process,
     /// Bytes of followed files that are not read yet.
     pub lag_bytes: IntGauge,
+    /// Directories that only the periodic scan looks at: too many, or the kernel does not tell of them.
+    pub unwatched_directories: IntGauge,
     /// Logs followed now.
     pub streams: IntGauge,
     /// Alerts dropped because [`crate::limits::OUTBOX_ALERTS_MAX`] were on their way.
@@ -109,6 +111,7 @@ impl Metrics {
             ),
             process: Process::new(&registry),
             lag_bytes: gauge(&registry, "lag_bytes", "Bytes of followed files that are not read yet."),
+            unwatched_directories: gauge(&registry, "unwatched_directories", "Directories that only the periodic scan looks at."),
             streams: gauge(&registry, "streams", "Logs followed now."),
             alerts_dropped: counter(&registry, "alerts_dropped_total", "Alerts dropped because too many were on their way."),
             alerts_waiting: gauge(&registry, "alerts_waiting", "Alerts that are not yet where they are to go."),

@@ -1,7 +1,8 @@
 //! Compressed files: read once, in their place, and never again when they are copies of what was read.
 
-use std::fs;
+use std::fs::{self, File};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use hdfs_vigil::ingest::Mode;
 use hdfs_vigil::ingest::codec::Codec;
@@ -148,6 +149,24 @@ fn what_the_program_zstd_makes_of_a_log_is_read() {
     assert!(status.success());
     tail.settle();
     assert_eq!(tail.lines("x.log"), text.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn one_that_has_just_been_begun_is_no_failure_and_one_that_stays_so_is() {
+    for codec in Codec::ALL {
+        let mut tail = Tail::new();
+        put(&tail, "x.log.1", codec, &pack(codec, b"1\n")[..5]);
+        tail.settle();
+        assert_eq!(tail.follower.counters().errors, 0, "{:?}", tail.notices);
+        let path = tail.path(&format!("x.log.1{}", codec.suffix()));
+        let old = SystemTime::now() - Duration::from_secs(60);
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        tail.settle();
+        assert_eq!(tail.follower.counters().errors, 1, "{:?}", tail.notices);
+        put(&tail, "x.log.1", codec, &pack(codec, b"1\n"));
+        tail.settle();
+        tail.check("x.log", &["1"]);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn nearly_all_blocks_moving_is_one_alert_through_a_crash() {
     let log = place.logs().join("dn1.log");
     append(&log, first);
     let vigil = place.start();
-    place.wait_for("the detector to be past its warm-up", |place| get(place, "/ready").contains("mode active"));
+    place.wait_for("the detector to be past its warm-up", |place| place.get("/ready").contains("mode active"));
     vigil.kill();
     append(&log, rest);
     let vigil = place.start();
@@ -29,8 +29,8 @@ fn nearly_all_blocks_moving_is_one_alert_through_a_crash() {
         (&changed["reason"], &changed["mode"], &changed["episodes"]),
         (&"score_level".into(), &"active".into(), &256.into())
     );
-    place.wait_for("the metric", |place| get(place, "/metrics").contains("hdfs_vigil_regimes_firing 1\n"));
-    assert!(get(&place, "/metrics").contains("hdfs_vigil_detector_mode_info{mode=\"active\"} 1\n"));
+    place.wait_for("the metric", |place| place.get("/metrics").contains("hdfs_vigil_regimes_firing 1\n"));
+    assert!(place.get("/metrics").contains("hdfs_vigil_detector_mode_info{mode=\"active\"} 1\n"));
     let told: BTreeSet<String> = of_type(&place, "regime.changed").iter().map(|alert| alert["id"].to_string()).collect();
     assert_eq!(told.len(), 1, "at least once, with one id");
     assert_eq!(place.undisturbed(), place.alert_ids());
@@ -47,15 +47,4 @@ fn place() -> Place {
 
 fn of_type(place: &Place, name: &str) -> Vec<serde_json::Value> {
     place.alerts().into_iter().filter(|alert| alert["type"] == name).collect()
-}
-
-/// What the daemon answers; nothing while it does not listen yet.
-fn get(place: &Place, path: &str) -> String {
-    let said = place.said();
-    let mut addresses = said.lines().filter(|line| line.contains("Answering"));
-    let address =
-        addresses.next_back().and_then(|line| line.split_once("address=")).map(|(_, address)| address.trim().to_owned());
-    let fetch = async |address: String| reqwest::get(format!("http://{address}{path}")).await?.text().await;
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    address.and_then(|address| runtime.block_on(fetch(address)).ok()).unwrap_or_default()
 }

@@ -92,26 +92,28 @@ impl Tail {
 
     /// Reads all that the last scan found.
     pub fn drain(&mut self) {
-        loop {
-            let ready: Vec<_> = self.follower.ready().collect();
-            if ready.is_empty() {
-                return;
-            }
-            let mut buffer = Vec::new();
-            for stream in ready {
-                let Some(read) = self.follower.read(stream, &mut buffer) else {
-                    continue;
-                };
-                assert_eq!(read.bytes, buffer.len());
-                assert!(read.bytes > 0 || read.end_of_source);
-                let name = self.follower.streams().find(|status| status.id == stream).unwrap().name.to_path_buf();
-                let (expected, partial) = self.partial.entry(read.source).or_insert((read.offset, vec![]));
-                assert_eq!(read.offset, *expected, "a gap or an overlap in {name:?}");
-                *expected += read.bytes as u64;
-                partial.extend_from_slice(&buffer);
-                let lines = self.lines.entry(name).or_default();
-                cut(partial, lines, read.end_of_source);
-            }
+        while self.follower.ready().next().is_some() {
+            self.read_each();
+        }
+    }
+
+    /// Reads once of each log that has something.
+    pub fn read_each(&mut self) {
+        let ready: Vec<_> = self.follower.ready().collect();
+        let mut buffer = Vec::new();
+        for stream in ready {
+            let Some(read) = self.follower.read(stream, &mut buffer) else {
+                continue;
+            };
+            assert_eq!(read.bytes, buffer.len());
+            assert!(read.bytes > 0 || read.end_of_source);
+            let name = self.follower.streams().find(|status| status.id == stream).unwrap().name.to_path_buf();
+            let (expected, partial) = self.partial.entry(read.source).or_insert((read.offset, vec![]));
+            assert_eq!(read.offset, *expected, "a gap or an overlap in {name:?}");
+            *expected += read.bytes as u64;
+            partial.extend_from_slice(&buffer);
+            let lines = self.lines.entry(name).or_default();
+            cut(partial, lines, read.end_of_source);
         }
     }
 

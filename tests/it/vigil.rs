@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -111,6 +112,20 @@ impl Place {
         journal
     }
 
+    /// What the daemon answers at `path`; nothing while it does not listen yet, or is not told to (`http.listen`).
+    pub fn get(&self, path: &str) -> String {
+        let said = self.said();
+        let address = said.lines().rfind(|line| line.contains("Answering")).and_then(|line| line.split_once("address="));
+        let answer = address.and_then(|(_, address)| get(address.trim(), path).ok());
+        answer.unwrap_or_default()
+    }
+
+    /// The value of a metric by its name without the prefix of the program; 0 while there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let line = format!("hdfs_vigil_{name} ");
+        self.get("/metrics").lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
+    }
+
     /// What the daemon said of itself.
     pub fn said(&self) -> String {
         fs::read_to_string(self.path("stderr")).unwrap_or_default()
@@ -176,11 +191,17 @@ impl Vigil {
         rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// The most memory that it has used so far: `VmHWM` of proc_pid_status(5).
+    /// The most memory that it has held so far, bytes.
     pub fn peak_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        1024 * line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Where its descriptors lead.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let held = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().flatten();
+        held.filter_map(|entry| fs::read_link(entry.path()).ok()).collect()
     }
 
     /// Sends a signal by name.
@@ -228,6 +249,14 @@ pub fn append(path: &Path, lines: &[String]) {
     let mut file = File::options().create(true).append(true).open(path).unwrap();
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     file.write_all(text.as_bytes()).unwrap();
+}
+
+fn get(address: &str, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: vigil\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn story(block: u64, ends_early: bool, fails: bool) -> Vec<(u64, String)> {
