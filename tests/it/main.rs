@@ -58,6 +58,7 @@ mod site;
 mod slow_sink;
 mod start_at;
 mod state_files;
+mod state_formats;
 mod suspend;
 mod symlink;
 mod synthetic_model;
