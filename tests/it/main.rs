@@ -20,6 +20,7 @@ mod explanations;
 mod hadoop3;
 mod hard_links;
 mod host_trouble;
+mod hostile_logs;
 mod hot_file;
 mod inode_reuse;
 mod late_directories;
