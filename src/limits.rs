@@ -15,6 +15,10 @@ pub const RECORD_WAIT_MILLIS: i64 = 1000;
 /// says so too (`leaps`). Above the hour that daylight saving takes away.
 pub const LEAP_MILLIS_MAX: i64 = 2 * 3_600_000;
 
+/// Time by which a log may be ahead of the clock of this host, milliseconds: two days, more than a wrong zone makes. A record beyond it
+/// counts as written when the others are (`leaps`), for one host with a wrong clock must not end the stories of all others.
+pub const FUTURE_MILLIS_MAX: i64 = 48 * 3_600_000;
+
 /// Loggers whose records without a block are counted apart; Hadoop has some hundred. Further ones are counted together (`(others)`).
 pub const BLOCKLESS_LOGGERS_MAX: usize = 256;
 

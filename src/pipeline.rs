@@ -152,6 +152,11 @@ impl Pipeline {
         self.front.open_stream(stream, name, joined_midway);
     }
 
+    /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said.
+    pub fn set_present(&mut self, now: WallTime) {
+        self.front.set_present(LogTime(now.0));
+    }
+
     /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.
     pub fn handle_chunk(&mut self, chunk: Chunk<'_>, now: WallTime) {
         self.heard = Some(now);

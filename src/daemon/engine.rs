@@ -103,6 +103,7 @@ impl Engine {
     /// Looks for new, renamed and grown files. `first` says that this is the first scan ever: logs that are there already are joined
     /// midway, those that appear later are seen from their beginning.
     pub fn scan(&mut self, now: WallTime, first: bool) -> Vec<Notice> {
+        self.pipeline.set_present(now);
         let notices = self.follower.scan(now);
         let fresh = self.follower.streams().filter(|status| !self.known.contains(&status.id));
         let fresh: Vec<(StreamId, String)> = fresh.map(|status| (status.id, status.name.display().to_string())).collect();

@@ -247,6 +247,11 @@ impl Front {
         self.ranks_stale = true;
     }
 
+    /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said.
+    pub fn set_present(&mut self, now: LogTime) {
+        self.merge.set_present(now);
+    }
+
     /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.
     pub fn handle_chunk(&mut self, chunk: Chunk<'_>, now: WallTime, emit: Emit<'_>) {
         let index = chunk.stream.0 as usize;
@@ -488,6 +493,7 @@ impl Front {
     fn handle_line(&mut self, index: usize, line: LogLine<'_>, emit: Emit<'_>) {
         let record = Record::new(&line.header, line.bytes);
         let time = self.settings.zone.instant(record.time, self.merge.stream_time(index));
+        let time = self.merge.believe(index, time);
         self.counts.records += 1;
         self.note_first(index, time, record.logger);
         let Some(kind) = self.kind(index, &record) else {

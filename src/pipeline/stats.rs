@@ -29,7 +29,7 @@ pub struct Stats {
     pub late_records: u64,
     /// Records released early because the merge was full.
     pub forced_records: u64,
-    /// Times far ahead of their log that no second record confirmed.
+    /// Times far ahead of their log that no second record confirmed, or of the clock of this host.
     pub leaps: u64,
     /// Events: one per block that a record names.
     pub events: u64,

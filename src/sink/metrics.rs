@@ -385,7 +385,7 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("audit_records_total", "Records of audit and security loggers, passed over.", |s| s.audit_records),
     ("late_records_total", "Records older than what had already left the merge.", |s| s.late_records),
     ("forced_records_total", "Records released early because the merge was full.", |s| s.forced_records),
-    ("leaps_total", "Times far ahead of their log that no second record confirmed.", |s| s.leaps),
+    ("leaps_total", "Times far ahead of their log that no second record confirmed, or of the host's clock.", |s| s.leaps),
     ("events_total", "Events: one per block that a record names.", |s| s.events),
     ("unknown_events_total", "Events that the model does not know.", |s| s.unknown_events),
     ("refused_blocks_total", "Blocks of one record beyond the bound.", |s| s.refused_blocks),

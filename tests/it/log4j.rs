@@ -1,5 +1,6 @@
 //! The real appenders of Log4j 1.2 and 2: every line once and in order, while they roll, delete and compress.
 
+use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -88,12 +89,10 @@ fn check(writer: &Writer<'_>, rotations_min: u64) {
 fn start(writer: &Writer<'_>, log: &Path) -> Option<Child> {
     let jars: Vec<String> = writer.jars.iter().map(|jar| format!("{JARS}/{jar}")).collect();
     if let Some(missing) = jars.iter().find(|jar| !Path::new(jar).exists()) {
-        println!("skipped: {missing} is not there; install liblog4j1.2-java and liblog4j2-java");
-        return None;
+        return skip(&format!("{missing} is missing; the packages liblog4j1.2-java and liblog4j2-java have it"));
     }
     if Command::new("javac").arg("-version").output().is_err() {
-        println!("skipped: no JDK is installed");
-        return None;
+        return skip("javac is missing; the package default-jdk-headless has it");
     }
     let config = log.with_file_name(if writer.jars == LOG4J1 { "log4j.properties" } else { "log4j2.xml" });
     fs::write(&config, writer.config.replace("LOG", log.to_str().unwrap())).unwrap();
@@ -102,6 +101,12 @@ fn start(writer: &Writer<'_>, log: &Path) -> Option<Child> {
     command.args(["-Xmx64m", "-cp", &jars.join(":")]).arg(program).arg(config);
     command.args([LINES.to_string(), writer.lines_per_milli.to_string()]);
     Some(command.stdin(Stdio::piped()).spawn().unwrap())
+}
+
+fn skip(why: &str) -> Option<Child> {
+    assert!(env::var("CI").as_deref() != Ok("true"), "{why}");
+    println!("skipped: {why}");
+    None
 }
 
 /// What Hadoop's log4j.properties says of an appender beside its kind.

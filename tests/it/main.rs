@@ -24,6 +24,7 @@ mod fuzzed;
 mod hadoop3;
 mod hard_links;
 mod host_trouble;
+mod hostile_logs;
 mod hot_file;
 mod inode_reuse;
 mod kill;

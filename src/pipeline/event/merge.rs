@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::LEAP_MILLIS_MAX;
+use crate::limits::{FUTURE_MILLIS_MAX, LEAP_MILLIS_MAX};
 use crate::pipeline::event::trouble::Trouble;
 use crate::pipeline::event::{LogTime, Position};
 
@@ -30,6 +30,9 @@ pub struct Merge {
     leaps: u64,
     /// Streams from which more can come.
     open: usize,
+    /// What the clock of this host says; `None` while nobody has said.
+    #[serde(skip)]
+    present: Option<LogTime>,
     /// Streams by their oldest waiting record; derived from `streams`.
     #[serde(skip)]
     heads: BinaryHeap<Reverse<Key>>,
@@ -162,6 +165,23 @@ impl Merge {
         self.streams.get(stream).and_then(|stream| stream.time)
     }
 
+    /// Says what the clock of this host shows, so that what is far beyond it is not believed.
+    pub fn set_present(&mut self, now: LogTime) {
+        self.present = Some(now);
+    }
+
+    /// The time of a record, if it can be: one more than [`FUTURE_MILLIS_MAX`] after the present is a wrong clock's. Then it is the time
+    /// that its stream or the merge has reached, so that it moves nobody else's.
+    pub fn believe(&mut self, stream: usize, time: LogTime) -> LogTime {
+        let Some(present) = self.present.filter(|present| time.millis_since(*present) > FUTURE_MILLIS_MAX) else {
+            return time;
+        };
+        self.leaps += 1;
+        let known = |time: &LogTime| *time > LogTime(i64::MIN);
+        let reached = self.stream_time(stream).max(Some(self.passed)).filter(known);
+        reached.or(Some(self.newest).filter(known)).unwrap_or(present)
+    }
+
     /// Moves the clock of a stream without a record: a record was written then that nobody waits for. The time that the stream has
     /// reached is the answer. A leap of more than [`LEAP_MILLIS_MAX`] is believed once the next record is there too, so that one
     /// garbled line cannot end the present.
@@ -253,7 +273,7 @@ impl Merge {
         self.late
     }
 
-    /// Times far ahead that no second record confirmed, or not yet.
+    /// Times far ahead that no second record confirmed, or not yet, and those beyond the present.
     #[must_use]
     pub fn leaps(&self) -> u64 {
         self.leaps
@@ -425,6 +445,24 @@ mod tests {
         merge.set_reading(1, Reading::Closed);
         merge.set_reading(0, Reading::Closed);
         assert_eq!(take(&mut merge), "abc");
+    }
+
+    #[test]
+    fn what_is_beyond_the_present_counts_as_written_when_the_others_are() {
+        let mut merge = merge(2);
+        let (now, year_2099) = (LogTime(1_000_000), LogTime(4_070_908_800_000));
+        assert_eq!(merge.believe(0, year_2099), year_2099, "while nobody has said what time it is");
+        merge.set_present(now);
+        assert_eq!(merge.believe(0, year_2099), now, "nothing was read yet");
+        merge.handle_time(1, LogTime(700));
+        assert_eq!(merge.believe(0, year_2099), LogTime(700));
+        merge.handle_time(0, LogTime(500));
+        assert_eq!(merge.believe(0, year_2099), LogTime(500));
+        for (ahead, believed) in [(FUTURE_MILLIS_MAX - 1, true), (FUTURE_MILLIS_MAX, true), (FUTURE_MILLIS_MAX + 1, false)] {
+            let time = now.plus_millis(ahead);
+            assert_eq!(merge.believe(0, time) == time, believed, "{ahead}");
+        }
+        assert_eq!(merge.leaps(), 4);
     }
 
     #[test]
