@@ -73,13 +73,14 @@ impl Daemon {
             self.outbox.take_back();
             self.mutes = mutes;
         }
-        if self.unkept.handle_failure(Instant::now()) {
+        let instant = Instant::now();
+        if self.unkept.handle_failure(instant) {
             warn!(%failure, "The checkpoint was not written; it is tried again, at least once a minute.");
         }
         let basis = Basis { outages: self.outbox.outages(), bytes: self.kept_bytes };
         let error = cause(failure, self.state.path());
         let now = clock::now();
-        if let Some(alert) = self.health.handle_failure(self.unkept.failures(), &error, basis, now) {
+        if let Some(alert) = self.health.handle_failure(self.unkept.lasted(instant), &error, basis, now) {
             self.outbox.count_outage();
             self.tell_of(alert);
             self.readiness.set_unkept(Some(error.to_string()));

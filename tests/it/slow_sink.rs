@@ -25,7 +25,7 @@ fn a_terminal_that_nobody_reads_stops_the_reading_and_nothing_else() {
     let more = fs::read_to_string(place.path("more.toml")).unwrap();
     let more = more.replace("[alerts]\n", "[alerts]\nterminal = \"always\"\nlog = false\n");
     place.configure(&format!("{more}[state]\ndirectory = {state:?}\n{LISTEN}"));
-    append(&place.logs().join("dn1.log"), &of_late(stories(16_000, |block| block % 5 < 3, |_| false)));
+    append(&place.logs().join("dn1.log"), &many_alerts());
     let mut vigil = place.start_into(Stdio::piped());
     let mut unread = vigil.take_stdout();
     place.wait_for("alerts that wait", |place| metric(place, "alerts_waiting").is_some_and(|waiting| waiting >= 5000.0));
@@ -51,6 +51,11 @@ fn a_terminal_that_nobody_reads_stops_the_reading_and_nothing_else() {
     assert_eq!(metric(&place, "alerts_dropped_total"), Some(0.0));
     assert!(vigil.stop().success());
     reader.join().unwrap().unwrap();
+}
+
+/// Lines that give more alerts than may wait untried: of yesterday and today, three blocks of five left unfinished.
+pub fn many_alerts() -> Vec<String> {
+    of_late(stories(16_000, |block| block % 5 < 3, |_| false))
 }
 
 /// The same lines as if of yesterday and today.
