@@ -24,7 +24,7 @@ use crate::daemon::keeper::{Keeper, Step};
 use crate::daemon::model_file::{Answer, Loaded, ModelFile};
 use crate::daemon::mutes::{Fate, Muted, Mutes};
 use crate::daemon::outage::{Outage, WARN_INTERVAL};
-use crate::daemon::outbox::{Done, Outbox};
+use crate::daemon::outbox::{Done, Outbox, Task};
 use crate::daemon::teller::{Teller, TellerEnded};
 use crate::daemon::unwritten::Unwritten;
 use crate::ingest::{Follower, Notice, Waker};
@@ -434,11 +434,13 @@ impl Daemon {
     }
 
     fn tell(&mut self) -> Result<(), TellerEnded> {
-        while self.teller.has_room()
-            && let Some(errand) = self.outbox.take_next()
-        {
-            let lines = self.engine.follower.rereader(errand.alert.quoted());
-            self.teller.send(errand, lines)?;
+        for task in Task::ALL {
+            while self.teller.has_room(task)
+                && let Some(errand) = self.outbox.take_next(task)
+            {
+                let lines = self.engine.follower.rereader(errand.alert.quoted());
+                self.teller.send(errand, lines)?;
+            }
         }
         Ok(())
     }

@@ -214,10 +214,11 @@ pub const RETRY_SECONDS_FIRST: u64 = 1;
 /// one that was mended is noticed within a minute.
 pub const RETRY_SECONDS_MAX: u64 = 60;
 
-/// Failures of the checkpoint in a row before people are told: the first may be over within a second.
-pub const UNWRITABLE_TRIES: u32 = 2;
+/// Seconds for which no checkpoint could be written before people are told: a shorter outage is only logged and counted
+/// (`checkpoint_failures`).
+pub const UNWRITABLE_SECONDS_MIN: u64 = 2;
 
-/// Alerts with the teller. More wait in the outbox.
+/// Alerts with the teller to be written down, and as many to be sent. More wait in the outbox.
 pub const TELLER_ERRANDS_MAX: usize = 64;
 
 /// Reports of alerts shown or sent that the loop has not taken yet. The teller and the webhook wait at the bound.

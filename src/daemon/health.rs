@@ -5,8 +5,9 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use crate::limits::UNWRITABLE_TRIES;
+use crate::limits::UNWRITABLE_SECONDS_MIN;
 use crate::pipeline::event::{LogTime, WallTime};
 use crate::pipeline::verdict::trigger::{alert_id, hash, signature_of};
 use crate::pipeline::verdict::{Alert, AlertType, Finding, IncidentId, Reason, StateFinding};
@@ -44,10 +45,10 @@ impl Health {
         Self { host, directory: directory.display().to_string(), since: None, told: None }
     }
 
-    /// The checkpoint could not be written, `failures` times in a row: the alert, when it is time for it.
-    pub fn handle_failure(&mut self, failures: u32, error: &io::Error, basis: Basis, now: WallTime) -> Option<Alert> {
+    /// The checkpoint could not be written, as it could not for so long: the alert, when it is time for it.
+    pub fn handle_failure(&mut self, lasted: Duration, error: &io::Error, basis: Basis, now: WallTime) -> Option<Alert> {
         let since = *self.since.get_or_insert(now);
-        if failures < UNWRITABLE_TRIES || self.told.is_some() {
+        if lasted < Duration::from_secs(UNWRITABLE_SECONDS_MIN) || self.told.is_some() {
             return None;
         }
         let (host, directory) = (self.host.clone(), self.directory.clone());
@@ -110,10 +111,11 @@ mod tests {
     #[test]
     fn an_outage_is_told_once_and_resolved_once() {
         let mut health = health();
-        assert!(fail(&mut health, 1, 0).is_none(), "the first failure may be over at once");
-        let fired = fail(&mut health, 2, 1000).expect("the second is told");
+        assert!(fail(&mut health, 0).is_none(), "the first failure may be over at once");
+        assert!(fail(&mut health, 1999).is_none());
+        let fired = fail(&mut health, 2000).expect("this one is not");
         assert_eq!((fired.alert_type, fired.reason), (AlertType::Unwritable, Reason::DiskFull));
-        assert!(fail(&mut health, 3, 3000).is_none());
+        assert!(fail(&mut health, 3000).is_none());
         let resolved = health.resolving(WallTime(9000)).expect("it fires");
         assert_eq!((resolved.incident, resolved.alert_type), (fired.incident, AlertType::UnwritableResolved));
         assert_ne!(resolved.id, fired.id);
@@ -129,7 +131,7 @@ mod tests {
         let of = |host: &str, outages, bytes| {
             let mut health = Health::new(host.to_owned(), Path::new("/state"));
             let basis = Basis { outages, bytes };
-            health.handle_failure(2, &full(), basis, WallTime(5)).expect("it is told").id
+            health.handle_failure(Duration::from_secs(2), &full(), basis, WallTime(5)).expect("it is told").id
         };
         let first = of("a", 0, 100);
         assert_eq!(of("a", 0, 100), first);
@@ -151,8 +153,9 @@ mod tests {
         }
     }
 
-    fn fail(health: &mut Health, failures: u32, at: i64) -> Option<Alert> {
-        health.handle_failure(failures, &full(), Basis { outages: 0, bytes: 7 }, WallTime(at))
+    fn fail(health: &mut Health, millis: u64) -> Option<Alert> {
+        let basis = Basis { outages: 0, bytes: 7 };
+        health.handle_failure(Duration::from_millis(millis), &full(), basis, WallTime(millis as i64))
     }
 
     fn full() -> io::Error {

@@ -2,10 +2,8 @@
 //! far it is behind.
 
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
 use tracing::{error, info, warn};
 
 use super::Daemon;
@@ -74,13 +72,14 @@ impl Daemon {
     /// The checkpoint was not written: what was provided is taken back, and people are told once that is no accident.
     pub(super) fn handle_unwritten(&mut self, failure: &StateError, provision: Option<Provision>) {
         self.take_back(provision);
-        if self.unkept.handle_failure(Instant::now()) {
+        let instant = Instant::now();
+        if self.unkept.handle_failure(instant) {
             warn!(%failure, "The checkpoint was not written; it is tried again, at least once a minute.");
         }
         let basis = Basis { outages: self.outbox.outages(), bytes: self.kept_bytes };
-        let error = cause(failure, self.keeper.path());
+        let error = cause(failure);
         let now = clock::now();
-        if let Some(alert) = self.health.handle_failure(self.unkept.failures(), &error, basis, now) {
+        if let Some(alert) = self.health.handle_failure(self.unkept.lasted(instant), &error, basis, now) {
             self.outbox.count_outage();
             self.tell_of(alert);
             self.readiness.set_unkept(Some(error.to_string()));
@@ -144,16 +143,11 @@ impl Daemon {
     }
 }
 
-/// What the system said. Where that was lost on the way, what the file system says of itself.
-fn cause(failure: &StateError, directory: &Path) -> io::Error {
-    let StateError::Io { source, .. } = failure else { return io::Error::other(failure.to_string()) };
-    if source.kind() != io::ErrorKind::Other {
-        return io::Error::new(source.kind(), source.to_string());
-    }
-    match statvfs(directory) {
-        Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => io::Error::from_raw_os_error(libc::EROFS),
-        Ok(found) if found.f_bavail == 0 || found.f_favail == 0 => io::Error::from_raw_os_error(libc::ENOSPC),
-        Ok(_) | Err(_) => io::Error::other(source.to_string()),
+/// What the system said.
+fn cause(failure: &StateError) -> io::Error {
+    match failure {
+        StateError::Io { source, .. } => io::Error::new(source.kind(), source.to_string()),
+        other => io::Error::other(other.to_string()),
     }
 }
 

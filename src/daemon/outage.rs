@@ -37,12 +37,6 @@ impl Outage {
         self.failing.take().map(|failing| now.saturating_duration_since(failing.since))
     }
 
-    /// Times that it has failed in a row.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failing.map_or(0, |failing| failing.failures)
-    }
-
     /// Whether it failed at the last try.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -85,7 +79,7 @@ mod tests {
             now = retry_at;
         }
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, RETRY_SECONDS_MAX]);
-        assert_eq!((outage.failures(), outage.lasted(now)), (9, now - begun));
+        assert_eq!(outage.lasted(now), now - begun);
     }
 
     #[test]

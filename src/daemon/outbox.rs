@@ -50,12 +50,24 @@ pub struct Waiting {
 pub struct Errand {
     /// The alert.
     pub alert: Alert,
-    /// Write it down.
-    pub show: bool,
-    /// Send it.
-    pub send: bool,
+    /// What.
+    pub task: Task,
     /// To be said of it: that it is muted.
     pub muted: Option<Muted>,
+}
+
+/// What can be done with an alert, each without the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Write it down: file, terminal, log.
+    Show,
+    /// Send it.
+    Send,
+}
+
+impl Task {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Show, Self::Send];
 }
 
 /// What the teller and the webhook did. Writing down and sending fail apart: a full disk silences no webhook.
@@ -141,13 +153,14 @@ impl Outbox {
         held_back
     }
 
-    /// The next alert with something to do that nobody has in hand.
-    pub fn take_next(&mut self) -> Option<Errand> {
-        let waiting = self.waiting.iter_mut().find(|waiting| waiting.is_idle())?;
-        let (show, send) = (waiting.to_show && !waiting.showing, waiting.to_send && !waiting.sending);
-        waiting.showing |= show;
-        waiting.sending |= send;
-        Some(Errand { alert: waiting.alert.clone(), show, send, muted: waiting.muted.clone() })
+    /// The next alert with which this is to be done and that nobody has in hand for it.
+    pub fn take_next(&mut self, task: Task) -> Option<Errand> {
+        let waiting = self.waiting.iter_mut().find(|waiting| waiting.is_idle(task))?;
+        match task {
+            Task::Show => waiting.showing = true,
+            Task::Send => waiting.sending = true,
+        }
+        Some(Errand { alert: waiting.alert.clone(), task, muted: waiting.muted.clone() })
     }
 
     /// Notes what was done. True when the alert is done with.
@@ -214,8 +227,11 @@ impl Outbox {
 }
 
 impl Waiting {
-    fn is_idle(&self) -> bool {
-        (self.to_show && !self.showing) || (self.to_send && !self.sending)
+    fn is_idle(&self, task: Task) -> bool {
+        match task {
+            Task::Show => self.to_show && !self.showing,
+            Task::Send => self.to_send && !self.sending,
+        }
     }
 }
 
@@ -230,8 +246,8 @@ pub(super) mod tests {
     fn an_alert_leaves_when_it_is_shown_and_sent() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true, None);
-        assert!(outbox.take_next().is_some_and(|errand| errand.show && errand.send));
-        assert!(outbox.take_next().is_none());
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [Some(1); 2]);
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [None; 2]);
         assert!(!outbox.handle_done(Done::Shown(AlertId(1))));
         assert_eq!(outbox.unshown(), 0);
         assert!(outbox.handle_done(Done::Sent(AlertId(1))));
@@ -249,32 +265,33 @@ pub(super) mod tests {
         assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (false, OUTBOX_ALERTS_MAX, 0));
         outbox.add_beyond(alert(77_777), true, None);
         assert_eq!((outbox.trim(), outbox.len(), outbox.dropped()), (true, OUTBOX_ALERTS_MAX, 1));
-        assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)), "the oldest gave way");
+        assert_eq!(taken(&mut outbox, Task::Show), Some(1), "the oldest gave way");
     }
 
     #[test]
     fn after_a_restart_what_is_left_to_do_is_done() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true, None);
-        outbox.take_next();
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [Some(1); 2]);
         outbox.handle_done(Done::Shown(AlertId(1)));
         let bytes = postcard::to_stdvec(&outbox.waiting).expect("it can be written");
         let waiting: Vec<Waiting> = postcard::from_bytes(&bytes).expect("and read");
         let mut outbox = Outbox::restore(outbox.head, waiting);
-        assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [None, Some(1)]);
     }
 
     #[test]
     fn what_failed_is_tried_again_when_it_is_time_and_nothing_else() {
         let mut outbox = Outbox::default();
         outbox.push(alert(1), true, None);
-        outbox.take_next();
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [Some(1); 2]);
         outbox.handle_done(Done::NotShown(AlertId(1)));
-        assert!(outbox.take_next().is_none());
-        outbox.retry(Done::NotShown(AlertId(1)));
-        assert!(outbox.take_next().is_some_and(|errand| errand.show && !errand.send));
-        outbox.retry(Done::NotSent(AlertId(1)));
-        assert!(outbox.take_next().is_some_and(|errand| !errand.show && errand.send));
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [None; 2]);
+        assert!(outbox.retry(Done::NotShown(AlertId(1))));
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [Some(1), None]);
+        assert!(outbox.retry(Done::NotSent(AlertId(1))));
+        assert_eq!(Task::ALL.map(|task| taken(&mut outbox, task)), [None, Some(1)]);
+        assert!(!outbox.retry(Done::NotShown(AlertId(2))), "there is none");
     }
 
     #[test]
@@ -283,12 +300,14 @@ pub(super) mod tests {
         for (id, signature) in [(1, "a"), (2, "a"), (3, "b")] {
             outbox.push(Alert { signature: signature.to_owned(), ..alert(id) }, true, None);
         }
-        outbox.take_next();
+        taken(&mut outbox, Task::Send);
         let muted = Muted { by: Muter::Config, why: None, until: None };
         assert_eq!(outbox.hold_back("a", |_| Some(muted.clone())), 1, "the first is on its way");
-        let second = outbox.take_next().expect("it is still to be shown");
-        assert_eq!((second.alert.id, second.show, second.send, second.muted), (AlertId(2), true, false, Some(muted)));
-        assert!(outbox.take_next().is_some_and(|third| third.send && third.muted.is_none()));
+        assert_eq!(taken(&mut outbox, Task::Show), Some(1));
+        let second = outbox.take_next(Task::Show).expect("it is still to be shown");
+        assert_eq!((second.alert.id, second.muted), (AlertId(2), Some(muted)));
+        let third = outbox.take_next(Task::Send).expect("it is of another signature");
+        assert_eq!((third.alert.id, third.muted), (AlertId(3), None));
         assert_eq!(outbox.hold_back("b", |_| None), 0);
     }
 
@@ -299,7 +318,11 @@ pub(super) mod tests {
             assert_eq!(outbox.push(alert(number), true, None), dropped);
         }
         assert_eq!((outbox.len(), outbox.dropped()), (OUTBOX_ALERTS_MAX, 1));
-        assert_eq!(outbox.take_next().map(|errand| errand.alert.id), Some(AlertId(1)));
+        assert_eq!(taken(&mut outbox, Task::Show), Some(1));
+    }
+
+    fn taken(outbox: &mut Outbox, task: Task) -> Option<u128> {
+        outbox.take_next(task).map(|errand| errand.alert.id.0)
     }
 
     pub(crate) fn alert(id: u128) -> Alert {

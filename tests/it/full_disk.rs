@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::disk::Disk;
 use crate::site::{LISTEN, get, metric};
+use crate::slow_sink::many_alerts;
 use crate::telling::{self, Receiver};
 use crate::vigil::{Place, Vigil, append, pause, story_lines};
 
@@ -74,6 +75,41 @@ fn a_full_disk_of_the_alert_file_silences_nobody_and_is_caught_up_with() {
 }
 
 #[test]
+fn a_full_disk_of_the_alert_file_stops_no_reading_however_many_alerts_wait() {
+    let (receiver, place) = place();
+    // What can be written is synced alert by alert, which would take a minute on a real disk.
+    let (Some(_state), Some(out)) = (Disk::mount(&place.path("state"), 400), Disk::mount(&place.path("out"), 400)) else {
+        return;
+    };
+    let file = place.path("out/alerts.jsonl").display().to_string();
+    let keys = format!("[alerts]\nfile = {file:?}\nfile_bytes_max = \"1GB\"\nlog = false\n");
+    let more = fs::read_to_string(place.path("more.toml")).unwrap().replace("[alerts]\n", &keys);
+    place.configure(&format!("{more}[state]\ncheckpoint_interval = \"2s\"\n"));
+    out.fill();
+    append(&place.logs().join("dn1.log"), &many_alerts());
+    let expected = place.undisturbed();
+    assert!(expected.len() > 5000, "more than may wait untried: {}", expected.len());
+    let vigil = place.start();
+    place.wait_as_long_as_it_moves(
+        "every alert to wait",
+        |place| metric(place, "alerts_unwritten").unwrap_or(0.0),
+        |waiting| waiting == expected.len() as f64,
+    );
+    assert_eq!((metric(&place, "lag_bytes"), metric(&place, "alerts_dropped_total")), (Some(0.0), Some(0.0)));
+    assert!(!receiver.ids().is_empty());
+    out.empty();
+    place.wait_as_long_as_it_moves(
+        "every alert in the file",
+        |place| metric(place, "alerts_unwritten").unwrap_or(f64::MAX),
+        |waiting| waiting == 0.0,
+    );
+    let written = || fs::read_to_string(place.path("out/alerts.jsonl")).unwrap();
+    place.wait_for("the last of them", |_| ids(&written()) == expected);
+    assert_eq!(written().lines().count(), expected.len(), "each once");
+    assert!(vigil.stop().success());
+}
+
+#[test]
 fn a_state_directory_that_is_taken_away_is_made_anew() {
     let (receiver, place) = place();
     let lines = telling::today(&story_lines(60));
@@ -81,17 +117,20 @@ fn a_state_directory_that_is_taken_away_is_made_anew() {
     append(&place.logs().join("dn1.log"), first);
     let vigil = place.start();
     place.wait_for("some alerts", |_| receiver.ids().len() > 2);
-    let kept: BTreeSet<String> = receiver.ids();
+    place.wait_for("alerts in the file, and so in the archive", |place| place.alerts().len() > 2);
+    let kept: BTreeSet<String> = place.alert_ids();
     fs::remove_dir_all(place.path("state")).unwrap();
-    let made = ["lock", "checkpoint", "control.sock", "model-current.onnx"].map(|name| place.path("state").join(name));
-    place.wait_for("another one", |_| made.iter().all(|path| path.exists()));
-    assert_eq!(said(&place, "The state directory or the lock in it was taken away"), 1);
+    let made = ["lock", "control.sock", "model-current.onnx"].map(|name| place.path("state").join(name));
+    place.wait_for("another one", |place| made.iter().all(|path| path.exists()) && !place.journal().is_empty());
+    assert_eq!(said(&place, "The state directory or a part of it was taken away"), 1);
     let config = place.path("vigil.toml").display().to_string();
     let (code, _, complaint) = place.run(&["run", "--config", &config]);
     assert!(complaint.contains("is in use by another hdfs-vigil"), "the lock is held again: {code:?} {complaint}");
     append(&place.logs().join("dn1.log"), second);
     let expected = place.undisturbed();
-    place.wait_for("every alert at the receiver", |_| receiver.ids() == expected);
+    place.wait_for("every alert at the receiver and in the file", |place| {
+        receiver.ids() == expected && place.alert_ids() == expected
+    });
     let (code, listed, complaint) = place.run(&["alerts", "list", "--json", "--config", &config]);
     assert_eq!(code, Some(0), "operators are answered again: {complaint}");
     let listed = listed_ids(&listed);

@@ -179,3 +179,22 @@ fn numbers_of_streams_and_sources_survive_a_restart() {
     }
     assert_eq!(after.next_source, before.next_source + 1);
 }
+
+#[test]
+fn it_is_known_what_rotation_deletes_before_unread_bytes() {
+    let mut tail = Tail::new();
+    for line in ["1\n", "2\n", "3\n"] {
+        tail.write("x.log", line);
+        tail.settle();
+        tail.roll("x.log", 2);
+    }
+    tail.settle();
+    tail.write("x.log", "4\n");
+    for files_before in [2, 1, 0] {
+        tail.scan();
+        let standing = tail.follower.standings().next().unwrap();
+        assert_eq!((standing.lag_bytes, standing.files_before, standing.is_nameless), (2, files_before, false));
+        assert!(standing.rotated.files > 0 && standing.rotated.last_written.0 >= standing.rotated.last_written.1);
+        tail.roll("x.log", 2);
+    }
+}

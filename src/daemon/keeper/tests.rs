@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::daemon::ledger::Reader;
 use crate::daemon::mutes::Mutes;
-use crate::daemon::outbox::{Outbox, tests::alert};
+use crate::daemon::outbox::{Done, Outbox, Task, tests::alert};
 use crate::ingest::Saved;
 use crate::pipeline::Settings;
 use crate::pipeline::event::StreamId;
@@ -134,11 +134,11 @@ impl World {
             self.told += 1;
             self.outbox.push(alert(self.told), true, None);
         }
-        if self.random.random_bool(0.3)
-            && let Some(errand) = self.outbox.take_next()
-        {
-            for done in [crate::daemon::outbox::Done::Shown, crate::daemon::outbox::Done::Sent] {
-                self.outbox.handle_done(done(errand.alert.id));
+        if self.random.random_bool(0.3) {
+            for task in Task::ALL {
+                let Some(errand) = self.outbox.take_next(task) else { continue };
+                let id = errand.alert.id;
+                self.outbox.handle_done(if task == Task::Show { Done::Shown(id) } else { Done::Sent(id) });
             }
         }
     }
