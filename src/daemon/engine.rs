@@ -261,7 +261,8 @@ impl Engine {
         self.unread = self.follower.ready().collect();
         self.waiting = self.known.iter().copied().filter(|stream| self.follower.is_waiting(*stream)).collect();
         for stream in &self.waiting {
-            *self.waited.entry(*stream).or_default() += 1;
+            let scans = self.waited.entry(*stream).or_default();
+            *scans = scans.saturating_add(1);
         }
         self.waiting.retain(|stream| self.waited[stream] <= WAITING_SCANS_MAX);
         let behind: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
