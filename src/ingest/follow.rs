@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::discover::{Found, Listing, Patterns, failed};
 use super::disk::{Disk, File, HostDisk, read_into};
+use super::fingerprint::HEAD_BYTES_MAX;
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
@@ -404,6 +405,10 @@ impl Follower {
                 let source = self.streams.at_mut(slot);
                 source.given_up = true;
             }
+            // Copied in this moment: what it was when its head was read says nothing of whose copy it is.
+            Kin::Stranger if is_short_copy(found) && reader.file().metadata()?.size != found.size => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             Kin::Stranger => self.welcome(found, reader)?,
         }
         Ok(None)
@@ -711,6 +716,11 @@ impl Complaints {
             self.fresh.push(notice);
         }
     }
+}
+
+/// Whether a file may be a copy that is shorter than what is known of the head of its log.
+fn is_short_copy(found: &Found) -> bool {
+    found.rank != Rank::Live && found.codec.is_none() && found.size < HEAD_BYTES_MAX as u64
 }
 
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under

@@ -26,6 +26,7 @@ fn rotation_and_crashes_lose_no_line_and_change_no_alert() {
             let (more, less) = (found.difference(&expected).next(), expected.difference(&found).next());
             if more.is_some() || less.is_some() {
                 let late = vigil.late_records();
+                vigil.explain();
                 return Err(format!("{what} is {more:?}, and {less:?} is not; {late} late records"));
             }
         }
@@ -59,11 +60,7 @@ fn the_same_seed_twice_goes_the_same_way() {
 
 /// What is wrong about the lines that entered; in a replay, with what the follower said.
 fn check_lines(vigil: &Vigil<'_>) -> Result<(), String> {
-    vigil.check_lines().inspect_err(|_| {
-        if std::env::var("HDFS_VIGIL_SEED").is_ok() {
-            vigil.said.iter().for_each(|said| println!("{said}"));
-        }
-    })
+    vigil.check_lines().inspect_err(|_| vigil.explain())
 }
 
 /// The logs of a seed, no two lines of which are equal.

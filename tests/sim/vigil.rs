@@ -153,6 +153,13 @@ impl<'a> Vigil<'a> {
         self.end();
     }
 
+    /// In a replay, says what happened.
+    pub fn explain(&self) {
+        if std::env::var("HDFS_VIGIL_SEED").is_ok() {
+            self.said.iter().for_each(|said| println!("{said}"));
+        }
+    }
+
     /// Records that came too late to be put in order.
     pub fn late_records(&self) -> u64 {
         self.engine.pipeline.stats().late_records
@@ -206,7 +213,7 @@ impl<'a> Vigil<'a> {
         let Some((read, bytes)) = self.engine.last_read() else { return };
         let status = self.engine.follower.streams().find(|status| status.id == read.stream).unwrap();
         let log = self.disk.lock().log(status.name);
-        self.said.push(format!("log {log}: read {read:?}"));
+        self.said.push(format!("{}: log {log}: {read:?}", self.scan_at - SCAN_MILLIS));
         let (expected, partial) = self.entered.partial.entry(read.source).or_insert((read.offset, Vec::new()));
         assert_eq!(read.offset, *expected, "no gap and no overlap within a source");
         *expected += read.bytes as u64;
@@ -235,6 +242,7 @@ impl<'a> Vigil<'a> {
 
     fn take_alerts(&mut self) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
+            self.said.push(format!("{} on {}", alert.alert_type.name(), run::told(&alert).of));
             assert!(!self.outbox.push(alert, true, None), "there is room in the outbox");
         }
     }
