@@ -127,15 +127,16 @@ impl Follower {
         self.ready.contains(&stream)
     }
 
-    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, which some scans must show:
-    /// until then it is behind, and not at its end.
+    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, or has been found again, which
+    /// some scans must show: until then it is behind, and not at its end.
     #[must_use]
     pub fn is_waiting(&self, stream: StreamId) -> bool {
         let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
         let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
-        let (source, newer) = (&stream.sources[index], &stream.sources[index + 1..]);
+        let source = &stream.sources[index];
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
-        !source.blocked && (source.is_caught_up() || is_missed) && newer.iter().any(|source| source.lag_bytes() > 0)
+        let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
+        !source.blocked && (source.is_caught_up() || is_missed) && is_unread
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
