@@ -7,7 +7,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::ingest::{Follower, Mode, Notice, Read};
-use crate::limits::CHUNK_BYTES_MAX;
+use crate::limits::{CHUNK_BYTES_MAX, WAITING_SCANS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
 use crate::pipeline::Pipeline;
@@ -262,9 +262,10 @@ impl Engine {
         self.unread = self.follower.ready().collect();
         self.waiting = self.known.iter().copied().filter(|stream| self.follower.is_waiting(*stream)).collect();
         for stream in &self.waiting {
-            *self.waited.entry(*stream).or_default() += 1;
+            let scans = self.waited.entry(*stream).or_default();
+            *scans = scans.saturating_add(1);
         }
-        self.waiting.retain(|stream| self.waited[stream] <= WAIT_SCANS_MAX);
+        self.waiting.retain(|stream| self.waited[stream] <= WAITING_SCANS_MAX);
         let behind: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
         for stream in before.difference(&behind) {
             self.finish(*stream);
@@ -278,7 +279,7 @@ impl Engine {
     /// Nothing of a log can be read before the next scan: it waits, or is read to its end.
     fn pause(&mut self, stream: StreamId) {
         self.unread.remove(&stream);
-        let has_patience = self.waited.get(&stream).is_none_or(|scans| *scans <= WAIT_SCANS_MAX);
+        let has_patience = self.waited.get(&stream).is_none_or(|scans| *scans <= WAITING_SCANS_MAX);
         if has_patience && self.follower.is_waiting(stream) {
             self.waiting.insert(stream);
         } else {
@@ -293,10 +294,6 @@ impl Engine {
         }
     }
 }
-
-/// Scans for which the other logs wait for one. A file that is gone is given up after three, one that was rotated away ends two after its
-/// last line; one that goes on for longer, though a newer file has appeared, must not hold up the others.
-const WAIT_SCANS_MAX: u8 = 5;
 
 /// One at work and one waiting: enough to keep the scorer busy, few enough to be drained quickly.
 const BATCHES_OUT_MAX: usize = 2;

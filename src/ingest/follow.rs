@@ -9,6 +9,7 @@ pub mod standing;
 
 use super::discover::{Found, Listing, Patterns, failed};
 use super::disk::{Disk, File, HostDisk, read_into};
+use super::fingerprint::HEAD_BYTES_MAX;
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
@@ -128,15 +129,16 @@ impl Follower {
         self.ready.contains(&stream)
     }
 
-    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, which some scans must show:
-    /// until then it is behind, and not at its end.
+    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, or has been found again, which
+    /// some scans must show: until then it is behind, and not at its end.
     #[must_use]
     pub fn is_waiting(&self, stream: StreamId) -> bool {
         let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
         let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
-        let (source, newer) = (&stream.sources[index], &stream.sources[index + 1..]);
+        let source = &stream.sources[index];
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
-        !source.blocked && (source.is_caught_up() || is_missed) && newer.iter().any(|source| source.lag_bytes() > 0)
+        let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
+        !source.blocked && (source.is_caught_up() || is_missed) && is_unread
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
@@ -218,7 +220,10 @@ impl Follower {
         if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
             return false;
         }
-        let look = if source.is_unchanged(found.size, found.modified_nanos) {
+        let look = if source.codec != found.codec {
+            // Compressed on an inode that was freed: what it decodes to may be alike, but offsets mean something else in it.
+            Ok(Look::Other)
+        } else if source.is_unchanged(found.size, found.modified_nanos) {
             Ok(Look::Same(source.info.head))
         } else {
             self.look(slot, found)
@@ -411,6 +416,10 @@ impl Follower {
                 self.inherit(slot, found);
                 let source = self.streams.at_mut(slot);
                 source.given_up = true;
+            }
+            // Copied in this moment: what it was when its head was read says nothing of whose copy it is.
+            Kin::Stranger if is_short_copy(found) && reader.file().metadata()?.size != found.size => {
+                return Err(io::ErrorKind::NotFound.into());
             }
             Kin::Stranger => self.welcome(found, reader)?,
         }
@@ -719,6 +728,11 @@ impl Complaints {
             self.fresh.push(notice);
         }
     }
+}
+
+/// Whether a file may be a copy that is shorter than what is known of the head of its log.
+fn is_short_copy(found: &Found) -> bool {
+    found.rank != Rank::Live && found.codec.is_none() && found.size < HEAD_BYTES_MAX as u64
 }
 
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under

@@ -51,7 +51,7 @@ pub fn recognise(
     let (there, lost): (Vec<_>, Vec<_>) =
         candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
     for &(index, source) in &lost {
-        if is_heir(source, found, &head, reader)? {
+        if is_heir(source, &head, reader)? {
             return Ok(Kin::Heir(index));
         }
     }
@@ -131,13 +131,15 @@ fn is_packed_copy(
     }
 }
 
-/// Whether `found` goes on where reading stands in a source that is nowhere else.
-fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
+/// Whether the file in `reader` goes on where reading stands in a source that is nowhere else. A copy that lacks what was written between
+/// its making and the truncation is not known for one while the log is shorter than its head's fingerprint.
+fn is_heir(source: &Source, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
     if !source.info.head.begins(head) {
         return Ok(false);
     }
     match reader {
-        Reader::Plain(file) => Ok(source.look(file, found.size)? != Look::Other),
+        // The copy may have been finished since it was listed.
+        Reader::Plain(file) => Ok(source.look(file, file.metadata()?.size)? != Look::Other),
         // What was read to its end need not be decoded again for certainty.
         Reader::Packed(_) if source.finished => Ok(true),
         Reader::Packed(packed) => match packed.tail(source.offset) {
@@ -153,7 +155,7 @@ fn is_heir(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> 
 fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) -> io::Result<bool> {
     match reader {
         _ if !source.info.head.begins(head) => Ok(false),
-        Reader::Plain(_) => Ok(found.size < source.offset && found.rank != Rank::Live),
+        Reader::Plain(file) => Ok(file.metadata()?.size < source.offset && found.rank != Rank::Live),
         Reader::Packed(packed) => match packed.tail(source.offset) {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),

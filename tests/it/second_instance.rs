@@ -1,7 +1,5 @@
 //! A second daemon on the same state directory: it is refused with the remedy, and the first one does not notice.
 
-use std::fs;
-
 use crate::vigil::{Place, append, story_lines};
 
 #[test]

@@ -1,4 +1,5 @@
-//! The pipeline alone under seeded programs of chunks, crashes and slow scorers, held against a naive reference.
+//! The pipeline alone, and the follower and the engine over a simulated disk, under seeded programs of whatever may happen to them, held
+//! against naive references.
 //!
 //! A failing seed prints itself; `HDFS_VIGIL_SEED=n cargo test --test sim` replays it. Seeds that failed once stay in `seeds.txt`.
 

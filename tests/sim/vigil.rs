@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 use hdfs_vigil::daemon::engine::{Engine, Observer};
 use hdfs_vigil::daemon::ledger::{Instant, Restored};
 use hdfs_vigil::daemon::mutes::Mutes;
-use hdfs_vigil::daemon::outbox::{Done, Outbox};
+use hdfs_vigil::daemon::outbox::{Done, Errand, Outbox, Task};
 use hdfs_vigil::ingest::{self, Counters, Follower, Mode, Saved, StartAt};
 use hdfs_vigil::limits::{CHUNKS_PER_TURN_MAX, DESCRIPTORS_MAX};
 use hdfs_vigil::model::thread::{Batch, Scored, ScorerThread};
@@ -154,6 +154,13 @@ impl<'a> Vigil<'a> {
         self.end();
     }
 
+    /// In a replay, says what happened.
+    pub fn explain(&self) {
+        if std::env::var("HDFS_VIGIL_SEED").is_ok() {
+            self.said.iter().for_each(|said| println!("{said}"));
+        }
+    }
+
     /// Records that came too late to be put in order.
     pub fn late_records(&self) -> u64 {
         self.engine.pipeline.stats().late_records
@@ -209,7 +216,7 @@ impl<'a> Vigil<'a> {
         let Some((read, bytes)) = self.engine.last_read() else { return };
         let status = self.engine.follower.streams().find(|status| status.id == read.stream).unwrap();
         let log = self.disk.lock().log(status.name);
-        self.said.push(format!("log {log}: read {read:?}"));
+        self.said.push(format!("{}: log {log}: {read:?}", self.scan_at - SCAN_MILLIS));
         let (expected, partial) = self.entered.partial.entry(read.source).or_insert((read.offset, Vec::new()));
         assert_eq!(read.offset, *expected, "no gap and no overlap within a source");
         *expected += read.bytes as u64;
@@ -238,20 +245,29 @@ impl<'a> Vigil<'a> {
 
     fn take_alerts(&mut self) {
         while let Some(alert) = self.engine.pipeline.poll_alert() {
+            self.said.push(format!("{} on {}", alert.alert_type.name(), run::told(&alert).of));
             assert!(!self.outbox.push(alert, true, None), "there is room in the outbox");
         }
     }
 
     /// The teller and the receiver.
     fn tell(&mut self) {
-        while let Some(errand) = self.outbox.take_next() {
-            let id = errand.alert.id;
-            if errand.show {
+        for task in Task::ALL {
+            while let Some(errand) = self.outbox.take_next(task) {
+                self.handle(&errand);
+            }
+        }
+    }
+
+    fn handle(&mut self, errand: &Errand) {
+        let id = errand.alert.id;
+        match errand.task {
+            Task::Show => {
                 let is_full = self.random.random_bool(self.fate.full);
                 self.done.push_back(if is_full { Done::NotShown(id) } else { Done::Shown(id) });
                 self.shown.extend((!is_full).then(|| run::told(&errand.alert)));
             }
-            if errand.send {
+            Task::Send => {
                 // What was received may not have been answered.
                 let is_answered = !self.random.random_bool(self.fate.deaf);
                 let is_received = is_answered || self.random.random_bool(0.5);
