@@ -279,8 +279,12 @@ impl Engine {
     /// Nothing of a log can be read before the next scan: it waits, or is read to its end.
     fn pause(&mut self, stream: StreamId) {
         self.unread.remove(&stream);
-        let has_patience = self.waited.get(&stream).is_none_or(|scans| *scans <= WAITING_SCANS_MAX);
-        if has_patience && self.follower.is_waiting(stream) {
+        if !self.follower.is_waiting(stream) {
+            return self.finish(stream);
+        }
+        let scans = self.waited.entry(stream).or_default();
+        *scans = scans.saturating_add(1);
+        if *scans <= WAITING_SCANS_MAX {
             self.waiting.insert(stream);
         } else {
             self.finish(stream);

@@ -138,7 +138,8 @@ impl Follower {
         let source = &stream.sources[index];
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
         let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
-        !source.blocked && (source.is_caught_up() || is_missed) && is_unread
+        let is_sought = source.moved || !source.blocked && (source.is_caught_up() || is_missed);
+        is_sought && is_unread
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
@@ -494,7 +495,7 @@ impl Follower {
         for slot in self.streams.slots() {
             let superseded = slot.index + 1 < self.streams.get(slot.stream).map_or(0, |stream| stream.sources.len());
             let source = self.streams.at_mut(slot);
-            source.blocked = false;
+            (source.blocked, source.moved) = (false, false);
             source.count_quiet(superseded);
             source.count_missing();
             let is_gone = matches!(source.place, Place::Missing { scans, .. } if scans >= MISSING_SCANS_MAX)
@@ -662,6 +663,7 @@ impl Follower {
     fn fail(&mut self, slot: Slot, error: &io::Error) {
         let source = self.streams.at_mut(slot);
         source.blocked = true;
+        source.moved = error.kind() == io::ErrorKind::NotFound;
         let is_broken = source.is_packed() && source.failed_size == Some(source.size);
         source.failed_size = Some(source.size);
         let path = source.info.path.clone();

@@ -48,6 +48,8 @@ pub struct Source {
     pub exhausted: bool,
     /// Reading failed; not before the next scan again.
     pub blocked: bool,
+    /// That was because it was no longer where the scan had seen it.
+    pub moved: bool,
     /// Decoding failed when it had this size.
     pub failed_size: Option<u64>,
     /// It cannot be found or decoded, so that its end is wherever reading stands.
@@ -126,6 +128,7 @@ impl Source {
             quiet_scans: 0,
             exhausted: false,
             blocked: false,
+            moved: false,
             failed_size: None,
             given_up: false,
         }
