@@ -19,6 +19,9 @@ pub const LEAP_MILLIS_MAX: i64 = 2 * 3_600_000;
 /// counts as written when the others are (`leaps`), for one host with a wrong clock must not end the stories of all others.
 pub const FUTURE_MILLIS_MAX: i64 = 48 * 3_600_000;
 
+/// A clock of this host that shows less was never set, and is believed less than the logs: 2026-01-01, Unix milliseconds.
+pub const PRESENT_MILLIS_MIN: i64 = 1_767_225_600_000;
+
 /// Loggers whose records without a block are counted apart; Hadoop has some hundred. Further ones are counted together (`(others)`).
 pub const BLOCKLESS_LOGGERS_MAX: usize = 256;
 

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{BATCH_WINDOWS_MAX, WINDOWS_PENDING_MAX};
+use crate::limits::{BATCH_WINDOWS_MAX, PRESENT_MILLIS_MIN, WINDOWS_PENDING_MAX};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::template::changes::Changes;
 use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
@@ -152,9 +152,12 @@ impl Pipeline {
         self.front.open_stream(stream, name, joined_midway);
     }
 
-    /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said.
+    /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said, nor while
+    /// the clock has not been set ([`PRESENT_MILLIS_MIN`]).
     pub fn set_present(&mut self, now: WallTime) {
-        self.front.set_present(LogTime(now.0));
+        if now.0 >= PRESENT_MILLIS_MIN {
+            self.front.set_present(LogTime(now.0));
+        }
     }
 
     /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.

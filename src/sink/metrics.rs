@@ -86,7 +86,6 @@ pub struct Metrics {
     pub checkpoint_failures: IntCounter,
     checkpoint_seconds: Histogram,
     checkpoint_bytes: IntGauge,
-    checkpoint_written: IntCounter,
     checkpoint_timestamp: Gauge,
 }
 
@@ -155,7 +154,6 @@ impl Metrics {
                 exponential_buckets(0.001, 2.0, 14),
             ),
             checkpoint_bytes: gauge(&registry, "checkpoint_bytes", "Bytes of the checkpoints on disk."),
-            checkpoint_written: counter(&registry, "checkpoint_written_bytes_total", "Bytes written for checkpoints."),
             checkpoint_timestamp: float_gauge(
                 &registry,
                 "checkpoint_timestamp_seconds",
@@ -216,7 +214,7 @@ impl Metrics {
 
     /// Counts bytes written for a checkpoint.
     pub fn count_checkpoint_bytes(&self, bytes: u64) {
-        self.checkpoint_written.inc_by(bytes);
+        self.health.checkpoint_written.inc_by(bytes);
     }
 
     /// Counts a checkpoint that took `took` and was complete at `at`, with which there are `bytes` on disk.

@@ -1,12 +1,14 @@
 //! What is measured of the daemon itself: whether it can write its state and its files, and what it has not read.
 
-use prometheus::{Gauge, IntGauge, Registry};
+use prometheus::{Gauge, IntCounter, IntGauge, Registry};
 
-use super::{float_gauge, gauge};
+use super::{counter, float_gauge, gauge};
 
 /// Whether the daemon can write what it has to, and keeps up.
 #[derive(Debug)]
 pub struct HealthMetrics {
+    /// Bytes written for checkpoints.
+    pub checkpoint_written: IntCounter,
     /// Seconds since the newest checkpoint, or since the start when none was written since.
     pub checkpoint_age: Gauge,
     /// Seconds for which no checkpoint could be written; 0 when the last one could.
@@ -22,6 +24,7 @@ pub struct HealthMetrics {
 impl HealthMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         Self {
+            checkpoint_written: counter(registry, "checkpoint_written_bytes_total", "Bytes written for checkpoints."),
             checkpoint_age: float_gauge(
                 registry,
                 "checkpoint_age_seconds",
