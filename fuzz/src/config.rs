@@ -9,7 +9,7 @@ pub fn check(data: &[u8]) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("vigil.toml");
     fs::write(&path, data).expect("it can be written");
-    let layers = match Layers::read(&[path.clone()], []) {
+    let layers = match Layers::read(std::slice::from_ref(&path), []) {
         Ok(layers) => layers,
         Err(mistakes) => return check_said(&mistakes.to_string()),
     };
@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
         Ok(config) if config.webhook.is_some() => {}
         Ok(_) => {
             fs::write(&path, effective(&layers)).expect("it can be written");
-            let again = Layers::read(&[path], []).expect("what it says is in effect is a configuration");
+            let again = Layers::read(std::slice::from_ref(&path), []).expect("what it says is in effect is a configuration");
             assert!(Config::check(&again).is_ok(), "what is in effect can be taken as a configuration");
         }
         Err(mistakes) => check_said(&mistakes.to_string()),

@@ -36,7 +36,7 @@ impl Stopwatch {
         self.at
     }
 
-    /// Counts what has passed since the last look, at most [`PASSES_AT_ONCE_MAX`]: whoever looks more often and finds more was stopped.
+    /// Counts what has passed since the last look, at most `PASSES_AT_ONCE_MAX`: whoever looks more often and finds more was stopped.
     pub fn look(&mut self) -> WallTime {
         self.look_at(Instant::now())
     }

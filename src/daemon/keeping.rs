@@ -145,10 +145,8 @@ impl Daemon {
 
 /// What the system said.
 fn cause(failure: &StateError) -> io::Error {
-    match failure {
-        StateError::Io { source, .. } => io::Error::new(source.kind(), source.to_string()),
-        other => io::Error::other(other.to_string()),
-    }
+    let StateError::Io { source, .. } = failure else { return io::Error::other(failure.to_string()) };
+    io::Error::new(source.kind(), source.to_string())
 }
 
 /// The name of this host, as the kernel has it.

@@ -104,7 +104,8 @@ impl Assembler {
         self.changes.forget();
     }
 
-    /// From here on the changes to be taken are everything that is open. Blocks released are left to [`Kept::released`].
+    /// From here on the changes to be taken are everything that is open. Of the blocks released nothing is told: whoever takes
+    /// everything takes [`Assembler::released`] as well.
     pub fn begin_changes(&mut self) {
         let blocks = self.kept.sessions.iter_mut().map(|(block, session)| {
             session.is_noted = true;
