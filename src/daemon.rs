@@ -274,7 +274,9 @@ impl Daemon {
         if now >= self.scan_at {
             self.scan();
         }
-        for _ in 0..CHUNKS_PER_TURN_MAX {
+        // While a checkpoint is written in parts, little changes meanwhile, so that it comes to an end.
+        let chunks = if self.checkpoint_took.is_zero() { CHUNKS_PER_TURN_MAX } else { 1 };
+        for _ in 0..chunks {
             if self.is_held_up() || !self.engine.read(heard) {
                 break;
             }
@@ -358,8 +360,9 @@ impl Daemon {
             previous = %self.model_file.copies().previous().display(),
             "The model was swapped."
         );
+        // All sessions are others now, and written in as many turns as it takes: a crash until then swaps again, at the same line.
         self.swap_unwritten = true;
-        let _ = self.checkpoint();
+        self.checkpoint_at = Instant::now();
     }
 
     /// Whether a model is to take over, or has and the checkpoint is not of it yet.
@@ -453,7 +456,9 @@ impl Daemon {
     /// Writes a checkpoint to its end, in as many steps as it takes. A failure is told and counted here; it concerns the caller only when
     /// it was the last try.
     fn checkpoint(&mut self) -> Result<(), StateError> {
-        while self.step_checkpoint()? {}
+        while self.step_checkpoint()? {
+            tell_systemd(&[sd_notify::NotifyState::Watchdog]);
+        }
         Ok(())
     }
 

@@ -155,9 +155,7 @@ impl Pipeline {
     /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said, nor while
     /// the clock has not been set ([`PRESENT_MILLIS_MIN`]).
     pub fn set_present(&mut self, now: WallTime) {
-        if now.0 >= PRESENT_MILLIS_MIN {
-            self.front.set_present(LogTime(now.0));
-        }
+        self.front.set_present((now.0 >= PRESENT_MILLIS_MIN).then_some(LogTime(now.0)));
     }
 
     /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.

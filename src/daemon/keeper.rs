@@ -25,6 +25,10 @@ pub struct Keeper {
     grown_bytes: u64,
     /// Bytes written in this segment.
     segment_bytes: u64,
+    /// Bytes of the last commit beside sessions.
+    section_bytes: usize,
+    /// Bytes of sessions, as they are in memory, that one step writes.
+    part_bytes: usize,
 }
 
 /// What is being written.
@@ -65,7 +69,8 @@ impl Keeper {
         let base_bytes = journal.base_bytes();
         let grown_bytes = journal.bytes().saturating_sub(base_bytes);
         let (ledger, stage) = (Ledger::default(), Stage::Changes);
-        Self { directory, journal, ledger, stage, base_bytes, grown_bytes, segment_bytes: 0 }
+        let part_bytes = CHECKPOINT_SESSION_BYTES_MAX;
+        Self { directory, journal, ledger, stage, base_bytes, grown_bytes, segment_bytes: 0, section_bytes: 0, part_bytes }
     }
 
     /// The state directory.
@@ -110,7 +115,7 @@ impl Keeper {
 
     fn try_step(&mut self, instant: &Instant<'_>, pipeline: &mut Pipeline) -> Result<Step, StateError> {
         self.begin_if_due(pipeline)?;
-        let changes = pipeline.sessions().take_changes(CHECKPOINT_SESSION_BYTES_MAX);
+        let changes = pipeline.sessions().take_changes(self.part_bytes);
         if !pipeline.sessions().is_taken() {
             let bytes = self.journal.add_part(&self.encoded(Ledger::part(changes))?)?;
             self.count(bytes);
@@ -127,8 +132,10 @@ impl Keeper {
             Stage::Changes => false,
         };
         parts.retain(|part| !part.is_empty());
+        let session_bytes: usize = parts.iter().map(Changes::bytes).sum();
         let content = self.ledger.commit(instant, pipeline, parts);
         let content = self.encoded(content)?;
+        self.section_bytes = content.len().saturating_sub(session_bytes);
         let bytes = self.journal.commit(&content, if is_base { Base::This } else { Base::Former })?;
         self.count(bytes);
         if is_base {
@@ -139,6 +146,10 @@ impl Keeper {
 
     /// Begins a segment: for everything where changes were not noted, for everything again where the journal has grown.
     fn begin_if_due(&mut self, pipeline: &mut Pipeline) -> Result<(), StateError> {
+        if !self.journal.has_segment() && self.is_too_long() {
+            // Lives that ended early have left what none of them could shorten: everything at once, which counts when it is all there.
+            pipeline.sessions().forget_changes();
+        }
         let is_whole = pipeline.sessions().needs_everything();
         let has_grown = self.stage == Stage::Changes && self.grown_bytes > self.base_bytes / 2 + SMALL_BYTES;
         if !is_whole && self.journal.has_segment() && !has_grown {
@@ -157,10 +168,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Twice as much again as has changed, so that the journal stays within a few times what is in it.
+    /// Twice as much again as is written for what has changed, so that the journal stays within a few times what is in it.
     fn take_again(&self, pipeline: &mut Pipeline, hurry: bool, changes: &Changes) -> Changes {
-        let bytes = if hurry { CHECKPOINT_SESSION_BYTES_MAX } else { (2 * changes.bytes()).max(AGAIN_BYTES_MIN) };
-        pipeline.sessions().take_again(bytes.min(CHECKPOINT_SESSION_BYTES_MAX))
+        let wanted = if hurry { self.part_bytes } else { (2 * (changes.bytes() + self.section_bytes)).max(AGAIN_BYTES_MIN) };
+        pipeline.sessions().take_again(wanted.min(self.part_bytes))
     }
 
     fn is_too_long(&self) -> bool {

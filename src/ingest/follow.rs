@@ -38,6 +38,8 @@ pub struct Follower {
     copies: HashMap<Identity, Copied>,
     /// Files that were there at the first scan and could not be opened: `start_at` holds for them when they can be.
     late: HashSet<Identity>,
+    /// Streams of which this pass has seen a file being renamed.
+    moved: HashSet<StreamId>,
     started: bool,
     now_nanos: i64,
     /// Bytes of one read.
@@ -86,6 +88,7 @@ impl Follower {
             ready: BTreeSet::new(),
             copies: HashMap::new(),
             late: HashSet::new(),
+            moved: HashSet::new(),
             now_nanos: 0,
             chunk_bytes: CHUNK_BYTES_MAX,
             directories: BTreeSet::new(),
@@ -104,6 +107,7 @@ impl Follower {
             for notice in std::mem::take(&mut listing.notices) {
                 self.complain(notice);
             }
+            self.moved.clear();
             let (seen, unknown) = self.recognise(std::mem::take(&mut listing.files));
             self.look_for_others(&seen, &listing);
             if !self.take_up(unknown) {
@@ -235,6 +239,8 @@ impl Follower {
                 self.replace(slot, found);
                 return false;
             }
+            // Renamed since it was listed: where it is now, and what is older or its copy, this pass cannot know.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.moved.insert(slot.stream)),
             // Device and inode have to do until it can be read again.
             Err(error) if self.is_being_compressed(found, &error) => {}
             Err(error) => self.complain_of(&found.path, "open", &error),
@@ -365,6 +371,10 @@ impl Follower {
             }
             if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
                 copies.insert(found.identity, *copied);
+                continue;
+            }
+            if self.streams.named(&found.stream).is_some_and(|stream| self.moved.contains(&stream.id)) {
+                is_renamed = true;
                 continue;
             }
             match self.take_up_one(&found) {
@@ -637,6 +647,9 @@ impl Follower {
             Reader::Packed(packed) => {
                 *buffer = packed.read_from(source.offset, chunk_bytes)?;
                 source.exhausted = buffer.is_empty();
+                if !buffer.is_empty() {
+                    source.failed_size = None;
+                }
             }
             Reader::Plain(file) => {
                 let metadata = file.metadata()?;
@@ -664,8 +677,10 @@ impl Follower {
         let source = self.streams.at_mut(slot);
         source.blocked = true;
         source.moved = error.kind() == io::ErrorKind::NotFound;
-        let is_broken = source.is_packed() && source.failed_size == Some(source.size);
-        source.failed_size = Some(source.size);
+        let is_broken = !source.moved && source.is_packed() && source.failed_size == Some(source.size);
+        if !source.moved {
+            source.failed_size = Some(source.size);
+        }
         let path = source.info.path.clone();
         let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
         self.complain_of(&path, "read", error);

@@ -164,11 +164,13 @@ fn is_spent(source: &Source, found: &Found, head: &[u8], reader: &mut Reader) ->
     }
 }
 
+/// The file of a source; `NotFound` when another one is at its path by now.
 fn original(source: &Source, descriptors: &mut Descriptors, disk: &dyn Disk) -> io::Result<File> {
-    match descriptors.get(source.info.id) {
-        Some(reader) => Ok(File::clone(reader.file())),
-        None => disk.open(&source.info.path),
+    if let Some(reader) = descriptors.get(source.info.id) {
+        return Ok(File::clone(reader.file()));
     }
+    let file = disk.open(&source.info.path)?;
+    if file.metadata()?.identity == source.info.identity { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 /// Whether two files hold the same as far as the shorter one goes, judging by its two ends.

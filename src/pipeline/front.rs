@@ -248,7 +248,7 @@ impl Front {
     }
 
     /// Says what the clock of this host shows: what is far beyond it is no time. Nothing is beyond it while that was not said.
-    pub fn set_present(&mut self, now: LogTime) {
+    pub fn set_present(&mut self, now: Option<LogTime>) {
         self.merge.set_present(now);
     }
 

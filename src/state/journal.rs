@@ -70,6 +70,8 @@ struct Segment {
     bytes: u64,
     /// Whether it has its name, which it gets with its first commit.
     is_named: bool,
+    /// Where its last commit ends; 0 before the first.
+    kept_bytes: u64,
 }
 
 impl Journal {
@@ -98,7 +100,7 @@ impl Journal {
         };
         let file = make().map_err(|source| io_error("make", &path, source))?;
         self.next_segment += 1;
-        self.segment = Some(Segment { number, file, bytes: HEADER_BYTES as u64, is_named: false });
+        self.segment = Some(Segment { number, file, bytes: HEADER_BYTES as u64, is_named: false, kept_bytes: 0 });
         Ok(())
     }
 
@@ -108,12 +110,15 @@ impl Journal {
         self.segment.is_some()
     }
 
-    /// Adds a part of the next checkpoint. It is worth nothing before the commit. Bytes written.
+    /// Adds a part of the next checkpoint, and syncs it, so that the commit has little left to do. It is worth nothing before the commit.
+    /// Bytes written.
     ///
     /// # Errors
     /// When the system refuses; a new segment has to be begun then.
     pub fn add_part(&mut self, content: &[u8]) -> Result<u64, StateError> {
-        self.write(0, 0, 0, content)
+        let bytes = self.write(0, 0, 0, content)?;
+        self.with_segment("sync", |segment, _| segment.file.sync_data())?;
+        Ok(bytes)
     }
 
     /// Adds the last part of a checkpoint, and syncs it: from now on it is the newest one. Bytes written.
@@ -129,10 +134,13 @@ impl Journal {
         let number = self.last.map_or(1, |last| last.number + 1);
         let bytes = self.write(1, number, base, content)?;
         self.sync()?;
-        let before = self.last.replace(Commit { segment, number, base });
-        if let Some(before) = before.filter(|before| before.base != base) {
-            self.former_base = before.base;
-            self.remove_before(before.base);
+        match self.last.replace(Commit { segment, number, base }) {
+            None => self.remove_before(self.former_base),
+            Some(before) if before.base != base => {
+                self.former_base = before.base;
+                self.remove_before(before.base);
+            }
+            Some(_) => {}
         }
         Ok(bytes)
     }
@@ -153,6 +161,7 @@ impl Journal {
     /// Forgets the checkpoints on disk: the next commit must be everything. What is there stays until then.
     pub fn forget(&mut self) {
         self.give_up();
+        self.former_base = self.last.map_or(self.former_base, |last| last.base);
         self.last = None;
     }
 
@@ -172,47 +181,64 @@ impl Journal {
     }
 
     fn write(&mut self, kind: u8, commit: u64, base: u64, content: &[u8]) -> Result<u64, StateError> {
-        let Some(mut segment) = self.segment.take() else {
-            let none = io::Error::new(io::ErrorKind::NotFound, "no segment was begun");
-            return Err(io_error("write", &self.directory, none));
-        };
-        let written = entry_header(kind, commit, base, content)
-            .and_then(|header| segment.file.write_all(&header).and_then(|()| segment.file.write_all(content)));
         let bytes = (ENTRY_HEADER_BYTES + content.len()) as u64;
-        segment.bytes += bytes;
-        self.finish("write", segment, written)?;
+        self.with_segment("write", |segment, _| {
+            segment.bytes += bytes;
+            let header = entry_header(kind, commit, base, content)?;
+            segment.file.write_all(&header)?;
+            segment.file.write_all(content)
+        })?;
         Ok(bytes)
     }
 
     /// Makes the commit that was written last for good.
     fn sync(&mut self) -> Result<(), StateError> {
-        let Some(mut segment) = self.segment.take() else { return Ok(()) };
-        let synced = segment.file.sync_data().and_then(|()| {
-            if !std::mem::replace(&mut segment.is_named, true) {
-                fs::rename(unnamed(&self.directory, segment.number), path(&self.directory, segment.number))?;
-                File::open(&self.directory)?.sync_all()?;
+        self.with_segment("sync", |segment, directory| {
+            segment.file.sync_data()?;
+            if !segment.is_named {
+                fs::rename(unnamed(directory, segment.number), path(directory, segment.number))?;
+                segment.is_named = true;
+                File::open(directory)?.sync_all()?;
             }
+            segment.kept_bytes = segment.bytes;
             Ok(())
-        });
-        self.finish("sync", segment, synced)
-    }
-
-    /// Goes on with the segment, unless something went wrong with it: nobody knows then what is in it.
-    fn finish(&mut self, action: &'static str, segment: Segment, done: io::Result<()>) -> Result<(), StateError> {
-        let path = if segment.is_named { path } else { unnamed }(&self.directory, segment.number);
-        self.segment = Some(segment);
-        done.map_err(|source| {
-            self.give_up();
-            io_error(action, &path, source)
         })
     }
 
-    /// Writes to the segment no more, and removes it if it has no commit.
+    /// Does something with the segment. When it goes wrong nobody knows what is in it, and it is given up.
+    fn with_segment(
+        &mut self,
+        action: &'static str,
+        act: impl FnOnce(&mut Segment, &Path) -> io::Result<()>,
+    ) -> Result<(), StateError> {
+        let directory = self.directory.clone();
+        let Some(segment) = &mut self.segment else {
+            let none = io::Error::new(io::ErrorKind::NotFound, "no segment was begun");
+            return Err(io_error(action, &directory, none));
+        };
+        let Err(source) = act(segment, &directory) else { return Ok(()) };
+        let path = if segment.is_named { path } else { unnamed }(&directory, segment.number);
+        self.give_up();
+        Err(io_error(action, &path, source))
+    }
+
+    /// Writes to the segment no more. What is behind its last commit is worth nothing, and may be what fills the disk. What cannot be removed
+    /// is no harm: a segment without a commit is passed over.
     fn give_up(&mut self) {
-        if let Some(segment) = self.segment.take().filter(|segment| !segment.is_named) {
-            // One that stays is no harm: it has no name, and is removed at the next start.
+        let Some(segment) = self.segment.take() else { return };
+        if segment.kept_bytes == 0 {
             let _ = fs::remove_file(unnamed(&self.directory, segment.number));
+            let _ = fs::remove_file(path(&self.directory, segment.number));
+        } else if segment.bytes > segment.kept_bytes {
+            let _ = segment.file.set_len(segment.kept_bytes);
         }
+    }
+
+    /// Lets everything that is written from now on fail, as a full disk does.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self) {
+        let segment = self.segment.as_mut().expect("a segment was begun");
+        segment.file = File::options().write(true).open("/dev/full").expect("it is there");
     }
 
     fn remove_before(&self, base: u64) {

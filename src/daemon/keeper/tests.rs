@@ -54,6 +54,7 @@ fn every_checkpoint_is_the_instant_at_which_it_was_made() {
     for seed in 0..6 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut world = World::new();
+        world.keeper.as_mut().expect("it is there").part_bytes = 20_000;
         for step in 0..60 {
             let open = random.random_range(1..3000);
             world.say_of_some(random.random_range(0..400), open);
@@ -63,7 +64,7 @@ fn every_checkpoint_is_the_instant_at_which_it_was_made() {
             if random.random_bool(0.2) {
                 world.restart();
             }
-            if random.random_bool(0.1) {
+            if random.random_bool(0.2) {
                 world.fail_once();
             }
         }
@@ -114,12 +115,17 @@ impl World {
     }
 
     fn say(&mut self, blocks: std::ops::Range<u64>) {
-        let said: Vec<String> = blocks.map(|block| format!("blk_{block} was opened")).collect();
+        let said = blocks.map(|block| {
+            let odd = block % 97 == 5;
+            format!("blk_{block} {}", if odd { format!("met odd{} on its way", block % 1000) } else { "was opened".to_owned() })
+        });
+        let said: Vec<String> = said.collect();
         for said in said.chunks(500) {
             let said: Vec<&str> = said.iter().map(String::as_str).collect();
             read(&mut self.pipeline, self.offset, &said);
             self.offset += 1 << 16;
         }
+        while self.pipeline.poll_alert().is_some() {}
     }
 
     fn say_of_some(&mut self, count: usize, open: u64) {
@@ -146,7 +152,11 @@ impl World {
     fn checkpoint(&mut self) {
         loop {
             match self.step().expect("it can be written") {
-                Step::More { bytes } => self.count(bytes),
+                Step::More { bytes } => {
+                    self.count(bytes);
+                    // What is said meanwhile is in the checkpoint too.
+                    self.say_of_some(2, 5000);
+                }
                 Step::Written { bytes, .. } => return self.count(bytes),
             }
         }
@@ -170,8 +180,17 @@ impl World {
         self.keeper.as_ref().expect("it is there").journal_bytes()
     }
 
-    /// The directory is a file for once.
+    /// The disk is full when a checkpoint is on its way, or the directory is a file.
     fn fail_once(&mut self) {
+        self.checkpoint();
+        self.say_of_some(50, 3000);
+        let keeper = self.keeper.as_mut().expect("it is there");
+        keeper.journal.fill_disk();
+        let (positions, mutes) = (Saved::default(), Mutes::default());
+        let instant = Instant { model_sha256: "m", positions: &positions, outbox: &self.outbox, mutes: &mutes };
+        let failed = (0..100).any(|_| keeper.step(&instant, &mut self.pipeline).is_err());
+        assert!(failed && self.pipeline.sessions().needs_everything(), "nobody knows what is on the disk");
+
         let aside = self.path.with_extension("aside");
         fs::rename(&self.path, &aside).expect("it is there");
         fs::write(&self.path, "no directory").expect("it can be written");
@@ -219,10 +238,11 @@ fn restored(path: &Path) -> (Journal, Pipeline) {
     (journal, Pipeline::restore(roomy(), profile, restored.pipeline, &restored.templates, true).expect("it is its own"))
 }
 
-/// All that a pipeline keeps, in one order, but for which logs are closed: a restart opens them all.
+/// All that a pipeline keeps, its templates too, in one order, but for which logs are closed: a restart opens them all.
 fn everything(pipeline: &mut Pipeline) -> (Vec<Vec<u8>>, assemble::Kept) {
     let sections = pipeline.sections().filter(|section| !matches!(section, SectionRef::Front(_)));
     let mut sections: Vec<Vec<u8>> = sections.map(|section| encoded(&section)).collect();
+    sections.push(encoded(&pipeline.take_templates()));
     sections.sort_unstable();
     (sections, pipeline.sessions().copied())
 }

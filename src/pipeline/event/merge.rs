@@ -165,9 +165,9 @@ impl Merge {
         self.streams.get(stream).and_then(|stream| stream.time)
     }
 
-    /// Says what the clock of this host shows, so that what is far beyond it is not believed.
-    pub fn set_present(&mut self, now: LogTime) {
-        self.present = Some(now);
+    /// Says what the clock of this host shows, so that what is far beyond it is not believed; `None` when it shows nothing to go by.
+    pub fn set_present(&mut self, now: Option<LogTime>) {
+        self.present = now;
     }
 
     /// The time of a record, if it can be: one more than [`FUTURE_MILLIS_MAX`] after the present is a wrong clock's. Then it is the time
@@ -452,7 +452,7 @@ mod tests {
         let mut merge = merge(2);
         let (now, year_2099) = (LogTime(1_000_000), LogTime(4_070_908_800_000));
         assert_eq!(merge.believe(0, year_2099), year_2099, "while nobody has said what time it is");
-        merge.set_present(now);
+        merge.set_present(Some(now));
         assert_eq!(merge.believe(0, year_2099), now, "nothing was read yet");
         merge.handle_time(1, LogTime(700));
         assert_eq!(merge.believe(0, year_2099), LogTime(700));

@@ -286,7 +286,7 @@ impl Assembler {
         session.last = now;
         if counts && fits {
             let Event { position, template, token, grave, .. } = *event;
-            session.events.push(SessionEvent { position, template, token, grave });
+            session.push(SessionEvent { position, template, token, grave });
         }
         self.kept.counts.refused_events += u64::from(counts && !fits);
         if counts && (!endless || session.judge_at.is_none()) {
@@ -370,7 +370,7 @@ impl Assembler {
         if cause == Cause::Quiet {
             session.judged = true;
             self.bytes -= session.bytes();
-            session.events.shrink_to_fit();
+            session.events.shrink_to(session.room());
             self.bytes += session.bytes();
         }
         let since_left_out = (session.events.len() - events.len()) as u32;
@@ -395,8 +395,13 @@ impl Assembler {
         while self.bytes > self.settings.bytes_max {
             if let Some(Reverse((time, block))) = self.idle_queue.pop() {
                 self.release_quiet(time, block, CloseReason::Evicted);
-            } else if let Some(Reverse((_, block))) = self.quiet_queue.pop() {
-                self.release(block, CloseReason::Evicted);
+            } else if let Some(Reverse((time, block))) = self.quiet_queue.pop() {
+                match self.kept.sessions.get(&block).and_then(|session| session.judge_at) {
+                    // It has spoken since it was queued.
+                    Some(due) if due > time => self.quiet_queue.push(Reverse((due, block))),
+                    Some(_) => self.release(block, CloseReason::Evicted),
+                    None => {}
+                }
             } else {
                 return;
             }
@@ -456,10 +461,33 @@ impl Session {
         1
     }
 
-    /// Bytes of the session with its share of the map and of the queues.
+    /// Adds an event, with no more room than [`Session::room`] tells of.
+    fn push(&mut self, event: SessionEvent) {
+        let events = self.events.len();
+        self.events.reserve_exact(self.room_for(events + 1) - events);
+        self.events.push(event);
+    }
+
+    /// Bytes of the session with its share of the map and of the queues. They follow from what it holds and not from what was allocated, so
+    /// that a restart changes nothing about which session gives way.
     fn bytes(&self) -> usize {
         let fixed = (size_of::<Self>() + size_of::<BlockId>()) * 8 / 7 + 2 * size_of::<(LogTime, BlockId)>();
-        fixed + self.events.capacity() * size_of::<SessionEvent>() + self.endless.capacity() * size_of::<(Token, u32)>()
+        let endless = if self.endless.is_empty() { 0 } else { self.endless.len().next_power_of_two().max(4) };
+        fixed + self.room() * size_of::<SessionEvent>() + endless * size_of::<(Token, u32)>()
+    }
+
+    /// Events for which there is room at most.
+    fn room(&self) -> usize {
+        self.room_for(self.events.len())
+    }
+
+    /// Twice as much whenever it is full, as vectors have, and a little more once it was judged.
+    fn room_for(&self, events: usize) -> usize {
+        match self.judged {
+            _ if events == 0 => 0,
+            false => events.next_power_of_two().max(4),
+            true => events.next_multiple_of(4),
+        }
     }
 }
 

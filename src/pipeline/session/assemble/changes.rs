@@ -22,6 +22,8 @@ pub(super) struct Log {
     everything: bool,
     /// Blocks whose sessions have changed or ended, oldest change first; a session that is open is in it once.
     changed: Vec<BlockId>,
+    /// How many of them were there when everything was begun: these are bounded by the sessions.
+    begun: usize,
     released: Vec<BlockId>,
     /// Blocks whose sessions are to be taken once more though they may not have changed.
     again: Vec<BlockId>,
@@ -30,7 +32,7 @@ pub(super) struct Log {
 impl Log {
     /// A log whose first changes have to be everything.
     pub fn new() -> Self {
-        Self { everything: true, changed: Vec::new(), released: Vec::new(), again: Vec::new() }
+        Self { everything: true, changed: Vec::new(), begun: 0, released: Vec::new(), again: Vec::new() }
     }
 
     /// Notes that a session has changed; `is_noted` is that session's own mark.
@@ -66,7 +68,7 @@ impl Log {
     }
 
     fn bound(&mut self) {
-        if self.changed.len().max(self.released.len()) > CHANGED_BLOCKS_MAX {
+        if self.changed.len().saturating_sub(self.begun).max(self.released.len()) > CHANGED_BLOCKS_MAX {
             self.forget();
         }
     }
@@ -111,7 +113,8 @@ impl Assembler {
             session.is_noted = true;
             *block
         });
-        self.changes = Log { everything: false, changed: blocks.collect(), released: Vec::new(), again: Vec::new() };
+        let changed: Vec<BlockId> = blocks.collect();
+        self.changes = Log { everything: false, begun: changed.len(), changed, ..Log::new() };
     }
 
     /// The oldest changes that were not taken yet, about `bytes_max` of memory and at least one; nothing when there are none.
@@ -139,6 +142,7 @@ impl Assembler {
             sessions.push((block, session));
         }
         changes.changed.drain(..taken);
+        changes.begun = changes.begun.min(changes.changed.len());
         Changes { sessions, released: std::mem::take(&mut changes.released) }
     }
 
@@ -250,6 +254,21 @@ mod tests {
             }
             assert_eq!((log.everything, log.changed.is_empty()), (everything, everything), "{count}");
         }
+    }
+
+    #[test]
+    fn everything_that_is_more_than_the_bound_is_taken_all_the_same() {
+        let mut assembler = assembler(usize::MAX);
+        say(&mut assembler, 0, &(0..CHANGED_BLOCKS_MAX as i64 + 2).collect::<Vec<_>>());
+        assembler.begin_changes();
+        let mut copy = Kept::default();
+        for block in 0..5 {
+            copy.apply(assembler.take_changes(1));
+            say(&mut assembler, 1, &[-1 - block]);
+            assert!(!assembler.needs_everything(), "a new block does not begin it anew");
+        }
+        take_all(&mut assembler, &mut copy, usize::MAX);
+        assert_same(&assembler, &mut copy);
     }
 
     fn say(assembler: &mut Assembler, seconds: i64, blocks: &[i64]) {
