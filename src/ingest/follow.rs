@@ -293,7 +293,7 @@ impl Follower {
         self.descriptors.close(id);
         if was_truncated {
             self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
+            self.complaints.tell(Notice::Truncated { path: found.path.clone() });
         }
     }
 
@@ -351,7 +351,7 @@ impl Follower {
             *replaced = true;
         }
         self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated { source: source.info.id, path: source.info.path.clone() });
+        self.complaints.tell(Notice::Truncated { path: source.info.path.clone() });
         true
     }
 }
@@ -411,6 +411,9 @@ impl Follower {
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
         let mut reader = self.open_found(found)?;
+        if found.codec.is_none() && reader.file().metadata()?.size < found.size {
+            return Err(self.note_emptied(found));
+        }
         let kin = match self.streams.named(&found.stream) {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
             None => Kin::Stranger,
@@ -435,6 +438,14 @@ impl Follower {
             Kin::Stranger => self.welcome(found, reader)?,
         }
         Ok(None)
+    }
+
+    /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
+    /// is older than what it holds now and has to be found first: so the answer is that this has to be done anew.
+    fn note_emptied(&mut self, found: &Found) -> io::Error {
+        self.counters.truncated_sources += 1;
+        self.complaints.tell(Notice::Truncated { path: found.path.clone() });
+        io::ErrorKind::NotFound.into()
     }
 
     /// Lets the source in `slot` go on in `found`.
