@@ -674,6 +674,10 @@ impl Follower {
                 }
                 let bytes = (size - source.offset).min(chunk_bytes as u64);
                 read_into(file, source.offset, bytes as usize, buffer)?;
+                if bytes > 0 && !source.is_unmoved(file, size, modified_nanos)? {
+                    buffer.clear();
+                    return Err(io::ErrorKind::NotFound.into());
+                }
             }
         }
         if !buffer.is_empty() {

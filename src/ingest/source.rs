@@ -245,6 +245,19 @@ impl Source {
         }
     }
 
+    /// Whether a plain file that had this size and time when it was looked at still held the same when it was read since. A file may be
+    /// truncated and written anew between the two, and then what was read is not what follows here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_unmoved(&self, file: &File, size: u64, modified_nanos: i64) -> io::Result<bool> {
+        let metadata = file.metadata()?;
+        if self.settled && (metadata.size, metadata.modified_nanos) == (size, modified_nanos) {
+            return Ok(true);
+        }
+        Ok(metadata.size >= size && self.look(file, metadata.size)? != Look::Other)
+    }
+
     /// Looks whether a file that was just found and opened may be this one.
     ///
     /// # Errors
