@@ -1,12 +1,14 @@
 //! Keeps track of every file of every stream, and hands out what nobody has read yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod complaints;
 pub mod standing;
 
+use self::complaints::Complaints;
 use super::discover::{Found, Listing, Patterns, failed};
 use super::disk::{Disk, File, HostDisk, read_into};
 use super::fingerprint::HEAD_BYTES_MAX;
@@ -118,7 +120,7 @@ impl Follower {
         self.settle();
         self.directories = listing.directories;
         self.started = true;
-        std::mem::take(&mut self.complaints.fresh)
+        self.complaints.take()
     }
 
     /// Streams for which [`Follower::read`] has something, as of the last scan or read; by number. When a scan leaves none in
@@ -235,8 +237,11 @@ impl Follower {
         };
         match look {
             Ok(Look::Same(head)) => self.see(slot, found, head),
+            // Of one that was empty there is nothing to replace.
             Ok(Look::Other) => {
-                self.replace(slot, found);
+                if self.streams.at(slot).info.head.bytes > 0 {
+                    self.replace(slot, found);
+                }
                 return false;
             }
             // Renamed since it was listed: where it is now, and what is older or its copy, this pass cannot know.
@@ -728,38 +733,6 @@ struct Copied {
     original: SourceId,
     size: u64,
     modified_nanos: i64,
-}
-
-/// What there is to tell, and what was told already. Bounded: no more than one complaint a path, and [`SOURCES_MAX`] paths.
-#[derive(Default)]
-struct Complaints {
-    fresh: Vec<Notice>,
-    before: BTreeMap<PathBuf, Notice>,
-    current: BTreeMap<PathBuf, Notice>,
-}
-
-impl Complaints {
-    fn begin_scan(&mut self) {
-        self.before = std::mem::take(&mut self.current);
-    }
-
-    /// Remembers a refusal or failure; `false` if it was there at the last scan, or is told in this one already.
-    fn is_new(&mut self, notice: &Notice) -> bool {
-        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else {
-            return true;
-        };
-        let was_told = self.before.get(path) == Some(notice) || self.current.get(path) == Some(notice);
-        if self.current.len() < SOURCES_MAX {
-            self.current.insert(path.clone(), notice.clone());
-        }
-        !was_told
-    }
-
-    fn tell(&mut self, notice: Notice) {
-        if self.fresh.len() < SOURCES_MAX {
-            self.fresh.push(notice);
-        }
-    }
 }
 
 /// Whether a file may be a copy that is shorter than what is known of the head of its log.

@@ -258,13 +258,15 @@ impl Source {
         Ok(metadata.size >= size && self.look(file, metadata.size)? != Look::Other)
     }
 
-    /// Looks whether a file that was just found and opened may be this one.
+    /// Looks whether a file that was just found and opened may be this one. One that has shrunk since is not: of a file that was empty
+    /// before, nothing else tells.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn look_at_found(&self, reader: &mut Reader, found: &Found) -> io::Result<Look> {
         if found.codec.is_none() {
-            return self.look(reader.file(), found.size);
+            let has_shrunk = reader.file().metadata()?.size < found.size;
+            return if has_shrunk { Ok(Look::Other) } else { self.look(reader.file(), found.size) };
         }
         let head = reader.head()?;
         Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
