@@ -217,8 +217,6 @@ pub enum Notice {
     },
     /// A file shrank or was written anew in place; what it holds now is read from its beginning.
     Truncated {
-        /// Its number.
-        source: SourceId,
         /// Where it is.
         path: PathBuf,
     },
@@ -309,7 +307,7 @@ impl fmt::Display for Notice {
             Self::Opened { path, offset, .. } => write!(f, "follow {} from byte {offset}", path.display()),
             Self::Rotated { from, to, .. } => write!(f, "{} is now {}", from.display(), to.display()),
             Self::Copied { from, to, .. } => write!(f, "{} goes on in its copy {}", from.display(), to.display()),
-            Self::Truncated { path, .. } => write!(f, "{} was truncated or written anew; reading it from byte 0", path.display()),
+            Self::Truncated { path } => write!(f, "{} was truncated or written anew; reading it from byte 0", path.display()),
             Self::Deleted { path, .. } => write!(f, "{} was deleted; all of it had been read", path.display()),
             Self::Lost { path, bytes, .. } => write!(
                 f,

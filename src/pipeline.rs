@@ -235,7 +235,8 @@ impl Pipeline {
         if silent >= self.settings.silence_millis
             && let Some(newest) = self.front.newest()
         {
-            self.advance(newest.plus_millis(silent), true);
+            // What is written meanwhile may come so late: to it log time must not have moved on.
+            self.advance(newest.plus_millis(silent - self.settings.front.merge_delay_millis), true);
         }
     }
 
@@ -249,7 +250,8 @@ impl Pipeline {
         let due = self.assembler.next_deadline().into_iter().chain(self.watch.next_deadline()).min();
         let silence = due
             .zip(self.front.newest())
-            .map(|(at, newest)| (heard.plus_millis(at.millis_since(newest).max(*silence_millis)), "silence"));
+            .map(|(at, newest)| at.millis_since(newest) + front.merge_delay_millis)
+            .map(|silent| (heard.plus_millis(silent.max(*silence_millis)), "silence"));
         [record, merge, silence].into_iter().flatten().min()
     }
 

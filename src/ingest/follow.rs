@@ -1,12 +1,14 @@
 //! Keeps track of every file of every stream, and hands out what nobody has read yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod complaints;
 pub mod standing;
 
+use self::complaints::Complaints;
 use super::discover::{Found, Listing, Patterns, failed};
 use super::disk::{Disk, File, HostDisk, read_into};
 use super::fingerprint::HEAD_BYTES_MAX;
@@ -118,7 +120,7 @@ impl Follower {
         self.settle();
         self.directories = listing.directories;
         self.started = true;
-        std::mem::take(&mut self.complaints.fresh)
+        self.complaints.take()
     }
 
     /// Streams for which [`Follower::read`] has something, as of the last scan or read; by number. When a scan leaves none in
@@ -235,8 +237,11 @@ impl Follower {
         };
         match look {
             Ok(Look::Same(head)) => self.see(slot, found, head),
+            // Of one that was empty there is nothing to replace.
             Ok(Look::Other) => {
-                self.replace(slot, found);
+                if self.streams.at(slot).info.head.bytes > 0 {
+                    self.replace(slot, found);
+                }
                 return false;
             }
             // Renamed since it was listed: where it is now, and what is older or its copy, this pass cannot know.
@@ -293,7 +298,7 @@ impl Follower {
         self.descriptors.close(id);
         if was_truncated {
             self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated { source: id, path: found.path.clone() });
+            self.complaints.tell(Notice::Truncated { path: found.path.clone() });
         }
     }
 
@@ -351,7 +356,7 @@ impl Follower {
             *replaced = true;
         }
         self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated { source: source.info.id, path: source.info.path.clone() });
+        self.complaints.tell(Notice::Truncated { path: source.info.path.clone() });
         true
     }
 }
@@ -411,6 +416,9 @@ impl Follower {
 
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
         let mut reader = self.open_found(found)?;
+        if found.codec.is_none() && reader.file().metadata()?.size < found.size {
+            return Err(self.note_emptied(found));
+        }
         let kin = match self.streams.named(&found.stream) {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
             None => Kin::Stranger,
@@ -435,6 +443,14 @@ impl Follower {
             Kin::Stranger => self.welcome(found, reader)?,
         }
         Ok(None)
+    }
+
+    /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
+    /// is older than what it holds now and has to be found first: so the answer is that this has to be done anew.
+    fn note_emptied(&mut self, found: &Found) -> io::Error {
+        self.counters.truncated_sources += 1;
+        self.complaints.tell(Notice::Truncated { path: found.path.clone() });
+        io::ErrorKind::NotFound.into()
     }
 
     /// Lets the source in `slot` go on in `found`.
@@ -663,6 +679,10 @@ impl Follower {
                 }
                 let bytes = (size - source.offset).min(chunk_bytes as u64);
                 read_into(file, source.offset, bytes as usize, buffer)?;
+                if bytes > 0 && !source.is_unmoved(file, size, modified_nanos)? {
+                    buffer.clear();
+                    return Err(io::ErrorKind::NotFound.into());
+                }
             }
         }
         if !buffer.is_empty() {
@@ -713,38 +733,6 @@ struct Copied {
     original: SourceId,
     size: u64,
     modified_nanos: i64,
-}
-
-/// What there is to tell, and what was told already. Bounded: no more than one complaint a path, and [`SOURCES_MAX`] paths.
-#[derive(Default)]
-struct Complaints {
-    fresh: Vec<Notice>,
-    before: BTreeMap<PathBuf, Notice>,
-    current: BTreeMap<PathBuf, Notice>,
-}
-
-impl Complaints {
-    fn begin_scan(&mut self) {
-        self.before = std::mem::take(&mut self.current);
-    }
-
-    /// Remembers a refusal or failure; `false` if it was there at the last scan, or is told in this one already.
-    fn is_new(&mut self, notice: &Notice) -> bool {
-        let (Notice::Refused { path, .. } | Notice::Failed { path, .. }) = notice else {
-            return true;
-        };
-        let was_told = self.before.get(path) == Some(notice) || self.current.get(path) == Some(notice);
-        if self.current.len() < SOURCES_MAX {
-            self.current.insert(path.clone(), notice.clone());
-        }
-        !was_told
-    }
-
-    fn tell(&mut self, notice: Notice) {
-        if self.fresh.len() < SOURCES_MAX {
-            self.fresh.push(notice);
-        }
-    }
 }
 
 /// Whether a file may be a copy that is shorter than what is known of the head of its log.

@@ -47,6 +47,12 @@ pub fn recognise(
         }
         Err(error) => return Err(error),
     };
+    // What there is of it by now is too little to know whose copy it is.
+    if reader.is_torn()
+        && let Some(copy) = unfinished_copy(stream, found, descriptors)
+    {
+        return Ok(copy);
+    }
     let candidates = stream.sources.iter().enumerate().rev().filter(|(_, source)| source.info.head.bytes > 0);
     let (there, lost): (Vec<_>, Vec<_>) =
         candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));

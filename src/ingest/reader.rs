@@ -62,6 +62,12 @@ impl Reader {
         }
     }
 
+    /// Whether the last read of it ended where it cannot be decoded, or not yet.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        matches!(self, Self::Packed(packed) if packed.failed)
+    }
+
     /// Its first bytes, decoded, at most [`HEAD_BYTES_MAX`].
     ///
     /// # Errors

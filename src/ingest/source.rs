@@ -245,13 +245,28 @@ impl Source {
         }
     }
 
-    /// Looks whether a file that was just found and opened may be this one.
+    /// Whether a plain file that had this size and time when it was looked at still held the same when it was read since. A file may be
+    /// truncated and written anew between the two, and then what was read is not what follows here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_unmoved(&self, file: &File, size: u64, modified_nanos: i64) -> io::Result<bool> {
+        let metadata = file.metadata()?;
+        if self.settled && (metadata.size, metadata.modified_nanos) == (size, modified_nanos) {
+            return Ok(true);
+        }
+        Ok(metadata.size >= size && self.look(file, metadata.size)? != Look::Other)
+    }
+
+    /// Looks whether a file that was just found and opened may be this one. One that has shrunk since is not: of a file that was empty
+    /// before, nothing else tells.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn look_at_found(&self, reader: &mut Reader, found: &Found) -> io::Result<Look> {
         if found.codec.is_none() {
-            return self.look(reader.file(), found.size);
+            let has_shrunk = reader.file().metadata()?.size < found.size;
+            return if has_shrunk { Ok(Look::Other) } else { self.look(reader.file(), found.size) };
         }
         let head = reader.head()?;
         Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })

@@ -98,6 +98,18 @@ fn a_day_of_silence_is_nothing_to_the_threshold() {
     assert_eq!((pipeline.threshold.kept().clone(), pipeline.mode()), before);
 }
 
+/// A line may be read as late as records wait for each other: silence must not have moved log time beyond it.
+#[test]
+fn silence_moves_log_time_no_further_than_a_late_line_may_still_be() {
+    let mut pipeline = pipeline(&[]);
+    read(&mut pipeline, 0, &["blk_1 was opened"]);
+    let newest = pipeline.front.newest().expect("a record was read");
+    pipeline.handle_time(WallTime(20_000));
+    let late_millis = pipeline.settings.front.merge_delay_millis;
+    assert!(late_millis > 0);
+    assert_eq!(pipeline.assembler.now(), Some(newest.plus_millis(20_000 - late_millis)));
+}
+
 const EPISODES: usize = 256;
 const LOW: f32 = 0.9;
 const HIGH: f32 = 9.0;

@@ -72,19 +72,22 @@ fn a_log_compressed_while_stopped_goes_on_where_it_stood() {
 
 #[test]
 fn a_copy_that_is_being_compressed_is_left_alone() {
+    let lines: Vec<String> = (0..40).map(|number| format!("{number} {}", number * 7919 % 1000)).collect();
+    let text = lines.join("\n") + "\n";
     for codec in Codec::ALL {
         let mut tail = Tail::new();
-        tail.write("x.log.1", "1\n2\n");
-        tail.write("x.log", "3\n");
+        tail.write("x.log.1", &text);
+        tail.write("x.log", "last\n");
         tail.settle();
-        let packed = pack(codec, b"1\n2\n");
-        for cut in [0, 5, 15, packed.len() - 4, packed.len()] {
+        let packed = pack(codec, text.as_bytes());
+        for cut in 0..=packed.len() {
             put(&tail, "x.log.1", codec, &packed[..cut]);
             tail.step();
         }
         tail.remove("x.log.1");
         tail.settle();
-        tail.check("x.log", &["1", "2", "3"]);
+        let expected: Vec<&str> = lines.iter().map(String::as_str).chain(["last"]).collect();
+        tail.check("x.log", &expected);
         assert_eq!(tail.follower.counters().errors, 0, "{:?}", tail.notices);
     }
 }

@@ -41,6 +41,7 @@ mod model_scores;
 mod model_swap;
 mod onnxruntime_script;
 mod permission;
+mod races;
 mod random_rotation;
 mod real_blocks;
 mod real_data;
