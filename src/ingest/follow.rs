@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub mod standing;
 
 use super::discover::{Found, Listing, Patterns, failed};
-use super::disk::{Disk, File, HostDisk, read_into};
+use super::disk::{Disk, File, HostDisk};
 use super::fingerprint::HEAD_BYTES_MAX;
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
@@ -651,19 +651,7 @@ impl Follower {
                     source.failed_size = None;
                 }
             }
-            Reader::Plain(file) => {
-                let metadata = file.metadata()?;
-                let (size, modified_nanos) = (metadata.size, metadata.modified_nanos);
-                if !source.is_unchanged(size, modified_nanos) {
-                    match source.look(file, size)? {
-                        Look::Same(head) => source.note_look(head, size, modified_nanos, now_nanos),
-                        // The next scan finds out what happened.
-                        Look::Other => return Err(io::ErrorKind::NotFound.into()),
-                    }
-                }
-                let bytes = (size - source.offset).min(chunk_bytes as u64);
-                read_into(file, source.offset, bytes as usize, buffer)?;
-            }
+            Reader::Plain(file) => source.read_plain(file, chunk_bytes, now_nanos, buffer)?,
         }
         if !buffer.is_empty() {
             source.advance(buffer);

@@ -4,7 +4,7 @@ use std::io;
 
 use super::codec::Codec;
 use super::discover::Found;
-use super::disk::{File, read_at};
+use super::disk::{File, Metadata, read_at, read_into};
 use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
 use super::name::{self, Rank};
 use super::reader::Reader;
@@ -255,6 +255,32 @@ impl Source {
         }
         let head = reader.head()?;
         Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+    }
+
+    /// Replaces `buffer` by the next bytes of a plain file, `bytes_max` at most. Whether it is this one is looked at before and again
+    /// afterwards: what is read of a log that is truncated and written to meanwhile belongs to another one.
+    ///
+    /// # Errors
+    /// When it cannot be read; `NotFound` when it holds something else by now, and the next scan finds out what happened. `buffer` is
+    /// empty then.
+    pub fn read_plain(&mut self, file: &File, bytes_max: usize, now_nanos: i64, buffer: &mut Vec<u8>) -> io::Result<()> {
+        self.look_if_changed(file, now_nanos)?;
+        let bytes = (self.size - self.offset).min(bytes_max as u64);
+        read_into(file, self.offset, bytes as usize, buffer)?;
+        self.look_if_changed(file, now_nanos).inspect_err(|_| buffer.clear())
+    }
+
+    /// Looks at a plain file that is open, unless what the system says of it shows that nothing has changed since the last look.
+    fn look_if_changed(&mut self, file: &File, now_nanos: i64) -> io::Result<()> {
+        let Metadata { size, modified_nanos, .. } = file.metadata()?;
+        if self.is_unchanged(size, modified_nanos) {
+            return Ok(());
+        }
+        match self.look(file, size)? {
+            Look::Same(head) => self.note_look(head, size, modified_nanos, now_nanos),
+            Look::Other => return Err(io::ErrorKind::NotFound.into()),
+        }
+        Ok(())
     }
 
     /// Moves on behind `bytes`, which were handed out.
