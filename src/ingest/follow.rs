@@ -421,6 +421,7 @@ impl Follower {
             Kin::Copy(original) => {
                 return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos }));
             }
+            Kin::Unsure => {}
             Kin::Heir(index) => self.inherit(slot(index), found),
             Kin::Spent(index) => {
                 let slot = slot(index);
