@@ -243,7 +243,10 @@ impl Follower {
             Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.moved.insert(slot.stream)),
             // Device and inode have to do until it can be read again.
             Err(error) if self.is_being_compressed(found, &error) => {}
-            Err(error) => self.complain_of(&found.path, "open", &error),
+            Err(error) => {
+                self.complain_of(&found.path, "open", &error);
+                self.place(slot, found);
+            }
         }
         true
     }
@@ -268,13 +271,19 @@ impl Follower {
         }
     }
 
-    /// Takes down that the source in `slot` is at `found`.
+    /// Takes down that the source in `slot` is at `found`, and what that is like.
     fn see(&mut self, slot: Slot, found: &Found, head: Fingerprint) {
         let now_nanos = self.now_nanos;
         let source = self.streams.at_mut(slot);
         source.note_look(head, found.size, found.modified_nanos, now_nanos);
-        source.place = Place::Present;
         source.seen = true;
+        self.place(slot, found);
+    }
+
+    /// Takes down where the source in `slot` is, whether it can be read or not: what is newer is told by that.
+    fn place(&mut self, slot: Slot, found: &Found) {
+        let source = self.streams.at_mut(slot);
+        source.place = Place::Present;
         source.rank = found.rank.clone();
         if source.info.path != found.path {
             let from = std::mem::replace(&mut source.info.path, found.path.clone());
