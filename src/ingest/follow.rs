@@ -245,7 +245,11 @@ impl Follower {
             Err(error) if self.is_being_compressed(found, &error) => {}
             Err(error) => {
                 self.complain_of(&found.path, "open", &error);
-                self.place(slot, found);
+                let source = self.streams.at_mut(slot);
+                // What a live log was rotated to is older than it also while it cannot be read.
+                if source.is_live() && source.info.path == found.path {
+                    source.place = Place::Present;
+                }
             }
         }
         true
@@ -271,19 +275,13 @@ impl Follower {
         }
     }
 
-    /// Takes down that the source in `slot` is at `found`, and what that is like.
+    /// Takes down that the source in `slot` is at `found`.
     fn see(&mut self, slot: Slot, found: &Found, head: Fingerprint) {
         let now_nanos = self.now_nanos;
         let source = self.streams.at_mut(slot);
         source.note_look(head, found.size, found.modified_nanos, now_nanos);
-        source.seen = true;
-        self.place(slot, found);
-    }
-
-    /// Takes down where the source in `slot` is, whether it can be read or not: what is newer is told by that.
-    fn place(&mut self, slot: Slot, found: &Found) {
-        let source = self.streams.at_mut(slot);
         source.place = Place::Present;
+        source.seen = true;
         source.rank = found.rank.clone();
         if source.info.path != found.path {
             let from = std::mem::replace(&mut source.info.path, found.path.clone());
