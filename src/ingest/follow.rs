@@ -10,7 +10,7 @@ pub mod standing;
 
 use self::complaints::Complaints;
 use super::discover::{Found, Listing, Patterns, failed};
-use super::disk::{Disk, File, HostDisk, read_into};
+use super::disk::{Disk, File, HostDisk};
 use super::fingerprint::HEAD_BYTES_MAX;
 use super::kin::{self, Kin};
 use super::name::{self, Rank};
@@ -248,7 +248,14 @@ impl Follower {
             Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.moved.insert(slot.stream)),
             // Device and inode have to do until it can be read again.
             Err(error) if self.is_being_compressed(found, &error) => {}
-            Err(error) => self.complain_of(&found.path, "open", &error),
+            Err(error) => {
+                self.complain_of(&found.path, "open", &error);
+                let source = self.streams.at_mut(slot);
+                // What a live log was rotated to is older than it also while it cannot be read.
+                if source.is_live() && source.info.path == found.path {
+                    source.place = Place::Present;
+                }
+            }
         }
         true
     }
@@ -429,6 +436,7 @@ impl Follower {
             Kin::Copy(original) => {
                 return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos }));
             }
+            Kin::Unsure => {}
             Kin::Heir(index) => self.inherit(slot(index), found),
             Kin::Spent(index) => {
                 let slot = slot(index);
@@ -667,23 +675,7 @@ impl Follower {
                     source.failed_size = None;
                 }
             }
-            Reader::Plain(file) => {
-                let metadata = file.metadata()?;
-                let (size, modified_nanos) = (metadata.size, metadata.modified_nanos);
-                if !source.is_unchanged(size, modified_nanos) {
-                    match source.look(file, size)? {
-                        Look::Same(head) => source.note_look(head, size, modified_nanos, now_nanos),
-                        // The next scan finds out what happened.
-                        Look::Other => return Err(io::ErrorKind::NotFound.into()),
-                    }
-                }
-                let bytes = (size - source.offset).min(chunk_bytes as u64);
-                read_into(file, source.offset, bytes as usize, buffer)?;
-                if bytes > 0 && !source.is_unmoved(file, size, modified_nanos)? {
-                    buffer.clear();
-                    return Err(io::ErrorKind::NotFound.into());
-                }
-            }
+            Reader::Plain(file) => source.read_plain(file, chunk_bytes, now_nanos, buffer)?,
         }
         if !buffer.is_empty() {
             source.advance(buffer);

@@ -19,6 +19,8 @@ pub enum Kin {
     Stranger,
     /// A copy of a source that is still there and is read where it is. The copy may not be complete yet.
     Copy(SourceId),
+    /// Perhaps a copy of a source that cannot be opened just now. Whether that still holds what is in `found` shows when it can.
+    Unsure,
     /// What the source of this index has become: everything read from it is here, and what was not read follows.
     Heir(usize),
     /// A copy of the source of this index that was made before its last bytes were read: there is nothing more in it.
@@ -62,8 +64,10 @@ pub fn recognise(
         }
     }
     for &(_, source) in &there {
-        if is_copy(source, found, &head, reader, || original(source, descriptors, disk))? {
-            return Ok(Kin::Copy(source.info.id));
+        match is_copy(source, found, &head, reader, || original(source, descriptors, disk))? {
+            Some(true) => return Ok(Kin::Copy(source.info.id)),
+            Some(false) => {}
+            None => return Ok(Kin::Unsure),
         }
     }
     for &(index, source) in &lost {
@@ -82,31 +86,35 @@ fn unfinished_copy(stream: &Stream, found: &Found, descriptors: &Descriptors) ->
     stream.sources.iter().find(is_original).map(|source| Kin::Copy(source.info.id))
 }
 
-/// Whether `found` is a copy, perhaps unfinished, of a source that is still there.
+/// Whether `found` is a copy, perhaps unfinished, of a source that is still there; `None` if it may be and the source
+/// cannot be opened.
 fn is_copy(
     source: &Source,
     found: &Found,
     head: &[u8],
     reader: &mut Reader,
     original: impl FnOnce() -> io::Result<File>,
-) -> io::Result<bool> {
+) -> io::Result<Option<bool>> {
     let file = match reader {
-        Reader::Packed(packed) => return is_packed_copy(source, found, head, packed, original),
+        Reader::Packed(packed) => return is_packed_copy(source, found, head, packed, original).map(Some),
         Reader::Plain(file) => file,
     };
     // The live file alone is copied while it is written; a rotated one may only happen to begin like another.
     if !source.is_live() || found.rank == Rank::Live {
-        return Ok(false);
+        return Ok(Some(false));
     }
     let original = match original() {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let may_be = head.len() < source.info.head.bytes.into() || source.info.head.begins(head);
+            return Ok(if may_be { None } else { Some(false) });
+        }
         original => original?,
     };
     if holds_same(&original, file)? {
-        return Ok(true);
+        return Ok(Some(true));
     }
     match source.look(&original, original.metadata()?.size)? {
-        Look::Same(_) => Ok(false),
+        Look::Same(_) => Ok(Some(false)),
         // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
         Look::Other => Err(io::ErrorKind::NotFound.into()),
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::codec::Codec;
 use super::discover::Found;
-use super::disk::{File, read_at};
+use super::disk::{File, Metadata, read_at, read_into};
 use super::fingerprint::{HEAD_BYTES_MAX, TAIL_BYTES_MAX};
 use super::name::{self, Rank};
 use super::reader::Reader;
@@ -245,19 +245,6 @@ impl Source {
         }
     }
 
-    /// Whether a plain file that had this size and time when it was looked at still held the same when it was read since. A file may be
-    /// truncated and written anew between the two, and then what was read is not what follows here.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn is_unmoved(&self, file: &File, size: u64, modified_nanos: i64) -> io::Result<bool> {
-        let metadata = file.metadata()?;
-        if self.settled && (metadata.size, metadata.modified_nanos) == (size, modified_nanos) {
-            return Ok(true);
-        }
-        Ok(metadata.size >= size && self.look(file, metadata.size)? != Look::Other)
-    }
-
     /// Looks whether a file that was just found and opened may be this one. One that has shrunk since is not: of a file that was empty
     /// before, nothing else tells.
     ///
@@ -270,6 +257,35 @@ impl Source {
         }
         let head = reader.head()?;
         Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+    }
+
+    /// Replaces `buffer` by the next bytes of a plain file, `bytes_max` at most. Whether it is this one is looked at before and again
+    /// afterwards: what is read of a log that is truncated and written to meanwhile belongs to another one.
+    ///
+    /// # Errors
+    /// When it cannot be read; `NotFound` when it holds something else by now, and the next scan finds out what happened. `buffer` is
+    /// empty then.
+    pub fn read_plain(&mut self, file: &File, bytes_max: usize, now_nanos: i64, buffer: &mut Vec<u8>) -> io::Result<()> {
+        self.look_if_changed(file, now_nanos)?;
+        let size = self.size;
+        read_into(file, self.offset, (size - self.offset).min(bytes_max as u64) as usize, buffer)?;
+        let looked = self.look_if_changed(file, now_nanos);
+        // One that has shrunk was written anew, whatever it begins with.
+        let looked = if self.size < size { looked.and(Err(io::ErrorKind::NotFound.into())) } else { looked };
+        looked.inspect_err(|_| buffer.clear())
+    }
+
+    /// Looks at a plain file that is open, unless what the system says of it shows that nothing has changed since the last look.
+    fn look_if_changed(&mut self, file: &File, now_nanos: i64) -> io::Result<()> {
+        let Metadata { size, modified_nanos, .. } = file.metadata()?;
+        if self.is_unchanged(size, modified_nanos) {
+            return Ok(());
+        }
+        match self.look(file, size)? {
+            Look::Same(head) => self.note_look(head, size, modified_nanos, now_nanos),
+            Look::Other => return Err(io::ErrorKind::NotFound.into()),
+        }
+        Ok(())
     }
 
     /// Moves on behind `bytes`, which were handed out.

@@ -32,6 +32,45 @@ fn a_file_regained_goes_on_where_it_stood() {
 }
 
 #[test]
+fn a_copy_of_a_file_that_cannot_be_opened_is_not_sent_again() {
+    as_nobody("permission::a_copy_of_a_file_that_cannot_be_opened_is_not_sent_again", || {
+        let (mut tail, read) = (Tail::new(), "1 is long enough to tell a copy by it\n");
+        tail.write("x.log", read);
+        tail.step();
+        tail.restart();
+        tail.step();
+        chmod(&tail, "x.log", 0o200);
+        tail.write("x.log.1", &format!("{read}2\n"));
+        tail.truncate("x.log", 0);
+        tail.write("x.log", "3\n");
+        tail.settle();
+        tail.check("x.log", &[read.trim_end()]);
+        check_told_once(&tail);
+        chmod(&tail, "x.log", 0o644);
+        tail.settle();
+        tail.check("x.log", &[read.trim_end(), "2", "3"]);
+    });
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_after_a_restart_is_newer_than_its_rotated_files() {
+    as_nobody("permission::a_log_that_cannot_be_opened_after_a_restart_is_newer_than_its_rotated_files", || {
+        let mut tail = Tail::new();
+        tail.write("x.log", "3\n");
+        tail.step();
+        chmod(&tail, "x.log", 0o200);
+        tail.restart();
+        tail.write("x.log.1", "1 was missing until now, and is long enough\n");
+        tail.step();
+        chmod(&tail, "x.log", 0o644);
+        tail.settle();
+        tail.write("x.log", "4\n");
+        tail.settle();
+        tail.check("x.log", &["3", "1 was missing until now, and is long enough", "4"]);
+    });
+}
+
+#[test]
 fn a_directory_regained_goes_on_where_it_stood() {
     as_nobody("permission::a_directory_regained_goes_on_where_it_stood", || {
         let mut tail = Tail::new();
