@@ -35,7 +35,7 @@ struct Node {
     packed: Option<Vec<u8>>,
     modified_nanos: i64,
     handles: usize,
-    /// Whether somebody has looked at it.
+    /// Whether somebody has read of it. One that was only listed did not exist any more when anybody got to it.
     is_seen: bool,
     is_locked: bool,
     /// Reads that are going to fail.
@@ -214,13 +214,12 @@ impl Disk for SimDisk {
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let mut hadoop = self.ask();
+        let hadoop = self.ask();
         if path == Path::new(LOGS) {
             let identity = Identity { device: 1, inode: 0 };
             return Ok(Metadata { identity, size: 0, modified_nanos: 0, kind: Kind::Directory });
         }
         let inode = hadoop.files.inode(path).ok_or(ErrorKind::NotFound)?;
-        hadoop.files.nodes.get_mut(&inode).unwrap().is_seen = true;
         Ok(hadoop.files.metadata(inode))
     }
 
@@ -259,6 +258,7 @@ impl OpenFile for SimFile {
         let mut hadoop = self.disk.ask();
         let most = hadoop.random.random_range(1..20_000);
         let node = hadoop.files.nodes.get_mut(&self.inode).unwrap();
+        node.is_seen = true;
         if node.broken_reads > 0 {
             node.broken_reads -= 1;
             return Err(io::Error::other("the simulated disk fails"));
