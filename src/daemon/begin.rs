@@ -97,7 +97,7 @@ impl Begun {
 }
 
 /// What the newest whole checkpoint holds, and the journal behind it.
-fn restore(state: &Path) -> Result<(Journal, Option<Restored>), StateError> {
+pub(super) fn restore(state: &Path) -> Result<(Journal, Option<Restored>), StateError> {
     let (journal, found) = Journal::open(state)?;
     let Some(Found { mut entries, passed_over }) = found else { return Ok((journal, None)) };
     if let Some(error) = passed_over {

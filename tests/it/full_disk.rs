@@ -26,13 +26,9 @@ fn a_state_that_can_only_be_read_is_told_once_and_ends_no_vigil() {
 fn a_crash_while_the_disk_is_full_changes_no_id() {
     let (receiver, place) = place();
     let Some(disk) = Disk::mount(&place.path("state"), 4) else { return };
-    let lines = telling::today(&story_lines(60));
-    let (first, second) = lines.split_at(400);
-    append(&place.logs().join("dn1.log"), first);
-    let vigil = place.start();
-    place.wait_for("some alerts", |_| receiver.ids().len() > 2);
+    let (vigil, second) = half_way(&place, &receiver);
     disk.fill();
-    append(&place.logs().join("dn1.log"), second);
+    append(&place.logs().join("dn1.log"), &second);
     place.wait_for("the alert on the state", |place| of_state(place).len() == 1);
     let expected = with_state(&place);
     place.wait_for("every alert at the receiver", |_| receiver.ids() == expected);
@@ -112,11 +108,7 @@ fn a_full_disk_of_the_alert_file_stops_no_reading_however_many_alerts_wait() {
 #[test]
 fn a_state_directory_that_is_taken_away_is_made_anew() {
     let (receiver, place) = place();
-    let lines = telling::today(&story_lines(60));
-    let (first, second) = lines.split_at(400);
-    append(&place.logs().join("dn1.log"), first);
-    let vigil = place.start();
-    place.wait_for("some alerts", |_| receiver.ids().len() > 2);
+    let (vigil, second) = half_way(&place, &receiver);
     place.wait_for("alerts in the file, and so in the archive", |place| place.alerts().len() > 2);
     let kept: BTreeSet<String> = place.alert_ids();
     fs::remove_dir_all(place.path("state")).unwrap();
@@ -126,7 +118,7 @@ fn a_state_directory_that_is_taken_away_is_made_anew() {
     let config = place.path("vigil.toml").display().to_string();
     let (code, _, complaint) = place.run(&["run", "--config", &config]);
     assert!(complaint.contains("is in use by another hdfs-vigil"), "the lock is held again: {code:?} {complaint}");
-    append(&place.logs().join("dn1.log"), second);
+    append(&place.logs().join("dn1.log"), &second);
     let expected = place.undisturbed();
     place.wait_for("every alert at the receiver and in the file", |place| {
         receiver.ids() == expected && place.alert_ids() == expected
@@ -142,17 +134,23 @@ fn a_state_directory_that_is_taken_away_is_made_anew() {
     assert_eq!((receiver.ids(), place.alert_ids()), (expected.clone(), expected));
 }
 
+/// A daemon that has told of some blocks, and the lines that its log is to have yet.
+fn half_way(place: &Place, receiver: &Receiver) -> (Vigil, Vec<String>) {
+    let mut lines = telling::today(&story_lines(60));
+    let rest = lines.split_off(400);
+    append(&place.logs().join("dn1.log"), &lines);
+    let vigil = place.start();
+    place.wait_for("some alerts", |_| receiver.ids().len() > 2);
+    (vigil, rest)
+}
+
 /// The state cannot be written from `begin` to `end`; then comes a crash.
 fn check_outage(reason: &str, error: &str, begin: impl Fn(&Disk), end: impl Fn(&Disk)) {
     let (receiver, place) = place();
     let Some(disk) = Disk::mount(&place.path("state"), 4) else { return };
-    let lines = telling::today(&story_lines(60));
-    let (first, second) = lines.split_at(400);
-    append(&place.logs().join("dn1.log"), first);
-    let vigil = place.start();
-    place.wait_for("some alerts", |_| receiver.ids().len() > 2);
+    let (vigil, second) = half_way(&place, &receiver);
     begin(&disk);
-    append(&place.logs().join("dn1.log"), second);
+    append(&place.logs().join("dn1.log"), &second);
     place.wait_for("the alert on the state", |place| !of_state(place).is_empty());
     let alert = of_state(&place).pop().unwrap();
     assert_eq!((&alert["type"], &alert["reason"]), (&"state.unwritable".into(), &reason.into()));

@@ -8,13 +8,14 @@ use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
 use super::*;
-use crate::daemon::ledger::Reader;
+use crate::daemon::begin::restore;
 use crate::daemon::mutes::Mutes;
 use crate::daemon::outbox::{Done, Outbox, Task, tests::alert};
 use crate::ingest::Saved;
 use crate::pipeline::Settings;
 use crate::pipeline::event::StreamId;
-use crate::pipeline::kept::SectionRef;
+use crate::pipeline::event::template::changes::Changes as TemplateChanges;
+use crate::pipeline::kept::{Kept, SectionRef};
 use crate::pipeline::profile::tests::profile;
 use crate::pipeline::session::assemble;
 use crate::pipeline::swap::tests::{read, settings};
@@ -201,7 +202,9 @@ impl World {
 
     fn restart(&mut self) {
         self.keeper = None;
-        let (journal, mut pipeline) = restored(&self.path);
+        let (journal, restored) = restore(&self.path).expect("it is whole");
+        let restored = restored.expect("there is one");
+        let mut pipeline = pipeline(restored.pipeline, &restored.templates);
         pipeline.open_stream(STREAM, "dn.log", false);
         self.keeper = Some(Keeper::new(open(&self.path), journal, &mut pipeline, true));
         self.pipeline = pipeline;
@@ -209,16 +212,11 @@ impl World {
 
     /// Whether what is read is what there is.
     fn is_same(&mut self) -> bool {
-        let (_, mut read) = restored(&self.path);
-        let (_, found) = Journal::open(&self.path).expect("it is whole");
-        let mut reader = Reader::default();
-        let (mut entries, mut content) = (found.expect("there is one").entries, Vec::new());
-        while entries.read(&mut content).expect("it can be read") {
-            reader.apply(&content).expect("it is an entry");
-        }
-        let outbox = reader.finish().expect("it is whole").outbox;
+        let (_, restored) = restore(&self.path).expect("it is whole");
+        let restored = restored.expect("there is one");
+        let mut read = pipeline(restored.pipeline, &restored.templates);
         let told = |outbox: &Outbox| outbox.waiting().map(|(number, waiting)| (number, encoded(waiting))).collect::<Vec<_>>();
-        everything(&mut read) == everything(&mut self.pipeline) && told(&outbox) == told(&self.outbox)
+        everything(&mut read) == everything(&mut self.pipeline) && told(&restored.outbox) == told(&self.outbox)
     }
 }
 
@@ -226,16 +224,8 @@ fn open(path: &Path) -> StateDirectory {
     StateDirectory::open(path).expect("it can be used").0
 }
 
-fn restored(path: &Path) -> (Journal, Pipeline) {
-    let (journal, found) = Journal::open(path).expect("it is whole");
-    let (mut reader, mut content) = (Reader::default(), Vec::new());
-    let mut entries = found.expect("there is one").entries;
-    while entries.read(&mut content).expect("it can be read") {
-        reader.apply(&content).expect("it is an entry");
-    }
-    let restored = reader.finish().expect("it is whole");
-    let profile = profile(&["<*> was opened"]);
-    (journal, Pipeline::restore(roomy(), profile, restored.pipeline, &restored.templates, true).expect("it is its own"))
+fn pipeline(kept: Kept, templates: &[TemplateChanges]) -> Pipeline {
+    Pipeline::restore(roomy(), profile(&["<*> was opened"]), kept, templates, true).expect("it is its own")
 }
 
 /// All that a pipeline keeps, its templates too, in one order, but for which logs are closed: a restart opens them all.
