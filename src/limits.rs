@@ -183,10 +183,14 @@ pub const NEARBY_MAX: usize = 8;
 /// The last episodes of which the shares of what the model does not know are taken. The oldest one leaves at the bound.
 pub const DOMAIN_EPISODES_MAX: usize = 1000;
 
-/// Templates that the model does not know and that are counted, former ones included: as many as there can be. At the bound the one that
-/// was not heard for longest is forgotten (`strangers_forgotten`), and can no longer become neutral; neutral ones go last. As many texts
-/// are kept that were neutral under models before; those beyond are told again.
+/// Templates that the model does not know and that are counted, former ones included: as many as there can be. At the bound
+/// [`STRANGERS_FORGOTTEN_AT_ONCE`] of them, those that were not heard for longest, are forgotten (`strangers_forgotten`) and can no
+/// longer become neutral; neutral ones go last. As many texts are kept that were neutral under models before; those beyond are told again.
 pub const STRANGERS_MAX: usize = TEMPLATES_MAX;
+
+/// How many of [`STRANGERS_MAX`] are forgotten (`strangers_forgotten`) in one go, so that a log without end of new templates does not
+/// cost a look at all of them for each.
+pub const STRANGERS_FORGOTTEN_AT_ONCE: usize = STRANGERS_MAX / 64;
 
 /// Records kept of such a template: its first ones.
 pub const STRANGER_POSITIONS_MAX: usize = 4;

@@ -17,8 +17,10 @@ use crate::pipeline::event::template::retired::Retired;
 use crate::pipeline::event::template::words::{WILDCARD, Words};
 use crate::pipeline::profile::DrainSettings;
 
+use self::sketch::Sketch;
 use self::tree::{Leaf, Route, Tree};
 
+mod sketch;
 mod telling;
 pub mod tree;
 
@@ -46,6 +48,8 @@ pub struct Drain {
     slots: HashMap<TemplateId, u32, FxBuildHasher>,
     recency: Recency,
     retired: Retired,
+    /// That of the message at hand; kept for its memory.
+    sketch: Sketch,
     next: u32,
     born: u64,
     evicted: u64,
@@ -57,6 +61,7 @@ struct Cluster {
     id: TemplateId,
     /// The template: the wildcard stands where messages differ.
     words: Words,
+    sketch: Sketch,
     route: Route,
     leaf: Leaf,
     /// Clusters of one leaf are looked at in the order of their birth.
@@ -87,6 +92,7 @@ impl Drain {
             slots: HashMap::default(),
             recency: Recency::default(),
             retired: Retired::new(bounds.retired_max),
+            sketch: Sketch::default(),
             next: bounds.first_id,
             born: 0,
             evicted: 0,
@@ -96,6 +102,7 @@ impl Drain {
 
     /// The cluster for `words`: the most similar one, widened if need be, or a new one. What changed is written to `log`.
     pub fn learn(&mut self, words: &Words, log: &mut Log) -> Learned {
+        self.sketch.set(words);
         match self.choose(words) {
             Choice::Join(slot) => self.join(slot, words, log),
             Choice::Merge(slot) => self.merge(slot, words, log),
@@ -204,9 +211,13 @@ impl Drain {
     fn best(&self, words: &Words, slots: &[u32], fits: impl Fn(&Words) -> bool) -> Option<u32> {
         let mut best = None;
         for slot in slots {
-            let own = &self.cluster(*slot).words;
+            let Cluster { words: own, sketch, .. } = self.cluster(*slot);
+            let better = |rank| best.is_none_or(|(best, _)| rank > best) && self.is_similar(rank, words);
+            if !better(self.sketch.rank_at_most(sketch)) {
+                continue;
+            }
             let rank = Rank::new(own, words);
-            if best.is_none_or(|(best, _)| rank > best) && self.is_similar(rank, words) && fits(own) {
+            if better(rank) && fits(own) {
                 best = Some((rank, *slot));
             }
         }
@@ -227,7 +238,9 @@ impl Drain {
         let Some(slot) = self.best(words, slots, |_| true) else { return Choice::New };
         let similar: Vec<&Words> = slots
             .iter()
-            .map(|slot| &self.cluster(*slot).words)
+            .map(|slot| self.cluster(*slot))
+            .filter(|own| self.is_similar(self.sketch.rank_at_most(&own.sketch), words))
+            .map(|own| &own.words)
             .filter(|own| self.is_similar(Rank::new(own, words), words))
             .collect();
         let varies = |position: usize| telling::distinct(&similar, words, position) > self.telling_words_max;
@@ -404,7 +417,8 @@ impl Drain {
             self.clusters.push(None);
         }
         let leaf = self.tree.insert(words, *route, slot);
-        let cluster = Cluster { id: *id, words: words.clone(), route: *route, leaf, born: self.born };
+        let (words, sketch) = (words.clone(), Sketch::new(words));
+        let cluster = Cluster { id: *id, words, sketch, route: *route, leaf, born: self.born };
         self.clusters[slot as usize] = Some(cluster);
         self.born += 1;
         self.slots.insert(*id, slot);
@@ -420,7 +434,7 @@ impl Drain {
         let slot = self.slots.remove(&from)?;
         let cluster = self.clusters[slot as usize].as_mut().expect("the ids name living clusters only");
         let before = std::mem::replace(&mut cluster.words, words.clone());
-        cluster.id = id;
+        (cluster.id, cluster.sketch) = (id, Sketch::new(words));
         self.slots.insert(id, slot);
         self.retired.add(from, before, Some(id));
         self.next = id.0.wrapping_add(1).max(self.bounds.first_id);

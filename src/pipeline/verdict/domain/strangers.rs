@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DOMAIN_EPISODES_MAX, STRANGER_POSITIONS_MAX, STRANGERS_MAX};
+use crate::limits::{DOMAIN_EPISODES_MAX, STRANGER_POSITIONS_MAX, STRANGERS_FORGOTTEN_AT_ONCE, STRANGERS_MAX};
 use crate::pipeline::event::template::failure::speaks_of_failure;
 use crate::pipeline::event::{BlockId, Event, LogTime, Position, TemplateId};
 use crate::pipeline::verdict::TemplateFinding;
@@ -148,14 +148,17 @@ impl Strangers {
         self.forgotten
     }
 
-    /// Former ones go first, then those that speak against blocks anyway, and of these the one that was not heard for longest.
+    /// Former ones go first, then those that speak against blocks anyway, and of these those that were not heard for longest. Many at
+    /// once, since each needs a look at all.
     fn forget(&mut self) {
-        while self.by_id.len() > STRANGERS_MAX {
-            let order = |stranger: &Stranger| (!stranger.replaced, stranger.neutral, stranger.used);
-            let Some(id) = self.by_id.iter().min_by_key(|(id, stranger)| (order(stranger), **id)).map(|(id, _)| *id) else {
-                return;
-            };
-            self.by_id.remove(&id);
+        if self.by_id.len() <= STRANGERS_MAX {
+            return;
+        }
+        let order = |(id, stranger): (&TemplateId, &Stranger)| (!stranger.replaced, stranger.neutral, stranger.used, *id);
+        let mut all: Vec<_> = self.by_id.iter().map(order).collect();
+        let (first, _, _) = all.select_nth_unstable(STRANGERS_FORGOTTEN_AT_ONCE);
+        for (.., id) in first {
+            self.by_id.remove(id);
             self.forgotten += 1;
         }
     }
@@ -259,16 +262,18 @@ mod tests {
 
     #[test]
     fn how_many_are_kept_is_bounded_and_the_neutral_stay_longest() {
-        for (count, kept, forgotten) in
-            [(STRANGERS_MAX - 1, STRANGERS_MAX - 1, 0), (STRANGERS_MAX, STRANGERS_MAX, 0), (STRANGERS_MAX + 1, STRANGERS_MAX, 1)]
+        let (max, at_once) = (STRANGERS_MAX, STRANGERS_FORGOTTEN_AT_ONCE);
+        for (count, forgotten) in
+            [(max - 1, 0), (max, 0), (max + 1, at_once), (max + at_once, at_once), (max + at_once + 1, 2 * at_once)]
         {
             let mut strangers = Strangers::default();
             for id in 0..count {
                 strangers.add(TemplateId(id as u32), &[], &format!("text {id}"), false, id == 0);
             }
-            assert_eq!((strangers.by_id.len(), strangers.forgotten()), (kept, forgotten));
+            assert_eq!((strangers.by_id.len(), strangers.forgotten()), (count - forgotten, forgotten as u64));
             assert!(strangers.get(TemplateId(0)).is_some_and(|stranger| stranger.neutral), "{count}");
-            assert_eq!(strangers.get(TemplateId(1)).is_some(), forgotten == 0);
+            let gone = |id: &usize| strangers.get(TemplateId(*id as u32)).is_none();
+            assert_eq!((1..count).filter(gone).collect::<Vec<_>>(), (1..=forgotten).collect::<Vec<_>>(), "{count}");
         }
     }
 }
