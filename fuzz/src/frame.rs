@@ -20,17 +20,30 @@ pub fn check(data: &[u8]) {
 
 /// Records lie one behind the other, each within the log; before the first there are the headless lines, and nothing else.
 fn check_bytes(log: &[u8], framed: &Framed) {
-    let mut end = log.strip_suffix(b"\n").unwrap_or(log).len() as u64;
+    let mut end = log.len();
     for (position, bytes) in framed.records.iter().rev() {
         assert!(bytes.len() <= RECORD_BYTES_MAX);
-        assert_eq!(position.offset + u64::from(position.length), end, "records lie one behind the other");
-        end = position.offset.saturating_sub(1);
+        let own_end = position.offset as usize + position.length as usize;
+        let between = &log[own_end..end];
+        let nuls = between.strip_prefix(b"\n").unwrap_or(between);
+        assert!(nuls.iter().all(|byte| *byte == 0), "records lie one behind the other");
+        assert!(end == log.len() || !between.is_empty(), "two records are two lines");
+        end = position.offset as usize;
     }
     let before = framed.records.first().map_or(log.len(), |(position, _)| position.offset as usize);
-    let line_breaks = log[..before].iter().filter(|byte| **byte == b'\n').count();
-    let partial = framed.records.is_empty() && log.last().is_some_and(|byte| *byte != b'\n');
-    assert_eq!(framed.counts.headless, (line_breaks + usize::from(partial)) as u64);
+    assert_eq!(framed.counts.headless, lines(&log[..before]).count() as u64);
     assert_eq!(framed.counts.belated, 0);
+}
+
+/// The lines of a log and where they begin. A NUL ends one too, if there is one.
+fn lines(log: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let pieces = log.split_inclusive(|byte| matches!(byte, b'\n' | 0)).scan(0, |end, piece| {
+        *end += piece.len();
+        Some((*end - piece.len(), piece))
+    });
+    let is_line = |piece: &[u8]| piece != b"\0";
+    let bare = |piece: &'_ [u8]| piece.len() - usize::from(piece.ends_with(b"\n") || piece.ends_with(b"\0"));
+    pieces.filter(move |(_, piece)| is_line(piece)).map(move |(at, piece)| (at, &piece[..bare(piece)]))
 }
 
 /// The same log in two files gives the same records, wherever between two lines it is rotated.
@@ -82,11 +95,9 @@ impl Framed {
 /// What framing means, said with whole lines and no thought of memory.
 fn naive(log: &[u8]) -> Framed {
     let mut framed = Framed::default();
-    let mut offset = 0;
-    for line in log.split_inclusive(|byte| *byte == b'\n') {
-        let bare = line.strip_suffix(b"\n").unwrap_or(line);
-        framed.take(offset, bare);
-        offset += line.len() as u64;
+    framed.counts.cut_bytes = log.iter().filter(|byte| **byte == 0).count() as u64;
+    for (offset, line) in lines(log) {
+        framed.take(offset as u64, line);
     }
     for (_, bytes) in &mut framed.records {
         let over = bytes.len().saturating_sub(RECORD_BYTES_MAX) as u64;

@@ -19,7 +19,7 @@ pub struct Stats {
     pub belated_lines: u64,
     /// Records longer than [`crate::limits::RECORD_BYTES_MAX`], cut to their head.
     pub cut_records: u64,
-    /// Bytes left out of those.
+    /// Bytes left out: of those, and NULs, which no log has but after a crash.
     pub cut_bytes: u64,
     /// Records that name no block.
     pub blockless_records: u64,

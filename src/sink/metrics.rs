@@ -378,7 +378,7 @@ const COUNTERS: &[(&str, &str, Read<u64>)] = &[
     ("headless_lines_total", "Lines without a header before the first record of their log.", |s| s.headless_lines),
     ("belated_lines_total", "Lines without a header that came long after the record before them.", |s| s.belated_lines),
     ("cut_records_total", "Records that were too long and cut to their head.", |s| s.cut_records),
-    ("cut_bytes_total", "Bytes left out of records that were too long.", |s| s.cut_bytes),
+    ("cut_bytes_total", "Bytes left out: of records that were too long, and NULs.", |s| s.cut_bytes),
     ("blockless_records_total", "Records that name no block.", |s| s.blockless_records),
     ("audit_records_total", "Records of audit and security loggers, passed over.", |s| s.audit_records),
     ("late_records_total", "Records older than what had already left the merge.", |s| s.late_records),

@@ -18,6 +18,9 @@ pub struct LogLine<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What the content of a file is where nothing was written.
+const NUL: u8 = 0;
+
 /// What framing counted. The sum of `line_bytes`, `cut_bytes` and the partial line is what was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -31,7 +34,7 @@ pub struct Counts {
     pub belated: u64,
     /// Records cut at [`RECORD_BYTES_MAX`].
     pub cut_records: u64,
-    /// Bytes left out of them.
+    /// Bytes left out: of these records, and NULs.
     pub cut_bytes: u64,
 }
 
@@ -69,6 +72,9 @@ impl Framer {
 
     /// Takes the next bytes of `source`, which begin at `offset`, and hands out every record that they complete.
     ///
+    /// NULs end a line too, and are left out. No log has them but where a file system lost what was written before a crash, and there
+    /// the first line of the next process stands right behind them.
+    ///
     /// Bytes of one source come in order. When the source changes, [`Framer::end_of_source`] comes first.
     pub fn handle_bytes(
         &mut self,
@@ -79,14 +85,16 @@ impl Framer {
         mut emit: impl FnMut(LogLine<'_>),
     ) {
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', bytes) {
-            let line_bytes = &bytes[start..end];
-            let line_offset = offset + start as u64;
-            start = end + 1;
+        while let Some(length) = memchr::memchr2(b'\n', NUL, &bytes[start..]) {
+            let end = start + length;
+            let (line_bytes, line_offset) = (&bytes[start..end], offset + start as u64);
+            let nuls = bytes[end..].iter().take_while(|byte| **byte == NUL).count();
+            counts.cut_bytes += nuls as u64;
+            start = end + nuls.max(1);
             if self.has_partial() {
                 self.extend_partial(line_bytes);
                 self.complete_partial(source, counts, &mut emit);
-            } else {
+            } else if nuls == 0 || !line_bytes.is_empty() {
                 self.handle_line(source, line_offset, line_bytes, 0, counts, &mut emit);
             }
         }
@@ -290,8 +298,24 @@ mod tests {
     }
 
     #[test]
+    fn a_record_behind_a_hole_is_one() {
+        for (before, joined) in [("", ""), (A, ""), (A, "\n\tat a.b(C.ja")] {
+            let text = format!("{before}{joined}\0\0\0{B}\n\0\0{A}\n\0");
+            let expected: Vec<String> = [format!("{before}{joined}"), B.to_owned(), A.to_owned()].into();
+            for size in 1..text.len() {
+                let (records, positions, counts) = records(text.as_bytes(), size);
+                assert_eq!(records, expected[usize::from(before.is_empty())..], "chunks of {size}");
+                assert_eq!(counts.cut_bytes, 6);
+                for (record, Position { offset, length, .. }) in records.iter().zip(positions) {
+                    assert_eq!(record.as_bytes(), &text.as_bytes()[offset as usize..][..length as usize]);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn bytes_that_are_not_text_pass() {
-        let text = [A.as_bytes(), b" \xff\xfe\0\n", B.as_bytes(), b"\n"].concat();
+        let text = [A.as_bytes(), b" \xff\xfe\n", B.as_bytes(), b"\n"].concat();
         let (records, ..) = records(&text, 9);
         assert_eq!(records.len(), 2);
         assert!(records[0].contains('\u{fffd}'));
