@@ -29,7 +29,8 @@ pub struct Engine {
     mode: Mode,
     known: BTreeSet<StreamId>,
     unread: BTreeSet<StreamId>,
-    /// Logs that go on in a file that is read when the one before it has ended. What is of later log time waits with them.
+    /// Logs that go on in a file that is read when the one before it has ended, or has been found again. What is of later log time waits
+    /// with them.
     waiting: BTreeSet<StreamId>,
     /// Scans that a log has waited for the end of one file.
     waited: BTreeMap<StreamId, u8>,

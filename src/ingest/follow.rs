@@ -136,16 +136,18 @@ impl Follower {
     }
 
     /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, or has been found again, which
-    /// some scans must show: until then it is behind, and not at its end.
+    /// some scans must show: until then it is behind, and not at its end. So it is, as far as anybody knows, while a file that was not
+    /// read to its end before a restart has not been found since.
     #[must_use]
     pub fn is_waiting(&self, stream: StreamId) -> bool {
         let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
         let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
         let source = &stream.sources[index];
+        let is_unknown = !source.seen && !source.is_present();
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
         let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
         let is_sought = source.moved || !source.blocked && (source.is_caught_up() || is_missed);
-        is_sought && is_unread
+        is_unknown || is_sought && is_unread
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the

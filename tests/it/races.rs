@@ -53,6 +53,23 @@ fn a_log_that_was_copied_and_truncated_between_the_look_and_the_reading_is_read_
     tail.check("x.log", &[FIRST.trim_end(), "2"]);
 }
 
+#[test]
+fn a_log_that_is_renamed_at_the_first_look_after_a_restart_is_not_at_its_end() {
+    let (mut tail, disk) = tail();
+    tail.write("x.log", FIRST);
+    tail.step();
+    tail.write("x.log", "2\n");
+    let saved = tail.follower.positions();
+    tail.follower = Follower::on(Arc::new(disk.clone()), &tail.settings, saved, Box::new(|_| None)).unwrap();
+    disk.interrupt(Question::Open, |directory| fs::rename(directory.join("x.log"), directory.join("x.log.1")).unwrap());
+    tail.scan();
+    let stream = tail.follower.streams().next().unwrap().id;
+    assert!(!tail.follower.is_ready(stream) && tail.follower.is_waiting(stream));
+    tail.step();
+    tail.check("x.log", &[FIRST.trim_end(), "2"]);
+    assert!(!tail.follower.is_waiting(stream));
+}
+
 /// Longer than what is written next, and known for what it is in a copy.
 const FIRST: &str = "1 is the first line of the log\n";
 
