@@ -131,7 +131,7 @@ impl Engine {
                 let bytes = &self.buffer[..read.bytes];
                 self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
                 if read.end_of_source {
-                    self.pipeline.handle_end_of_source(stream);
+                    self.pipeline.handle_end_of_source(stream, read.source);
                     self.waited.remove(&stream);
                 }
                 if !self.follower.is_ready(stream) {
