@@ -212,20 +212,30 @@ impl Follower {
         for found in files {
             let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
             let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
-            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
-            match known {
-                Some(slot) => drop(seen.insert(slot)),
-                None => unknown.push(found),
+            let mut is_known = false;
+            for &(_, slot) in by_identity.range(from..=to) {
+                let is_still = self.is_still(slot, &found);
+                if is_still != Some(false) {
+                    seen.insert(slot);
+                    is_known = true;
+                }
+                if is_still == Some(true) {
+                    break;
+                }
+            }
+            if !is_known {
+                unknown.push(found);
             }
         }
         (seen, unknown)
     }
 
-    /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is.
-    fn is_still(&mut self, slot: Slot, found: &Found) -> bool {
+    /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is. `None` when that
+    /// cannot be looked at: of several sources that had the inode one after the other it may be any, and none of them is missed.
+    fn is_still(&mut self, slot: Slot, found: &Found) -> Option<bool> {
         let source = self.streams.at(slot);
         if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
-            return false;
+            return Some(false);
         }
         let look = if source.codec != found.codec {
             // Compressed on an inode that was freed: what it decodes to may be alike, but offsets mean something else in it.
@@ -236,13 +246,16 @@ impl Follower {
             self.look(slot, found)
         };
         match look {
-            Ok(Look::Same(head)) => self.see(slot, found, head),
+            Ok(Look::Same(head)) => {
+                self.see(slot, found, head);
+                return Some(true);
+            }
             // Of one that was empty there is nothing to replace.
             Ok(Look::Other) => {
                 if self.streams.at(slot).info.head.bytes > 0 {
                     self.replace(slot, found);
                 }
-                return false;
+                return Some(false);
             }
             // Renamed since it was listed: where it is now, and what is older or its copy, this pass cannot know.
             Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.moved.insert(slot.stream)),
@@ -257,7 +270,7 @@ impl Follower {
                 }
             }
         }
-        true
+        None
     }
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
@@ -317,7 +330,7 @@ impl Follower {
                 continue;
             }
             match elsewhere(&*self.disk, source, listing) {
-                Some(found) if self.is_still(slot, &found) => {}
+                Some(found) if self.is_still(slot, &found) != Some(false) => {}
                 Some(_) | None => self.miss(slot),
             }
         }
