@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{BATCH_WINDOWS_MAX, PRESENT_MILLIS_MIN, WINDOWS_PENDING_MAX};
 use crate::pipeline::event::blockless::Blockless;
 use crate::pipeline::event::template::changes::Changes;
-use crate::pipeline::event::{Chunk, LogTime, StreamId, WallTime};
+use crate::pipeline::event::{Chunk, LogTime, SourceId, StreamId, WallTime};
 use crate::pipeline::front::{Front, Output, RestoreError};
 use crate::pipeline::kept::Kept;
 use crate::pipeline::profile::Profile;
@@ -164,9 +164,9 @@ impl Pipeline {
         self.with_front(|front, emit| front.handle_chunk(chunk, now, emit));
     }
 
-    /// The file that a stream was read from has ended for good: its last line is complete.
-    pub fn handle_end_of_source(&mut self, stream: StreamId) {
-        self.with_front(|front, emit| front.handle_end_of_source(stream, emit));
+    /// A file of a stream has ended for good: if the last bytes were of it, its last line is complete.
+    pub fn handle_end_of_source(&mut self, stream: StreamId, source: SourceId) {
+        self.with_front(|front, emit| front.handle_end_of_source(stream, source, emit));
     }
 
     /// The stream has bytes that were not handled yet: it holds back what is younger than what it has given so far.

@@ -29,7 +29,8 @@ pub struct Engine {
     mode: Mode,
     known: BTreeSet<StreamId>,
     unread: BTreeSet<StreamId>,
-    /// Logs that go on in a file that is read when the one before it has ended. What is of later log time waits with them.
+    /// Logs that go on in a file that is read when the one before it has ended, or has been found again. What is of later log time waits
+    /// with them.
     waiting: BTreeSet<StreamId>,
     /// Scans that a log has waited for the end of one file.
     waited: BTreeMap<StreamId, u8>,
@@ -130,7 +131,7 @@ impl Engine {
                 let bytes = &self.buffer[..read.bytes];
                 self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
                 if read.end_of_source {
-                    self.pipeline.handle_end_of_source(stream);
+                    self.pipeline.handle_end_of_source(stream, read.source);
                     self.waited.remove(&stream);
                 }
                 if !self.follower.is_ready(stream) {

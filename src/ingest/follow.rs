@@ -40,7 +40,7 @@ pub struct Follower {
     copies: HashMap<Identity, Copied>,
     /// Files that were there at the first scan and could not be opened: `start_at` holds for them when they can be.
     late: HashSet<Identity>,
-    /// Streams of which this pass has seen a file being renamed.
+    /// Streams of which this pass has seen a file being renamed, or emptied.
     moved: HashSet<StreamId>,
     started: bool,
     now_nanos: i64,
@@ -136,16 +136,18 @@ impl Follower {
     }
 
     /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, or has been found again, which
-    /// some scans must show: until then it is behind, and not at its end.
+    /// some scans must show: until then it is behind, and not at its end. So it is, as far as anybody knows, while a file that was not
+    /// read to its end before a restart has not been found since.
     #[must_use]
     pub fn is_waiting(&self, stream: StreamId) -> bool {
         let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
         let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
         let source = &stream.sources[index];
+        let is_unknown = !source.seen && !source.is_present();
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
         let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
         let is_sought = source.moved || !source.blocked && (source.is_caught_up() || is_missed);
-        is_sought && is_unread
+        is_unknown || is_sought && is_unread
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
@@ -212,20 +214,30 @@ impl Follower {
         for found in files {
             let from = (found.identity, Slot { stream: StreamId(0), index: 0 });
             let to = (found.identity, Slot { stream: StreamId(u32::MAX), index: usize::MAX });
-            let known = by_identity.range(from..=to).map(|&(_, slot)| slot).find(|&slot| self.is_still(slot, &found));
-            match known {
-                Some(slot) => drop(seen.insert(slot)),
-                None => unknown.push(found),
+            let mut is_known = false;
+            for &(_, slot) in by_identity.range(from..=to) {
+                let is_still = self.is_still(slot, &found);
+                if is_still != Some(false) {
+                    seen.insert(slot);
+                    is_known = true;
+                }
+                if is_still == Some(true) {
+                    break;
+                }
+            }
+            if !is_known {
+                unknown.push(found);
             }
         }
         (seen, unknown)
     }
 
-    /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is.
-    fn is_still(&mut self, slot: Slot, found: &Found) -> bool {
+    /// Whether the source in `slot` is the file `found`, which has its device and inode. If so, it is where `found` is. `None` when that
+    /// cannot be looked at: of several sources that had the inode one after the other it may be any, and none of them is missed.
+    fn is_still(&mut self, slot: Slot, found: &Found) -> Option<bool> {
         let source = self.streams.at(slot);
         if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
-            return false;
+            return Some(false);
         }
         let look = if source.codec != found.codec {
             // Compressed on an inode that was freed: what it decodes to may be alike, but offsets mean something else in it.
@@ -236,13 +248,20 @@ impl Follower {
             self.look(slot, found)
         };
         match look {
-            Ok(Look::Same(head)) => self.see(slot, found, head),
-            // Of one that was empty there is nothing to replace.
+            Ok(Look::Same(head)) => {
+                self.see(slot, found, head);
+                return Some(true);
+            }
             Ok(Look::Other) => {
-                if self.streams.at(slot).info.head.bytes > 0 {
+                let source = self.streams.at(slot);
+                if source.info.head.bytes > 0 {
                     self.replace(slot, found);
+                } else if !source.finished {
+                    // The next pass finds the same file, and must find it alone: what it held when it was listed only this one knows.
+                    self.note_emptied(found);
+                    self.moved.insert(slot.stream);
                 }
-                return false;
+                return Some(false);
             }
             // Renamed since it was listed: where it is now, and what is older or its copy, this pass cannot know.
             Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.moved.insert(slot.stream)),
@@ -257,7 +276,7 @@ impl Follower {
                 }
             }
         }
-        true
+        None
     }
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {
@@ -317,7 +336,7 @@ impl Follower {
                 continue;
             }
             match elsewhere(&*self.disk, source, listing) {
-                Some(found) if self.is_still(slot, &found) => {}
+                Some(found) if self.is_still(slot, &found) != Some(false) => {}
                 Some(_) | None => self.miss(slot),
             }
         }
@@ -424,7 +443,8 @@ impl Follower {
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
         let mut reader = self.open_found(found)?;
         if found.codec.is_none() && reader.file().metadata()?.size < found.size {
-            return Err(self.note_emptied(found));
+            self.note_emptied(found);
+            return Err(io::ErrorKind::NotFound.into());
         }
         let kin = match self.streams.named(&found.stream) {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
@@ -454,11 +474,10 @@ impl Follower {
     }
 
     /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
-    /// is older than what it holds now and has to be found first: so the answer is that this has to be done anew.
-    fn note_emptied(&mut self, found: &Found) -> io::Error {
+    /// is older than what it holds now and has to be found first: so this has to be done anew.
+    fn note_emptied(&mut self, found: &Found) {
         self.counters.truncated_sources += 1;
         self.complaints.tell(Notice::Truncated { path: found.path.clone() });
-        io::ErrorKind::NotFound.into()
     }
 
     /// Lets the source in `slot` go on in `found`.

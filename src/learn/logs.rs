@@ -167,7 +167,7 @@ impl Gatherer {
             hashes.entry(read.source).or_default().update(bytes);
             front.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, clock::now(), &mut emit);
             if read.end_of_source {
-                front.handle_end_of_source(stream, &mut emit);
+                front.handle_end_of_source(stream, read.source, &mut emit);
             }
         }
         if !follower.is_ready(stream) {

@@ -252,11 +252,14 @@ impl Front {
         self.merge.set_present(now);
     }
 
-    /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other.
+    /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other. No bytes say nothing.
     pub fn handle_chunk(&mut self, chunk: Chunk<'_>, now: WallTime, emit: Emit<'_>) {
+        if chunk.bytes.is_empty() {
+            return;
+        }
         let index = chunk.stream.0 as usize;
         if self.streams[index].source.is_some_and(|source| source != chunk.source) {
-            self.handle_end_of_source(chunk.stream, emit);
+            self.end_source(index, emit);
         }
         let stream = &mut self.streams[index];
         if stream.source.replace(chunk.source).is_none() {
@@ -272,11 +275,12 @@ impl Front {
         self.release(false, emit);
     }
 
-    /// The file that a stream was read from has ended for good: its last line is complete.
-    pub fn handle_end_of_source(&mut self, stream: StreamId, emit: Emit<'_>) {
+    /// A file of a stream has ended for good: if the last bytes were of it, its last line is complete. An older file that holds nothing, as
+    /// an empty one that was compressed, may turn up and end amid a line of the one that is being written.
+    pub fn handle_end_of_source(&mut self, stream: StreamId, source: SourceId, emit: Emit<'_>) {
         let index = stream.0 as usize;
-        if let Some(source) = self.streams[index].source.take() {
-            self.with_framer(index, emit, |framer, counts, lines| framer.end_of_source(source, counts, lines));
+        if self.streams[index].source == Some(source) {
+            self.end_source(index, emit);
         }
     }
 
@@ -299,7 +303,7 @@ impl Front {
 
     /// Nothing more will come from the stream.
     pub fn close_stream(&mut self, stream: StreamId, emit: Emit<'_>) {
-        self.handle_end_of_source(stream, emit);
+        self.end_source(stream.0 as usize, emit);
         self.with_framer(stream.0 as usize, emit, |framer, counts, lines| framer.flush(counts, lines));
         self.merge.set_reading(stream.0 as usize, Reading::Closed);
         self.release(false, emit);
@@ -446,6 +450,12 @@ impl Front {
         let mut order: Vec<usize> = (0..self.streams.len()).collect();
         order.sort_by(|a, b| self.streams[*a].precedence().cmp(&self.streams[*b].precedence()));
         self.merge.rank(order.into_iter().zip(0..));
+    }
+
+    fn end_source(&mut self, index: usize, emit: Emit<'_>) {
+        if let Some(source) = self.streams[index].source.take() {
+            self.with_framer(index, emit, |framer, counts, lines| framer.end_of_source(source, counts, lines));
+        }
     }
 
     /// Frames with the framer of a stream and handles the records that come of it.
@@ -660,6 +670,28 @@ pub(crate) mod tests {
         front.close_stream(StreamId(0), &mut emit);
         assert_eq!(texts.last().map(String::as_str), Some("Replica <*> is in <*>"), "the template says nothing of it");
         assert_eq!(found, [(1, false), (2, true), (3, false), (1, false), (2, true), (3, false), (4, false)]);
+    }
+
+    #[test]
+    fn an_empty_file_that_ends_amid_a_line_of_another_leaves_it_whole() {
+        let mut front = Front::new(settings(), &profile(&["Receiving <*>"])).expect("its masks are known");
+        front.open_stream(StreamId(0), "dn.log", false);
+        let mut found = Vec::new();
+        let mut emit = |output: Output<'_>| {
+            if let Output::Event { event, .. } = output {
+                found.push(event.block.number);
+            }
+        };
+        let parts: [(u32, u64, &[u8]); 3] =
+            [(1, 0, b"081109 203518 143 "), (0, 0, b""), (1, 18, b"INFO dfs.DataNode: Receiving blk_1\n")];
+        for (source, offset, bytes) in parts {
+            front.handle_chunk(Chunk { stream: StreamId(0), source: SourceId(source), offset, bytes }, WallTime(0), &mut emit);
+            if bytes.is_empty() {
+                front.handle_end_of_source(StreamId(0), SourceId(source), &mut emit);
+            }
+        }
+        front.close_stream(StreamId(0), &mut emit);
+        assert_eq!(found, [1]);
     }
 
     fn check(content: &str, expected: &[(u32, i64)]) {

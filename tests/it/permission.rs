@@ -71,6 +71,30 @@ fn a_log_that_cannot_be_opened_after_a_restart_is_newer_than_its_rotated_files()
 }
 
 #[test]
+fn a_truncated_log_that_cannot_be_opened_after_a_restart_goes_on_where_it_stood() {
+    as_nobody("permission::a_truncated_log_that_cannot_be_opened_after_a_restart_goes_on_where_it_stood", || {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n2\n");
+        tail.step();
+        tail.truncate("x.log", 0);
+        tail.write("x.log", "3\n");
+        // What it was before is given up, and not yet forgotten: two sources have one inode.
+        (0..3).for_each(|_| tail.step());
+        tail.check("x.log", &["1", "2", "3"]);
+        chmod(&tail, "x.log", 0o200);
+        tail.restart();
+        tail.write("x.log", "4\n");
+        tail.step();
+        tail.rename("x.log", "x.log.1");
+        tail.write("x.log", "5\n");
+        tail.settle();
+        chmod(&tail, "x.log.1", 0o644);
+        tail.settle();
+        tail.check("x.log", &["1", "2", "3", "4", "5"]);
+    });
+}
+
+#[test]
 fn a_directory_regained_goes_on_where_it_stood() {
     as_nobody("permission::a_directory_regained_goes_on_where_it_stood", || {
         let mut tail = Tail::new();

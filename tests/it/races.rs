@@ -1,5 +1,6 @@
 //! What is done to a log between two questions of the follower: nothing comes out of order, and nothing twice.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,19 @@ fn a_log_that_was_truncated_between_listing_and_opening_is_told_of() {
 }
 
 #[test]
+fn a_log_that_was_emptied_and_written_to_between_listing_and_openings_is_read_once() {
+    let (mut tail, disk) = tail();
+    tail.write("x.log", "");
+    tail.step();
+    tail.write("x.log", FIRST);
+    disk.interrupt(Question::Open, |directory| drop(fs::File::create(directory.join("x.log")).unwrap()));
+    disk.interrupt(Question::Open, |directory| append(&directory.join("x.log"), &format!("2{FIRST}")));
+    tail.settle();
+    tail.check("x.log", &[format!("2{FIRST}").trim_end()]);
+    assert_eq!(tail.follower.counters().truncated_sources, 1);
+}
+
+#[test]
 fn a_log_that_was_copied_and_truncated_between_the_look_and_the_reading_is_read_in_order() {
     let (mut tail, disk) = tail();
     tail.write("x.log", FIRST);
@@ -51,6 +65,23 @@ fn a_log_that_was_copied_and_truncated_between_the_look_and_the_reading_is_read_
     disk.interrupt(Question::Read, rotate);
     tail.settle();
     tail.check("x.log", &[FIRST.trim_end(), "2"]);
+}
+
+#[test]
+fn a_log_that_is_renamed_at_the_first_look_after_a_restart_is_not_at_its_end() {
+    let (mut tail, disk) = tail();
+    tail.write("x.log", FIRST);
+    tail.step();
+    tail.write("x.log", "2\n");
+    let saved = tail.follower.positions();
+    tail.follower = Follower::on(Arc::new(disk.clone()), &tail.settings, saved, Box::new(|_| None)).unwrap();
+    disk.interrupt(Question::Open, |directory| fs::rename(directory.join("x.log"), directory.join("x.log.1")).unwrap());
+    tail.scan();
+    let stream = tail.follower.streams().next().unwrap().id;
+    assert!(!tail.follower.is_ready(stream) && tail.follower.is_waiting(stream));
+    tail.step();
+    tail.check("x.log", &[FIRST.trim_end(), "2"]);
+    assert!(!tail.follower.is_waiting(stream));
 }
 
 /// Longer than what is written next, and known for what it is in a copy.
@@ -81,20 +112,20 @@ enum Question {
 /// What is done before which question.
 type Interruption = (Question, fn(&Path));
 
-/// The disk of the host, on which something is done, once, before a question is answered.
+/// The disk of the host, on which something is done, one thing after the other, before questions are answered.
 #[derive(Clone, Debug)]
 struct Interrupted {
     directory: PathBuf,
-    next: Arc<Mutex<Option<Interruption>>>,
+    next: Arc<Mutex<VecDeque<Interruption>>>,
 }
 
 impl Interrupted {
     fn interrupt(&self, before: Question, by: fn(&Path)) {
-        *self.next.lock().unwrap() = Some((before, by));
+        self.next.lock().unwrap().push_back((before, by));
     }
 
     fn ask(&self, question: Question) {
-        let interruption = self.next.lock().unwrap().take_if(|(before, _)| *before == question);
+        let interruption = self.next.lock().unwrap().pop_front_if(|(before, _)| *before == question);
         if let Some((_, by)) = interruption {
             by(&self.directory);
         }
