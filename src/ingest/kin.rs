@@ -33,7 +33,7 @@ pub enum Kin {
 /// after.
 ///
 /// # Errors
-/// When `found` cannot be read; `NotFound` also when the live file has changed since it was listed, so that this has to be done anew.
+/// When `found` cannot be read; `NotFound` also when a source has changed since it was listed, so that this has to be done anew.
 pub fn recognise(
     stream: &Stream,
     found: &Found,
@@ -113,11 +113,7 @@ fn is_copy(
     if holds_same(&original, file)? {
         return Ok(Some(true));
     }
-    match source.look(&original, original.metadata()?.size)? {
-        Look::Same(_) => Ok(Some(false)),
-        // Truncated or renamed since this scan saw it: `found` may be what it was, which the next look tells.
-        Look::Other => Err(io::ErrorKind::NotFound.into()),
-    }
+    is_still(source, &original).map(|()| Some(false))
 }
 
 /// Whether a compressed file is a copy of a source that is still there. That of the same name is if it begins so; another one, which was
@@ -138,10 +134,19 @@ fn is_packed_copy(
     let original = original()?;
     let size = original.metadata()?.size;
     match packed.tail(size) {
-        Ok(tail) => Ok(tail == read_at(&original, size - tail.len() as u64, tail.len())?),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        Ok(tail) if tail == read_at(&original, size - tail.len() as u64, tail.len())? => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+        _ => is_still(source, &original).map(|()| false),
+    }
+}
+
+/// `NotFound` when what is read as `source` is another file by now: it was truncated, or renamed since this scan saw it, or could not be
+/// looked at. Then `found` may be what it was, which the next look tells.
+fn is_still(source: &Source, original: &File) -> io::Result<()> {
+    match source.look(original, original.metadata()?.size)? {
+        Look::Same(_) => Ok(()),
+        Look::Other => Err(io::ErrorKind::NotFound.into()),
     }
 }
 

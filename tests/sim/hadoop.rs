@@ -81,6 +81,8 @@ enum Style {
 enum Step {
     /// The next line of a log, if it is time.
     Write(usize),
+    /// What a log comes to suffer, step by step.
+    Trouble(usize),
     /// A new live file, not yet written to.
     Touch(usize),
     /// The writer goes over to the live file.
@@ -128,7 +130,7 @@ impl Hadoop {
             while self.is_due(log) {
                 let rotations = self.weather.rotations;
                 if self.random.random_bool(rotations) {
-                    self.trouble(log);
+                    self.steps.push_back(Step::Trouble(log));
                 }
                 self.steps.push_back(Step::Write(log));
                 if !self.weather.hurries {
@@ -222,9 +224,6 @@ impl Hadoop {
 
     /// Begins with a rotation, or with something worse.
     fn trouble(&mut self, log: usize) {
-        if self.steps.iter().any(|step| !matches!(step, Step::Write(_))) {
-            return;
-        }
         self.end_half(log);
         match self.random.random_range(
             0..if self.weather.fails {
@@ -328,6 +327,11 @@ impl Hadoop {
     fn step(&mut self, step: Step) {
         match step {
             Step::Write(log) => self.write(log),
+            Step::Trouble(log) => {
+                let later = std::mem::take(&mut self.steps);
+                self.trouble(log);
+                self.steps.extend(later);
+            }
             Step::Touch(log) => {
                 let live = self.logs[log].live.clone();
                 self.remove(log, &live);
