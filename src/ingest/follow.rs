@@ -40,7 +40,7 @@ pub struct Follower {
     copies: HashMap<Identity, Copied>,
     /// Files that were there at the first scan and could not be opened: `start_at` holds for them when they can be.
     late: HashSet<Identity>,
-    /// Streams of which this pass has seen a file being renamed.
+    /// Streams of which this pass has seen a file being renamed, or emptied.
     moved: HashSet<StreamId>,
     started: bool,
     now_nanos: i64,
@@ -250,10 +250,13 @@ impl Follower {
                 self.see(slot, found, head);
                 return Some(true);
             }
-            // Of one that was empty there is nothing to replace.
             Ok(Look::Other) => {
                 if self.streams.at(slot).info.head.bytes > 0 {
                     self.replace(slot, found);
+                } else {
+                    // The next pass finds the same file, and must find it alone: what it held when it was listed only this one knows.
+                    self.note_emptied(found);
+                    self.moved.insert(slot.stream);
                 }
                 return Some(false);
             }
@@ -437,7 +440,8 @@ impl Follower {
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
         let mut reader = self.open_found(found)?;
         if found.codec.is_none() && reader.file().metadata()?.size < found.size {
-            return Err(self.note_emptied(found));
+            self.note_emptied(found);
+            return Err(io::ErrorKind::NotFound.into());
         }
         let kin = match self.streams.named(&found.stream) {
             Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
@@ -467,11 +471,10 @@ impl Follower {
     }
 
     /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
-    /// is older than what it holds now and has to be found first: so the answer is that this has to be done anew.
-    fn note_emptied(&mut self, found: &Found) -> io::Error {
+    /// is older than what it holds now and has to be found first: so this has to be done anew.
+    fn note_emptied(&mut self, found: &Found) {
         self.counters.truncated_sources += 1;
         self.complaints.tell(Notice::Truncated { path: found.path.clone() });
-        io::ErrorKind::NotFound.into()
     }
 
     /// Lets the source in `slot` go on in `found`.

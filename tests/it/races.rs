@@ -44,6 +44,19 @@ fn a_log_that_was_truncated_between_listing_and_opening_is_told_of() {
 }
 
 #[test]
+fn a_log_that_was_emptied_and_written_to_between_listing_and_openings_is_read_once() {
+    let (mut tail, disk) = tail();
+    tail.write("x.log", "");
+    tail.step();
+    tail.write("x.log", FIRST);
+    disk.interrupt(Question::Open, |directory| drop(fs::File::create(directory.join("x.log")).unwrap()));
+    disk.interrupt(Question::Open, |directory| append(&directory.join("x.log"), &format!("2{FIRST}")));
+    tail.settle();
+    tail.check("x.log", &[format!("2{FIRST}").trim_end()]);
+    assert_eq!(tail.follower.counters().truncated_sources, 1);
+}
+
+#[test]
 fn a_log_that_was_copied_and_truncated_between_the_look_and_the_reading_is_read_in_order() {
     let (mut tail, disk) = tail();
     tail.write("x.log", FIRST);
@@ -81,20 +94,21 @@ enum Question {
 /// What is done before which question.
 type Interruption = (Question, fn(&Path));
 
-/// The disk of the host, on which something is done, once, before a question is answered.
+/// The disk of the host, on which something is done, one thing after the other, before questions are answered.
 #[derive(Clone, Debug)]
 struct Interrupted {
     directory: PathBuf,
-    next: Arc<Mutex<Option<Interruption>>>,
+    /// The next one last.
+    next: Arc<Mutex<Vec<Interruption>>>,
 }
 
 impl Interrupted {
     fn interrupt(&self, before: Question, by: fn(&Path)) {
-        *self.next.lock().unwrap() = Some((before, by));
+        self.next.lock().unwrap().insert(0, (before, by));
     }
 
     fn ask(&self, question: Question) {
-        let interruption = self.next.lock().unwrap().take_if(|(before, _)| *before == question);
+        let interruption = self.next.lock().unwrap().pop_if(|(before, _)| *before == question);
         if let Some((_, by)) = interruption {
             by(&self.directory);
         }
