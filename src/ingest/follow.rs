@@ -251,9 +251,10 @@ impl Follower {
                 return Some(true);
             }
             Ok(Look::Other) => {
-                if self.streams.at(slot).info.head.bytes > 0 {
+                let source = self.streams.at(slot);
+                if source.info.head.bytes > 0 {
                     self.replace(slot, found);
-                } else {
+                } else if !source.finished {
                     // The next pass finds the same file, and must find it alone: what it held when it was listed only this one knows.
                     self.note_emptied(found);
                     self.moved.insert(slot.stream);

@@ -222,11 +222,12 @@ impl Source {
         self.settled = is_settled(modified_nanos, now_nanos);
     }
 
-    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and has moved since. Then it
-    /// is not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in the wrong order.
+    /// Whether device and inode alone would have to prove that `found` is this file: it was empty, and its name has changed since, or
+    /// how it is compressed. Then it is not, which costs nothing, while a new file on a used inode, taken for an old one, would be read in
+    /// the wrong order.
     #[must_use]
     pub fn is_too_little_known(&self, found: &Found) -> bool {
-        self.info.head.bytes == 0 && self.info.path != found.path
+        self.info.head.bytes == 0 && (self.info.path != found.path || self.codec != found.codec)
     }
 
     /// Looks whether a plain file of `size` bytes still is this one: its first bytes, those before the position, its length.
@@ -246,17 +247,21 @@ impl Source {
     }
 
     /// Looks whether a file that was just found and opened may be this one. One that has shrunk since is not: of a file that was empty
-    /// before, nothing else tells.
+    /// before, nothing else tells. Nor is one with bytes in it, if this one has ended without any: it would be taken for read.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn look_at_found(&self, reader: &mut Reader, found: &Found) -> io::Result<Look> {
-        if found.codec.is_none() {
+        let look = if found.codec.is_none() {
             let has_shrunk = reader.file().metadata()?.size < found.size;
-            return if has_shrunk { Ok(Look::Other) } else { self.look(reader.file(), found.size) };
-        }
-        let head = reader.head()?;
-        Ok(if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other })
+            if has_shrunk { Look::Other } else { self.look(reader.file(), found.size)? }
+        } else {
+            let head = reader.head()?;
+            if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other }
+        };
+        let ended_empty = self.finished && self.info.head.bytes == 0;
+        let has_bytes = matches!(look, Look::Same(head) if head.bytes > 0);
+        Ok(if ended_empty && has_bytes { Look::Other } else { look })
     }
 
     /// Replaces `buffer` by the next bytes of a plain file, `bytes_max` at most. Whether it is this one is looked at before and again

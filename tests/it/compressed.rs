@@ -54,6 +54,24 @@ fn a_log_compressed_after_it_was_read_is_not_sent_again() {
 }
 
 #[test]
+fn a_compressed_file_in_place_of_an_empty_one_that_was_read_is_read_as_well() {
+    for (codec, is_restarted) in Codec::ALL.into_iter().flat_map(|codec| [(codec, false), (codec, true)]) {
+        let mut tail = Tail::new();
+        put(&tail, "x.log.1", codec, &pack(codec, b""));
+        tail.write("x.log", "2\n");
+        tail.settle();
+        if is_restarted {
+            tail.restart();
+        }
+        // The inode is the same, as that of a file that was deleted may be.
+        put(&tail, "x.log.1", codec, &pack(codec, b"1\n"));
+        tail.settle();
+        tail.check("x.log", &["2", "1"]);
+        assert_eq!(tail.follower.counters().truncated_sources, 0);
+    }
+}
+
+#[test]
 fn a_log_compressed_while_stopped_goes_on_where_it_stood() {
     for codec in Codec::ALL {
         let mut tail = Tail::new();
