@@ -260,10 +260,8 @@ impl Source {
             if self.info.head.begins(&head) { Look::Same(Fingerprint::of_head(&head)) } else { Look::Other }
         };
         let ended_empty = self.finished && self.info.head.bytes == 0;
-        Ok(match look {
-            Look::Same(head) if ended_empty && head.bytes > 0 => Look::Other,
-            look => look,
-        })
+        let has_bytes = matches!(look, Look::Same(head) if head.bytes > 0);
+        Ok(if ended_empty && has_bytes { Look::Other } else { look })
     }
 
     /// Replaces `buffer` by the next bytes of a plain file, `bytes_max` at most. Whether it is this one is looked at before and again

@@ -116,16 +116,17 @@ type Interruption = (Question, fn(&Path));
 #[derive(Clone, Debug)]
 struct Interrupted {
     directory: PathBuf,
-    next: Arc<Mutex<VecDeque<Interruption>>>,
+    /// The next one last.
+    next: Arc<Mutex<Vec<Interruption>>>,
 }
 
 impl Interrupted {
     fn interrupt(&self, before: Question, by: fn(&Path)) {
-        self.next.lock().unwrap().push_back((before, by));
+        self.next.lock().unwrap().insert(0, (before, by));
     }
 
     fn ask(&self, question: Question) {
-        let interruption = self.next.lock().unwrap().pop_front_if(|(before, _)| *before == question);
+        let interruption = self.next.lock().unwrap().pop_if(|(before, _)| *before == question);
         if let Some((_, by)) = interruption {
             by(&self.directory);
         }
