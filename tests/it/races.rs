@@ -1,6 +1,5 @@
 //! What is done to a log between two questions of the follower: nothing comes out of order, and nothing twice.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

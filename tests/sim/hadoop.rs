@@ -185,6 +185,11 @@ impl Hadoop {
         self.logs.iter().position(|log| log.live == live).expect("only live files give streams their names")
     }
 
+    /// Whether a file is one of a log, going by its name.
+    pub fn is_of(&self, log: usize, file: &Path) -> bool {
+        file.to_string_lossy().starts_with(&*self.logs[log].live.to_string_lossy())
+    }
+
     /// The number of a line of a log.
     pub fn number(&self, log: usize, line: &[u8]) -> Option<usize> {
         self.logs[log].numbers.get(line).copied()

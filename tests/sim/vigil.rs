@@ -1,7 +1,7 @@
 //! Drives the engine over a simulated disk as the daemon does: looks, reads, scores, tells, keeps, and dies now and then.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -9,7 +9,7 @@ use hdfs_vigil::daemon::engine::{Engine, Observer};
 use hdfs_vigil::daemon::ledger::{Instant, Restored};
 use hdfs_vigil::daemon::mutes::Mutes;
 use hdfs_vigil::daemon::outbox::{Done, Errand, Outbox, Task};
-use hdfs_vigil::ingest::{self, Counters, Follower, Mode, Saved, StartAt};
+use hdfs_vigil::ingest::{self, Follower, Mode, Notice, Saved, StartAt};
 use hdfs_vigil::limits::{CHUNKS_PER_TURN_MAX, DESCRIPTORS_MAX};
 use hdfs_vigil::model::thread::{Batch, Scored, ScorerThread};
 use hdfs_vigil::pipeline::Pipeline;
@@ -67,6 +67,8 @@ pub struct Vigil<'a> {
     pub received: Vec<Told>,
     /// What happened, for people who read a failure.
     pub said: Vec<String>,
+    /// What the daemon has told of where lines may be missing.
+    blamed: BTreeSet<PathBuf>,
     has_crashed: bool,
 }
 
@@ -116,6 +118,7 @@ impl<'a> Vigil<'a> {
             shown: Vec::new(),
             received: Vec::new(),
             said: Vec::new(),
+            blamed: BTreeSet::new(),
             has_crashed: false,
         };
         vigil.engine.scan(WallTime(0), true);
@@ -183,6 +186,7 @@ impl<'a> Vigil<'a> {
         if now >= self.scan_at {
             let notices = self.engine.scan(WallTime(now), false);
             self.said.extend(notices.iter().map(|notice| format!("{now}: {notice}")));
+            self.blamed.extend(notices.into_iter().filter_map(blamed));
             self.scan_at = now + SCAN_MILLIS;
         }
         for _ in 0..CHUNKS_PER_TURN_MAX {
@@ -388,14 +392,24 @@ impl<'a> Vigil<'a> {
             }
             // A daemon that died may have forgotten that it had seen a file which is gone when it comes back.
             let is_knowable = |number: &&usize| !self.has_crashed && !hadoop.unseen(log).contains(number);
-            let Counters { lost_sources, truncated_sources, errors, .. } = *self.engine.follower.counters();
+            let is_blamed = |path: &PathBuf| path == Path::new(LOGS) || hadoop.is_of(log, path);
             if let Some(lost) = missing.iter().find(is_knowable)
-                && lost_sources + truncated_sources + errors == 0
+                && !self.blamed.iter().any(is_blamed)
             {
                 return Err(format!("log {log} lacks line {lost}, and nothing says so"));
             }
         }
         Ok(())
+    }
+}
+
+/// What a notice says of lines that may be missing: in which file, or directory.
+fn blamed(notice: Notice) -> Option<PathBuf> {
+    match notice {
+        Notice::Lost { path, .. } | Notice::Truncated { path } | Notice::Failed { path, .. } | Notice::Refused { path, .. } => {
+            Some(path)
+        }
+        Notice::Opened { .. } | Notice::Rotated { .. } | Notice::Copied { .. } | Notice::Deleted { .. } => None,
     }
 }
 
