@@ -304,6 +304,8 @@ impl Follower {
         let now_nanos = self.now_nanos;
         let source = self.streams.at_mut(slot);
         source.note_look(head, found.size, found.modified_nanos, now_nanos);
+        // What was taken for lost is read if it is back in time.
+        source.given_up &= source.is_present() || source.is_packed();
         source.place = Place::Present;
         source.seen = true;
         source.rank = found.rank.clone();
@@ -485,6 +487,7 @@ impl Follower {
         let source = self.streams.at_mut(slot);
         let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
         source.move_to(found);
+        source.given_up = false;
         self.counters.copied_sources += 1;
         self.complaints.tell(notice);
     }

@@ -60,6 +60,32 @@ fn a_file_deleted_before_it_was_opened_says_what_it_cost() {
 }
 
 #[test]
+fn a_file_that_comes_back_before_its_turn_is_read_all_the_same() {
+    check_return(|away, path| fs::rename(away, path).unwrap());
+}
+
+#[test]
+fn a_file_of_which_a_copy_comes_before_its_turn_is_read_all_the_same() {
+    check_return(|away, path| drop(fs::copy(away, path.with_extension("log.2")).unwrap()));
+}
+
+/// The newer of two logs goes before its turn, and comes back.
+fn check_return(come_back: fn(&Path, &Path)) {
+    let mut tail = Tail::new();
+    for (name, line) in [("x.log.1", "1\n"), ("x.log", "2\n")] {
+        tail.write(name, line);
+    }
+    tail.scan();
+    let away = tempfile::tempdir_in(tail.path("").parent().unwrap()).unwrap();
+    fs::rename(tail.path("x.log"), away.path().join("x.log")).unwrap();
+    (0..5).for_each(|_| tail.scan());
+    assert_eq!(tail.follower.counters().lost_sources, 1, "nothing was read meanwhile, and it is gone");
+    come_back(&away.path().join("x.log"), &tail.path("x.log"));
+    tail.settle();
+    tail.check("x.log", &["1", "2"]);
+}
+
+#[test]
 fn a_whole_directory_may_go_and_come_back() {
     let mut tail = Tail::new();
     tail.settings.patterns = vec![tail.path("logs").to_str().unwrap().to_owned()];
