@@ -62,7 +62,7 @@ impl WallTime {
 pub struct StreamId(pub u32);
 
 /// One file of a stream, by identity and not by name: it keeps its number when it is renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
 
 /// Where the bytes of a record stand.

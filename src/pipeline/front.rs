@@ -252,17 +252,15 @@ impl Front {
         self.merge.set_present(now);
     }
 
-    /// Takes bytes of a log. Bytes of a source come in order, sources of a stream one after the other. No bytes say nothing.
+    /// Takes bytes of a log. Bytes of a source come in order, and so do the sources of a stream; but an older one may turn up amid a line of
+    /// another. No bytes say nothing.
     pub fn handle_chunk(&mut self, chunk: Chunk<'_>, now: WallTime, emit: Emit<'_>) {
         if chunk.bytes.is_empty() {
             return;
         }
         let index = chunk.stream.0 as usize;
-        if self.streams[index].source.is_some_and(|source| source != chunk.source) {
-            self.end_source(index, emit);
-        }
         let stream = &mut self.streams[index];
-        if stream.source.replace(chunk.source).is_none() {
+        if stream.source.replace(chunk.source) != Some(chunk.source) {
             emit(Output::Source { source: chunk.source, host: stream.host() });
         }
         stream.heard = Some(now);
@@ -275,13 +273,10 @@ impl Front {
         self.release(false, emit);
     }
 
-    /// A file of a stream has ended for good: if the last bytes were of it, its last line is complete. An older file that holds nothing, as
-    /// an empty one that was compressed, may turn up and end amid a line of the one that is being written.
+    /// A file of a stream has ended for good: its last line is complete.
     pub fn handle_end_of_source(&mut self, stream: StreamId, source: SourceId, emit: Emit<'_>) {
-        let index = stream.0 as usize;
-        if self.streams[index].source == Some(source) {
-            self.end_source(index, emit);
-        }
+        self.streams[stream.0 as usize].source.take_if(|own| *own == source);
+        self.with_framer(stream.0 as usize, emit, |framer, counts, lines| framer.end_of_source(source, counts, lines));
     }
 
     /// The stream has bytes that were not handled yet: it holds back what is younger than what it has given so far.
@@ -303,8 +298,8 @@ impl Front {
 
     /// Nothing more will come from the stream.
     pub fn close_stream(&mut self, stream: StreamId, emit: Emit<'_>) {
-        self.end_source(stream.0 as usize, emit);
-        self.with_framer(stream.0 as usize, emit, |framer, counts, lines| framer.flush(counts, lines));
+        self.streams[stream.0 as usize].source = None;
+        self.with_framer(stream.0 as usize, emit, |framer, counts, lines| framer.end(counts, lines));
         self.merge.set_reading(stream.0 as usize, Reading::Closed);
         self.release(false, emit);
     }
@@ -450,12 +445,6 @@ impl Front {
         let mut order: Vec<usize> = (0..self.streams.len()).collect();
         order.sort_by(|a, b| self.streams[*a].precedence().cmp(&self.streams[*b].precedence()));
         self.merge.rank(order.into_iter().zip(0..));
-    }
-
-    fn end_source(&mut self, index: usize, emit: Emit<'_>) {
-        if let Some(source) = self.streams[index].source.take() {
-            self.with_framer(index, emit, |framer, counts, lines| framer.end_of_source(source, counts, lines));
-        }
     }
 
     /// Frames with the framer of a stream and handles the records that come of it.

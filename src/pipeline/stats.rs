@@ -15,11 +15,11 @@ pub struct Stats {
     pub joined_lines: u64,
     /// Lines without a header before the first record of their log: of an unknown layout, or cut off.
     pub headless_lines: u64,
-    /// Lines without a header that came so long after the record before them that it had been handed on.
+    /// Lines without a header that came behind NULs, or so long after the record before them that it had been handed on.
     pub belated_lines: u64,
     /// Records longer than [`crate::limits::RECORD_BYTES_MAX`], cut to their head.
     pub cut_records: u64,
-    /// Bytes left out: of those, and NULs, which no log has but after a crash.
+    /// Bytes left out: of those, and NULs.
     pub cut_bytes: u64,
     /// Records that name no block.
     pub blockless_records: u64,

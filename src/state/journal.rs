@@ -310,7 +310,7 @@ fn number_of(name: &str, after: &str) -> Option<u64> {
 
 const MAGIC: &[u8; 8] = b"HDFSVJNL";
 /// Version of the files' layout and of what is kept; goes up with every change of either.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 const HEADER_BYTES: usize = 40;
 const ENTRY_HEADER_BYTES: usize = 25;
 const NAME_BEFORE: &str = "state-";

@@ -61,12 +61,12 @@ fn a_file_deleted_before_it_was_opened_says_what_it_cost() {
 
 #[test]
 fn a_file_that_comes_back_before_its_turn_is_read_all_the_same() {
-    check_return(|away, path| fs::rename(away, path).unwrap());
+    check_return(|away, path| assert!(fs::rename(away, path).is_ok()));
 }
 
 #[test]
 fn a_file_of_which_a_copy_comes_before_its_turn_is_read_all_the_same() {
-    check_return(|away, path| drop(fs::copy(away, path.with_extension("log.2")).unwrap()));
+    check_return(|away, path| assert!(fs::copy(away, path.with_extension("log.2")).is_ok()));
 }
 
 /// The newer of two logs goes before its turn, and comes back.

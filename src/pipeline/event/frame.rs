@@ -21,7 +21,7 @@ pub struct LogLine<'a> {
 /// What the content of a file is where nothing was written.
 const NUL: u8 = 0;
 
-/// What framing counted. The sum of `line_bytes`, `cut_bytes` and the partial line is what was read.
+/// What framing counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Lines completed.
@@ -30,7 +30,7 @@ pub struct Counts {
     pub joined: u64,
     /// Lines without a header before the first record of the log.
     pub headless: u64,
-    /// Lines without a header that came so long after the record before them that it had been handed out.
+    /// Lines without a header that came behind NULs, or so long after the record before them that it had been handed out.
     pub belated: u64,
     /// Records cut at [`RECORD_BYTES_MAX`].
     pub cut_records: u64,
@@ -49,11 +49,21 @@ pub struct Framer {
     layout: Option<Layout>,
     /// Bytes of the record that did not fit.
     record_cut: u64,
-    /// The line without its end yet, and where it begins.
-    partial: Vec<u8>,
-    partial_offset: u64,
-    /// Bytes of that line that did not fit.
-    partial_cut: u64,
+    /// The line at hand.
+    partial: Partial,
+    /// The same of another file: an older one has turned up amid it, and is read first.
+    parked: Partial,
+}
+
+/// A line without its end yet. Empty if there is none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Partial {
+    source: SourceId,
+    /// Where it begins.
+    offset: u64,
+    bytes: Vec<u8>,
+    /// Bytes of it that did not fit.
+    cut: u64,
 }
 
 /// The record in progress.
@@ -72,10 +82,10 @@ impl Framer {
 
     /// Takes the next bytes of `source`, which begin at `offset`, and hands out every record that they complete.
     ///
-    /// NULs end a line too, and are left out. No log has them but where a file system lost what was written before a crash, and there
+    /// NULs end a line too, and its record, and are left out. They stand where a file system has lost what was written before a crash, and
     /// the first line of the next process stands right behind them.
     ///
-    /// Bytes of one source come in order. When the source changes, [`Framer::end_of_source`] comes first.
+    /// Bytes of one source come in order. Those of another one may come amid a line of it.
     pub fn handle_bytes(
         &mut self,
         source: SourceId,
@@ -84,6 +94,7 @@ impl Framer {
         counts: &mut Counts,
         mut emit: impl FnMut(LogLine<'_>),
     ) {
+        self.turn_to(source, counts, &mut emit);
         let mut start = 0;
         while let Some(length) = memchr::memchr2(b'\n', NUL, &bytes[start..]) {
             let end = start + length;
@@ -91,27 +102,40 @@ impl Framer {
             let nuls = bytes[end..].iter().take_while(|byte| **byte == NUL).count();
             counts.cut_bytes += nuls as u64;
             start = end + nuls.max(1);
-            if self.has_partial() {
-                self.extend_partial(line_bytes);
-                self.complete_partial(source, counts, &mut emit);
+            if !self.partial.is_empty() {
+                self.partial.extend(line_bytes);
+                self.complete_partial(counts, &mut emit);
             } else if nuls == 0 || !line_bytes.is_empty() {
                 self.handle_line(source, line_offset, line_bytes, 0, counts, &mut emit);
             }
+            if nuls > 0 {
+                self.flush(counts, &mut emit);
+            }
         }
         if start < bytes.len() {
-            if !self.has_partial() {
-                self.partial_offset = offset + start as u64;
+            if self.partial.is_empty() {
+                (self.partial.source, self.partial.offset) = (source, offset + start as u64);
             }
-            self.extend_partial(&bytes[start..]);
+            self.partial.extend(&bytes[start..]);
         }
     }
 
     /// The file ends here for good: its last line is complete even without a line break. Its last record may go on in the next file of
     /// the stream.
     pub fn end_of_source(&mut self, source: SourceId, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
-        if self.has_partial() {
-            self.complete_partial(source, counts, &mut emit);
+        if self.partial.is_of(source) {
+            self.complete_partial(counts, &mut emit);
+        } else if self.parked.is_of(source) {
+            self.complete_parked(counts, &mut emit);
         }
+    }
+
+    /// Nothing more comes: all lines are complete, and the record in progress is handed out.
+    pub fn end(&mut self, counts: &mut Counts, mut emit: impl FnMut(LogLine<'_>)) {
+        for source in [self.parked.source, self.partial.source] {
+            self.end_of_source(source, counts, &mut emit);
+        }
+        self.flush(counts, emit);
     }
 
     /// Hands out the record in progress. Lines that belong to it and come later are counted as belated.
@@ -132,17 +156,29 @@ impl Framer {
         self.open.is_some()
     }
 
-    /// Whether a line has no end yet.
-    fn has_partial(&self) -> bool {
-        !self.partial.is_empty() || self.partial_cut > 0
+    /// What follows is of `source`: its line goes on, and that of another file waits. A third file's line waits no longer.
+    fn turn_to(&mut self, source: SourceId, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {
+        if !self.partial.is_empty() && !self.partial.is_of(source) {
+            if !self.parked.is_empty() && !self.parked.is_of(source) {
+                self.complete_parked(counts, emit);
+            }
+            std::mem::swap(&mut self.partial, &mut self.parked);
+        } else if self.parked.is_of(source) {
+            std::mem::swap(&mut self.partial, &mut self.parked);
+        }
     }
 
-    fn complete_partial(&mut self, source: SourceId, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {
-        let line = std::mem::take(&mut self.partial);
-        let cut = std::mem::take(&mut self.partial_cut);
-        self.handle_line(source, self.partial_offset, &line, cut, counts, emit);
-        self.partial = line;
-        self.partial.clear();
+    fn complete_parked(&mut self, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {
+        std::mem::swap(&mut self.partial, &mut self.parked);
+        self.complete_partial(counts, emit);
+        std::mem::swap(&mut self.partial, &mut self.parked);
+    }
+
+    fn complete_partial(&mut self, counts: &mut Counts, emit: &mut impl FnMut(LogLine<'_>)) {
+        let Partial { source, offset, mut bytes, cut } = std::mem::take(&mut self.partial);
+        self.handle_line(source, offset, &bytes, cut, counts, emit);
+        bytes.clear();
+        self.partial.bytes = bytes;
     }
 
     fn handle_line(
@@ -195,12 +231,22 @@ impl Framer {
         self.record.extend_from_slice(&bytes[..kept]);
         self.record_cut += (bytes.len() - kept) as u64 + cut;
     }
+}
 
-    fn extend_partial(&mut self, bytes: &[u8]) {
-        let room = RECORD_BYTES_MAX - self.partial.len();
+impl Partial {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.cut == 0
+    }
+
+    fn is_of(&self, source: SourceId) -> bool {
+        !self.is_empty() && self.source == source
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = RECORD_BYTES_MAX - self.bytes.len();
         let kept = bytes.len().min(room);
-        self.partial.extend_from_slice(&bytes[..kept]);
-        self.partial_cut += (bytes.len() - kept) as u64;
+        self.bytes.extend_from_slice(&bytes[..kept]);
+        self.cut += (bytes.len() - kept) as u64;
     }
 }
 
@@ -294,6 +340,41 @@ mod tests {
         for size in [1000, line.len()] {
             let (records, ..) = records(line.as_bytes(), size);
             assert_eq!(records[0].len(), RECORD_BYTES_MAX, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn an_older_file_amid_a_line_leaves_it_whole() {
+        let lines = [A, B, &format!("{A} 2")].map(|line| format!("{line}\n"));
+        for (cut, old_cut) in [(1, 0), (10, 10), (lines[0].len(), 10), (lines[0].len() + 10, lines[1].len())] {
+            let (mut framer, mut counts) = (Framer::default(), Counts::default());
+            let mut found = Vec::new();
+            let mut keep =
+                |line: LogLine<'_>| found.push((line.position.source.0, String::from_utf8_lossy(line.bytes).into_owned()));
+            let live = [&*lines[0], &lines[2]].concat();
+            framer.handle_bytes(SourceId(2), 0, &live.as_bytes()[..cut], &mut counts, &mut keep);
+            for (offset, part) in [(0, &lines[1][..old_cut]), (old_cut as u64, &lines[1][old_cut..])] {
+                framer.handle_bytes(SourceId(1), offset, part.as_bytes(), &mut counts, &mut keep);
+            }
+            framer.handle_bytes(SourceId(1), lines[1].len() as u64, B.as_bytes(), &mut counts, &mut keep);
+            framer.end_of_source(SourceId(1), &mut counts, &mut keep);
+            framer.handle_bytes(SourceId(2), cut as u64, &live.as_bytes()[cut..], &mut counts, &mut keep);
+            framer.end(&mut counts, &mut keep);
+            let mut expected = vec![(1, B.to_owned()), (1, B.to_owned()), (2, format!("{A} 2"))];
+            expected.insert(if cut < lines[0].len() { 2 } else { 0 }, (2, A.to_owned()));
+            assert_eq!(found, expected, "cut at {cut}");
+            assert_eq!((counts.lines, counts.joined, counts.headless), (4, 0, 0));
+        }
+    }
+
+    #[test]
+    fn what_follows_a_hole_is_of_no_record_before_it() {
+        let text = format!("{A}\n\0\0\n\tat a.b(C.java:1)\n{B}\0\n");
+        for size in 1..text.len() {
+            let (records, positions, counts) = records(text.as_bytes(), size);
+            assert_eq!(records, [A, B], "chunks of {size}");
+            assert_eq!(positions.iter().map(|position| position.length as usize).collect::<Vec<_>>(), [A.len(), B.len()]);
+            assert_eq!((counts.lines, counts.belated, counts.joined), (5, 3, 0));
         }
     }
 

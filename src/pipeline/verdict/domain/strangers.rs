@@ -148,13 +148,15 @@ impl Strangers {
         self.forgotten
     }
 
-    /// Former ones go first, then those that speak against blocks anyway, and of these those that were not heard for longest. Many at
-    /// once, since each needs a look at all.
+    /// Former ones go first, then those that speak against blocks anyway, and of these those that were not heard for longest; what nobody
+    /// wants to hear of goes last. Many at once, since each needs a look at all.
     fn forget(&mut self) {
         if self.by_id.len() <= STRANGERS_MAX {
             return;
         }
-        let order = |(id, stranger): (&TemplateId, &Stranger)| (!stranger.replaced, stranger.neutral, stranger.used, *id);
+        let order = |(id, stranger): (&TemplateId, &Stranger)| {
+            (!stranger.replaced, stranger.neutral || stranger.muted, stranger.used, *id)
+        };
         let mut all: Vec<_> = self.by_id.iter().map(order).collect();
         let (first, _, _) = all.select_nth_unstable(STRANGERS_FORGOTTEN_AT_ONCE);
         for (.., id) in first {
@@ -261,19 +263,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_many_are_kept_is_bounded_and_the_neutral_stay_longest() {
+    fn how_many_are_kept_is_bounded_and_the_neutral_and_muted_stay_longest() {
         let (max, at_once) = (STRANGERS_MAX, STRANGERS_FORGOTTEN_AT_ONCE);
         for (count, forgotten) in
             [(max - 1, 0), (max, 0), (max + 1, at_once), (max + at_once, at_once), (max + at_once + 1, 2 * at_once)]
         {
             let mut strangers = Strangers::default();
             for id in 0..count {
-                strangers.add(TemplateId(id as u32), &[], &format!("text {id}"), false, id == 0);
+                strangers.add(TemplateId(id as u32), &[], &format!("text {id}"), id == 1, id == 0);
             }
             assert_eq!((strangers.by_id.len(), strangers.forgotten()), (count - forgotten, forgotten as u64));
             assert!(strangers.get(TemplateId(0)).is_some_and(|stranger| stranger.neutral), "{count}");
+            assert!(strangers.get(TemplateId(1)).is_some_and(|stranger| stranger.muted), "{count}");
             let gone = |id: &usize| strangers.get(TemplateId(*id as u32)).is_none();
-            assert_eq!((1..count).filter(gone).collect::<Vec<_>>(), (1..=forgotten).collect::<Vec<_>>(), "{count}");
+            assert_eq!((2..count).filter(gone).collect::<Vec<_>>(), (2..forgotten + 2).collect::<Vec<_>>(), "{count}");
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     /// Found by trying: about 2^16 words of 32 bits are enough.
     fn two_words_of_one_number() -> (String, String) {
-        let mut seen = hashbrown::HashMap::new();
+        let mut seen = std::collections::BTreeMap::new();
         (0_u64..)
             .map(|n| format!("w{}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
             .find_map(|word| seen.insert(number(word.as_bytes()), word.clone()).map(|before| (before, word)))
