@@ -256,6 +256,15 @@ pub enum Notice {
     },
 }
 
+/// What the rest of a log waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// For the file that was being read before a restart to be found again.
+    Found,
+    /// For the end of the file that is being read, or for it to be found where it was renamed to.
+    Ended,
+}
+
 /// Why a file is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {

@@ -256,8 +256,8 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Alerts, or signatures, in one answer of the control socket. More are refused; the newest are told.
 pub const ALERTS_LISTED_MAX: usize = 10_000;
 
-/// Scans for which the other logs wait while one waits for the end of a file that was rotated away, or for its file to be found again after
-/// a restart. Such a file ends two scans after its last line, and three when it is gone; one that goes on for longer holds nobody up, and
+/// Scans for which the other logs wait while one waits for the end of a file that was rotated away, and as many for its file to be found
+/// again after a restart. Such a file ends two scans after its last line, and three when it is gone; one that goes on for longer holds nobody up, and
 /// what its log writes then may be late (`late_records`).
 pub const WAITING_SCANS_MAX: u8 = 5;
 

@@ -6,7 +6,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::ingest::{Follower, Mode, Notice, Read};
+use crate::ingest::{Follower, Mode, Notice, Read, Wait};
 use crate::limits::{CHUNK_BYTES_MAX, WAITING_SCANS_MAX};
 use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
@@ -32,8 +32,8 @@ pub struct Engine {
     /// Logs that go on in a file that is read when the one before it has ended, or has been found again. What is of later log time waits
     /// with them.
     waiting: BTreeSet<StreamId>,
-    /// Scans that a log has waited for the end of one file.
-    waited: BTreeMap<StreamId, u8>,
+    /// What logs wait for or waited for last, of one file, and for how many scans.
+    waited: BTreeMap<StreamId, (Wait, u8)>,
     /// Batches with the scorer.
     batches_out: usize,
     /// What was read last, and where it stands.
@@ -261,12 +261,10 @@ impl Engine {
     fn note_unread(&mut self) {
         let before: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
         self.unread = self.follower.ready().collect();
-        self.waiting = self.known.iter().copied().filter(|stream| self.follower.is_waiting(*stream)).collect();
-        for stream in &self.waiting {
-            let scans = self.waited.entry(*stream).or_default();
-            *scans = scans.saturating_add(1);
-        }
-        self.waiting.retain(|stream| self.waited[stream] <= WAITING_SCANS_MAX);
+        let waits = self.known.iter().filter_map(|stream| Some((*stream, self.follower.waits_for(*stream)?)));
+        let waits: Vec<(StreamId, Wait)> = waits.collect();
+        self.waiting =
+            waits.into_iter().filter(|(stream, wait)| self.may_wait(*stream, *wait)).map(|(stream, _)| stream).collect();
         let behind: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
         for stream in before.difference(&behind) {
             self.finish(*stream);
@@ -280,16 +278,20 @@ impl Engine {
     /// Nothing of a log can be read before the next scan: it waits, or is read to its end.
     fn pause(&mut self, stream: StreamId) {
         self.unread.remove(&stream);
-        if !self.follower.is_waiting(stream) {
-            return self.finish(stream);
+        match self.follower.waits_for(stream) {
+            Some(wait) if self.may_wait(stream, wait) => drop(self.waiting.insert(stream)),
+            _ => self.finish(stream),
         }
-        let scans = self.waited.entry(stream).or_default();
-        *scans = scans.saturating_add(1);
-        if *scans <= WAITING_SCANS_MAX {
-            self.waiting.insert(stream);
-        } else {
-            self.finish(stream);
+    }
+
+    /// Counts a scan for which a log waits. False when it has waited for long enough.
+    fn may_wait(&mut self, stream: StreamId, wait: Wait) -> bool {
+        let waited = self.waited.entry(stream).or_insert((wait, 0));
+        if waited.0 != wait {
+            *waited = (wait, 0);
         }
+        waited.1 = waited.1.saturating_add(1);
+        waited.1 <= WAITING_SCANS_MAX
     }
 
     fn finish(&mut self, stream: StreamId) {

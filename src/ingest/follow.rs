@@ -20,7 +20,7 @@ use super::source::{Look, Place, Source, is_settled};
 use super::streams::{Slot, Stream, Streams};
 use super::{
     Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt,
-    TimeReader, start,
+    TimeReader, Wait, start,
 };
 use crate::limits::{CHUNK_BYTES_MAX, SOURCES_MAX};
 use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
@@ -135,19 +135,18 @@ impl Follower {
         self.ready.contains(&stream)
     }
 
-    /// Whether `stream` has something that [`Follower::read`] gives only when the file before it has ended, or has been found again, which
-    /// some scans must show: until then it is behind, and not at its end. So it is, as far as anybody knows, while a file that was not
-    /// read to its end before a restart has not been found since.
+    /// What some scans must show before [`Follower::read`] gives what else `stream` has: until then it is behind, and not at its end. So it
+    /// is, as far as anybody knows, while a file that was not read to its end before a restart has not been found since.
     #[must_use]
-    pub fn is_waiting(&self, stream: StreamId) -> bool {
-        let Some(stream) = self.streams.get(stream).filter(|_| self.mode == Mode::Follow) else { return false };
-        let Some((index, _)) = stream.current().filter(|_| !self.is_ready(stream.id)) else { return false };
+    pub fn waits_for(&self, stream: StreamId) -> Option<Wait> {
+        let stream = self.streams.get(stream).filter(|_| self.mode == Mode::Follow)?;
+        let (index, _) = stream.current().filter(|_| !self.is_ready(stream.id))?;
         let source = &stream.sources[index];
         let is_unknown = !source.seen && !source.is_present();
         let is_missed = matches!(source.place, Place::Missing { scans, .. } if scans > 0);
         let is_unread = stream.sources[index..].iter().any(|source| source.lag_bytes() > 0);
         let is_sought = source.moved || !source.blocked && (source.is_caught_up() || is_missed);
-        is_unknown || is_sought && is_unread
+        if is_unknown { Some(Wait::Found) } else { (is_sought && is_unread).then_some(Wait::Ended) }
     }
 
     /// Shares `bytes` out among the streams that are unread: with many of them one read gives less, so that what is read ahead of the
@@ -269,6 +268,10 @@ impl Follower {
             Err(error) if self.is_being_compressed(found, &error) => {}
             Err(error) => {
                 self.complain_of(&found.path, "open", &error);
+                // Under the name of another log it is that one's, or its own would wait for it.
+                if self.streams.get(slot.stream).is_some_and(|stream| stream.name != found.stream) {
+                    return Some(false);
+                }
                 let source = self.streams.at_mut(slot);
                 // What a live log was rotated to is older than it also while it cannot be read.
                 if source.is_live() && source.info.path == found.path {

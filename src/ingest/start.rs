@@ -6,8 +6,9 @@ use super::TimeReader;
 use super::disk::{Cursor, File, read_at};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::pipeline::event::LogTime;
+use crate::pipeline::event::frame::NUL;
 
-/// Offset of the last line of a file of `size` bytes if that line has no newline yet, else `size`. So is a line too long for a
+/// Offset of the last line of a file of `size` bytes if that line has no end yet, else `size`. So is a line too long for a
 /// record: its head is out of reach, and what is left of it is no record.
 ///
 /// # Errors
@@ -15,8 +16,8 @@ use crate::pipeline::event::LogTime;
 pub fn last_line(file: &File, size: u64) -> io::Result<u64> {
     let start = size.saturating_sub(RECORD_BYTES_MAX as u64);
     let bytes = read_at(file, start, (size - start) as usize)?;
-    match memchr::memrchr(b'\n', &bytes) {
-        Some(newline) => Ok(start + newline as u64 + 1),
+    match memchr::memrchr2(b'\n', NUL, &bytes) {
+        Some(end) => Ok(start + end as u64 + 1),
         None if start == 0 => Ok(0),
         None => Ok(size),
     }
@@ -85,7 +86,7 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Puts the next line in `head` and returns where it begins; `None` at the end.
+    /// Puts the next line in `head`, without NULs before it, and returns where it begins; `None` at the end.
     fn next(&mut self) -> io::Result<Option<u64>> {
         self.head.clear();
         let start = self.offset;
@@ -94,7 +95,9 @@ impl<R: BufRead> Lines<R> {
             read += self.reader.skip_until(b'\n')?;
         }
         self.offset += read as u64;
-        Ok((read > 0).then_some(start))
+        let nuls = self.head.iter().take_while(|byte| **byte == NUL).count();
+        self.head.drain(..nuls);
+        Ok((read > 0).then_some(start + nuls as u64))
     }
 }
 
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_last_line_begins_after_the_last_newline() {
-        for (text, expected) in [("", 0), ("a\n", 2), ("a\nbc", 2), ("abc", 0)] {
+        for (text, expected) in [("", 0), ("a\n", 2), ("a\nbc", 2), ("abc", 0), ("a\n\0\0bc", 4), ("a\0", 2)] {
             assert_eq!(last_line(&file(text.as_bytes()), text.len() as u64).unwrap(), expected, "{text:?}");
         }
         for (length, expected) in
@@ -130,6 +133,7 @@ mod tests {
             writeln!(text, "{} {}", time * 2, "x".repeat((time * 7919 % 91) as usize)).unwrap();
             if time % 1000 == 7 {
                 text.extend(b"at org.apache.Stack\n".repeat(10_000));
+                text.extend([0; 100]);
             }
         }
         let file = file(&text);

@@ -31,6 +31,15 @@ fn nul_bytes_as_a_crash_or_a_truncation_leaves_them() {
 }
 
 #[test]
+fn records_right_behind_nul_bytes() {
+    let put = put(|log| {
+        let records: String = (0..2000).map(|n| format!("\0\0\0{HEADER}after a crash, {n}")).collect();
+        fs::write(log, records).unwrap();
+    });
+    check(Hazard { counter: "records_total", at_least: 2000.0, ..put });
+}
+
+#[test]
 fn a_pipe_that_nobody_writes_to() {
     let put = put(|log| assert!(Command::new("mkfifo").arg(log).status().unwrap().success()));
     check(Hazard { counter: "refused_files_total", at_least: 1.0, ..put });

@@ -95,6 +95,21 @@ fn a_truncated_log_that_cannot_be_opened_after_a_restart_goes_on_where_it_stood(
 }
 
 #[test]
+fn a_log_does_not_wait_for_a_file_of_another_one() {
+    as_nobody("permission::a_log_does_not_wait_for_a_file_of_another_one", || {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n");
+        tail.step();
+        tail.restart();
+        tail.rename("x.log", "y.log");
+        chmod(&tail, "y.log", 0o200);
+        tail.write("x.log", "2\n");
+        tail.settle();
+        tail.check("x.log", &["1", "2"]);
+    });
+}
+
+#[test]
 fn a_directory_regained_goes_on_where_it_stood() {
     as_nobody("permission::a_directory_regained_goes_on_where_it_stood", || {
         let mut tail = Tail::new();

@@ -77,10 +77,10 @@ fn a_log_that_is_renamed_at_the_first_look_after_a_restart_is_not_at_its_end() {
     disk.interrupt(Question::Open, |directory| fs::rename(directory.join("x.log"), directory.join("x.log.1")).unwrap());
     tail.scan();
     let stream = tail.follower.streams().next().unwrap().id;
-    assert!(!tail.follower.is_ready(stream) && tail.follower.is_waiting(stream));
+    assert!(!tail.follower.is_ready(stream) && tail.follower.waits_for(stream).is_some());
     tail.step();
     tail.check("x.log", &[FIRST.trim_end(), "2"]);
-    assert!(!tail.follower.is_waiting(stream));
+    assert_eq!(tail.follower.waits_for(stream), None);
 }
 
 /// Longer than what is written next, and known for what it is in a copy.

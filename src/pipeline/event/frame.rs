@@ -19,7 +19,7 @@ pub struct LogLine<'a> {
 }
 
 /// What the content of a file is where nothing was written.
-const NUL: u8 = 0;
+pub const NUL: u8 = 0;
 
 /// What framing counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
