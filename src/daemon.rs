@@ -58,6 +58,7 @@ pub mod outbox;
 mod requests;
 pub mod teller;
 pub mod unwritten;
+mod waits;
 
 /// What may be asked of a running daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

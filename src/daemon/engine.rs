@@ -1,13 +1,14 @@
 //! Moves bytes from the follower through the pipeline, and windows to the scorer and back. The daemon and `replay` drive the same
 //! engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use thiserror::Error;
 
+use crate::daemon::waits::Waits;
 use crate::ingest::{Follower, Mode, Notice, Read, Wait};
-use crate::limits::{CHUNK_BYTES_MAX, WAITING_SCANS_MAX};
+use crate::limits::CHUNK_BYTES_MAX;
 use crate::model::scorer::Scorer;
 use crate::model::thread::{Batch, Scored, ScorerThread, SendError};
 use crate::pipeline::Pipeline;
@@ -32,8 +33,7 @@ pub struct Engine {
     /// Logs that go on in a file that is read when the one before it has ended, or has been found again. What is of later log time waits
     /// with them.
     waiting: BTreeSet<StreamId>,
-    /// What logs wait for or waited for last, of one file, and for how many scans.
-    waited: BTreeMap<StreamId, (Wait, u8)>,
+    waits: Waits,
     /// Batches with the scorer.
     batches_out: usize,
     /// What was read last, and where it stands.
@@ -94,7 +94,7 @@ impl Engine {
             known: BTreeSet::new(),
             unread: BTreeSet::new(),
             waiting: BTreeSet::new(),
-            waited: BTreeMap::new(),
+            waits: Waits::default(),
             batches_out: 0,
             buffer: Vec::with_capacity(CHUNK_BYTES_MAX),
             last: None,
@@ -132,7 +132,7 @@ impl Engine {
                 self.pipeline.handle_chunk(Chunk { stream, source: read.source, offset: read.offset, bytes }, now);
                 if read.end_of_source {
                     self.pipeline.handle_end_of_source(stream, read.source);
-                    self.waited.remove(&stream);
+                    self.waits.end(stream);
                 }
                 if !self.follower.is_ready(stream) {
                     self.pause(stream);
@@ -246,7 +246,7 @@ impl Engine {
             self.known.remove(&stream);
             self.unread.remove(&stream);
             self.waiting.remove(&stream);
-            self.waited.remove(&stream);
+            self.waits.end(stream);
             self.pipeline.close_stream(stream);
         }
     }
@@ -264,7 +264,7 @@ impl Engine {
         let waits = self.known.iter().filter_map(|stream| Some((*stream, self.follower.waits_for(*stream)?)));
         let waits: Vec<(StreamId, Wait)> = waits.collect();
         self.waiting =
-            waits.into_iter().filter(|(stream, wait)| self.may_wait(*stream, *wait)).map(|(stream, _)| stream).collect();
+            waits.into_iter().filter(|(stream, wait)| self.waits.count(*stream, *wait)).map(|(stream, _)| stream).collect();
         let behind: BTreeSet<StreamId> = self.unread.union(&self.waiting).copied().collect();
         for stream in before.difference(&behind) {
             self.finish(*stream);
@@ -279,19 +279,9 @@ impl Engine {
     fn pause(&mut self, stream: StreamId) {
         self.unread.remove(&stream);
         match self.follower.waits_for(stream) {
-            Some(wait) if self.may_wait(stream, wait) => drop(self.waiting.insert(stream)),
+            Some(wait) if self.waits.count(stream, wait) => drop(self.waiting.insert(stream)),
             _ => self.finish(stream),
         }
-    }
-
-    /// Counts a scan for which a log waits. False when it has waited for long enough.
-    fn may_wait(&mut self, stream: StreamId, wait: Wait) -> bool {
-        let waited = self.waited.entry(stream).or_insert((wait, 0));
-        if waited.0 != wait {
-            *waited = (wait, 0);
-        }
-        waited.1 = waited.1.saturating_add(1);
-        waited.1 <= WAITING_SCANS_MAX
     }
 
     fn finish(&mut self, stream: StreamId) {
