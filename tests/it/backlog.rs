@@ -9,7 +9,7 @@ use crate::vigil::Place;
 
 #[test]
 fn a_backlog_is_worked_off_in_flat_memory() {
-    let megabytes = std::env::var("HDFS_VIGIL_BACKLOG_MB").map_or(100, |text| text.parse::<u64>().unwrap());
+    let megabytes = std::env::var("HDFS_VIGIL_BACKLOG_MB").map_or(300, |text| text.parse::<u64>().unwrap());
     let place = Place::new("");
     place.configure(&format!(
         "[pipeline]\nsession_bytes_max = \"4MB\"\n[state]\ncheckpoint_interval = \"5s\"\n[alerts]\nlog = false\n{LISTEN}"
@@ -27,11 +27,15 @@ fn a_backlog_is_worked_off_in_flat_memory() {
         peaks.push(vigil.peak_bytes());
     }
     println!("{bytes} bytes; peak memory in bytes at 20, 60 and 100 %: {peaks:?}");
-    assert!(peaks[2] < peaks[0] + peaks[0] / 10 + 8_000_000, "memory grows with the backlog: {peaks:?}");
+    assert!(peaks[2] < MEMORY_BYTES_MAX, "memory grows with the backlog: {peaks:?}");
     assert_eq!(metric(&place, "lag_bytes"), Some(0.0));
     assert_eq!(metric(&place, "unread_age_seconds"), Some(0.0));
     assert!(vigil.stop().success());
 }
+
+/// What the daemon takes for itself, the model, 4 MB of sessions and the changes between two checkpoints at full speed: half of the smallest
+/// backlog here.
+const MEMORY_BYTES_MAX: u64 = 160_000_000;
 
 /// Writes stories of blocks, ten a second, of which every thousandth ends midway, until there are so many bytes: how many there are.
 fn write(path: &Path, bytes: u64) -> u64 {
