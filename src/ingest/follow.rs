@@ -462,13 +462,8 @@ impl Follower {
                 return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos }));
             }
             Kin::Unsure => {}
-            Kin::Heir(index) => self.inherit(slot(index), found),
-            Kin::Spent(index) => {
-                let slot = slot(index);
-                self.inherit(slot, found);
-                let source = self.streams.at_mut(slot);
-                source.given_up = true;
-            }
+            Kin::Heir(index) => self.inherit(slot(index), found, false),
+            Kin::Spent(index) => self.inherit(slot(index), found, true),
             // Copied in this moment: what it was when its head was read says nothing of whose copy it is.
             Kin::Stranger if is_short_copy(found) && reader.file().metadata()?.size != found.size => {
                 return Err(io::ErrorKind::NotFound.into());
@@ -485,12 +480,13 @@ impl Follower {
         self.complaints.tell(Notice::Truncated { path: found.path.clone() });
     }
 
-    /// Lets the source in `slot` go on in `found`.
-    fn inherit(&mut self, slot: Slot, found: &Found) {
+    /// Lets the source in `slot` go on in `found`, or end there if it `is_spent`.
+    fn inherit(&mut self, slot: Slot, found: &Found, is_spent: bool) {
         let source = self.streams.at_mut(slot);
         let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
         source.move_to(found);
-        source.given_up = false;
+        source.given_up = is_spent;
+        self.streams.put_behind_older(slot);
         self.counters.copied_sources += 1;
         self.complaints.tell(notice);
     }

@@ -29,7 +29,7 @@ pub struct Streams {
     next_source: u32,
 }
 
-/// Where a source stands in its stream; good until one is added or forgotten.
+/// Where a source stands in its stream; good until one is added, put elsewhere or forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
     /// The stream.
@@ -51,6 +51,15 @@ impl Stream {
     pub fn insert(&mut self, source: Source) {
         let newer = self.sources.iter().position(|other| other.is_present() && other.age() > source.age());
         self.sources.insert(newer.unwrap_or(self.sources.len()), source);
+    }
+
+    /// Puts the source at `index`, which has found a name again, behind the older ones. What turned up while it had none stands behind it,
+    /// older or not.
+    fn put_behind_older(&mut self, index: usize) {
+        let mut behind = self.sources.split_off(index);
+        let (rank, is_plain) = (behind[0].rank.clone(), behind[0].codec.is_none());
+        self.sources.extend(behind.extract_if(.., |other| other.is_present() && other.age() < (&rank, is_plain)));
+        self.sources.append(&mut behind);
     }
 }
 
@@ -170,6 +179,12 @@ impl Streams {
         let stream = source.info.stream;
         self.homes.insert(source.info.id, stream);
         self.by_id.get_mut(&stream).expect("a source belongs to a stream that is there").insert(source);
+    }
+
+    /// Puts the source in `slot`, which has found a name again, behind those of its stream that are older.
+    pub fn put_behind_older(&mut self, slot: Slot) {
+        let stream = self.by_id.get_mut(&slot.stream).expect("a slot names a stream that is there");
+        stream.put_behind_older(slot.index);
     }
 
     /// Forgets the sources that `is_over`, and returns their numbers.

@@ -67,6 +67,22 @@ fn a_log_that_was_copied_and_truncated_between_the_look_and_the_reading_is_read_
 }
 
 #[test]
+fn a_log_that_is_found_in_its_copy_comes_after_an_older_file_that_was_found_before_it() {
+    let (mut tail, disk) = tail();
+    tail.write("x.log", FIRST);
+    tail.step();
+    tail.rename("x.log", "x.log.2");
+    tail.write("x.log", "3 is written after what this look does not show\n");
+    tail.scan();
+    tail.rename("x.log.2", "x.log.3");
+    tail.write("x.log.2", "2 is shown by the next look\n");
+    disk.interrupt(Question::Open, |directory| rotate_and_write(directory, "4\n"));
+    tail.settle();
+    let lines = [FIRST, "2 is shown by the next look", "3 is written after what this look does not show", "4"];
+    tail.check("x.log", &lines.map(str::trim_end));
+}
+
+#[test]
 fn a_log_that_is_renamed_at_the_first_look_after_a_restart_is_not_at_its_end() {
     let (mut tail, disk) = tail();
     tail.write("x.log", FIRST);
@@ -86,12 +102,16 @@ fn a_log_that_is_renamed_at_the_first_look_after_a_restart_is_not_at_its_end() {
 /// Longer than what is written next, and known for what it is in a copy.
 const FIRST: &str = "1 is the first line of the log\n";
 
-/// `copytruncate`, and the writer goes on.
 fn rotate(directory: &Path) {
+    rotate_and_write(directory, "2\n");
+}
+
+/// `copytruncate`, and the writer goes on.
+fn rotate_and_write(directory: &Path, next: &str) {
     let (live, copy) = (directory.join("x.log"), directory.join("x.log.1"));
     fs::copy(&live, copy).unwrap();
     fs::File::create(&live).unwrap();
-    append(&live, "2\n");
+    append(&live, next);
 }
 
 fn tail() -> (Tail, Interrupted) {
