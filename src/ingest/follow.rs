@@ -238,8 +238,8 @@ impl Follower {
         if matches!(source.place, Place::Missing { replaced: true, .. }) || source.is_too_little_known(found) {
             return Some(false);
         }
-        let look = if source.codec != found.codec {
-            // Compressed on an inode that was freed: what it decodes to may be alike, but offsets mean something else in it.
+        let look = if source.codec != found.codec || self.is_outlived(slot, found) {
+            // On an inode that was freed. If it is compressed, what it decodes to may be alike, but offsets mean something else in it.
             Ok(Look::Other)
         } else if source.is_unchanged(found.size, found.modified_nanos) {
             Ok(Look::Same(source.info.head))
@@ -280,6 +280,12 @@ impl Follower {
             }
         }
         None
+    }
+
+    /// An open descriptor keeps the inode from being used again.
+    fn is_outlived(&self, slot: Slot, found: &Found) -> bool {
+        !self.descriptors.holds(self.streams.at(slot).info.id)
+            && self.streams.get(slot.stream).is_some_and(|stream| kin::is_outlived(stream, slot.index, found))
     }
 
     fn look(&mut self, slot: Slot, found: &Found) -> io::Result<Look> {

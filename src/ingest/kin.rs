@@ -59,7 +59,7 @@ pub fn recognise(
     let (there, lost): (Vec<_>, Vec<_>) =
         candidates.partition(|(_, source)| source.is_present() || descriptors.holds(source.info.id));
     for &(index, source) in &lost {
-        if is_heir(source, &head, reader)? {
+        if !is_outlived(stream, index, found) && is_heir(source, &head, reader)? {
             return Ok(Kin::Heir(index));
         }
     }
@@ -76,6 +76,17 @@ pub fn recognise(
         }
     }
     Ok(Kin::Stranger)
+}
+
+/// Whether the source of this `index`, which has lost its name, cannot be what the live file `found` holds, although it begins so: a newer
+/// file has appeared since, and no file becomes younger. Where so little is known of it that another may well begin like it, this is all
+/// there is to go by; taken for it, a new file on its inode would be read before the newer one.
+#[must_use]
+pub fn is_outlived(stream: &Stream, index: usize, found: &Found) -> bool {
+    let source = &stream.sources[index];
+    let is_live = found.rank == Rank::Live && found.codec.is_none();
+    let is_little_known = (1..COPY_BYTES_MIN).contains(&source.info.head.bytes.into());
+    is_live && is_little_known && !source.is_present() && index + 1 < stream.sources.len()
 }
 
 /// The plain file of the same name, of which `found` can only be the compressed copy.

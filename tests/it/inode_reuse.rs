@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use hdfs_vigil::ingest::Notice;
+
 use crate::tail::Tail;
 
 #[test]
@@ -49,6 +51,28 @@ fn an_open_file_keeps_its_inode() {
     assert!(!reuse(&tail, inode, "2\n"));
     tail.settle();
     tail.check("x.log", &["1", "2"]);
+}
+
+#[test]
+fn a_short_file_that_a_newer_one_has_outlived_is_not_the_live_one_again() {
+    let mut tail = Tail::new();
+    tail.write("x.log", "1\n");
+    tail.step();
+    tail.roll("x.log", 2);
+    tail.write("x.log", "2");
+    tail.step();
+    // As if it were deleted: it comes back as what another one has made of its inode, which happens to begin like it.
+    tail.rename("x.log", "aside");
+    tail.write("x.log", "3\n");
+    tail.step();
+    tail.check("x.log", &["1"]);
+    tail.roll("x.log", 2);
+    tail.truncate("aside", 0);
+    tail.write("aside", "2 is how another one begins\n");
+    tail.rename("aside", "x.log");
+    tail.settle();
+    tail.check("x.log", &["1", "3", "2 is how another one begins"]);
+    assert!(tail.has_notice(|notice| matches!(notice, Notice::Lost { bytes: 1, .. })), "{:#?}", tail.notices);
 }
 
 fn inode(tail: &Tail, name: &str) -> u64 {
