@@ -282,7 +282,7 @@ impl Follower {
         None
     }
 
-    /// An open descriptor keeps the inode from being used again.
+    /// Whether `found` is younger than the source in `slot` can be. An open descriptor keeps an inode from being used again.
     fn is_outlived(&self, slot: Slot, found: &Found) -> bool {
         !self.descriptors.holds(self.streams.at(slot).info.id)
             && self.streams.get(slot.stream).is_some_and(|stream| kin::is_outlived(stream, slot.index, found))

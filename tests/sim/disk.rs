@@ -35,8 +35,8 @@ struct Node {
     packed: Option<Vec<u8>>,
     modified_nanos: i64,
     handles: usize,
-    /// Whether somebody has read a byte of it. Of one that was only listed, nothing was there any more when anybody got to it; and what
-    /// came and went between two looks at an empty one has left no trace.
+    /// Whether somebody has read of it while there was something in it. One that was only listed did not exist any more when anybody got
+    /// to it, and what came and went between two looks at an empty one has left no trace.
     is_seen: bool,
     is_locked: bool,
     /// Reads that are going to fail.
@@ -259,6 +259,7 @@ impl OpenFile for SimFile {
         let mut hadoop = self.disk.ask();
         let most = hadoop.random.random_range(1..20_000);
         let node = hadoop.files.nodes.get_mut(&self.inode).unwrap();
+        node.is_seen |= !node.bytes().is_empty();
         if node.broken_reads > 0 {
             node.broken_reads -= 1;
             return Err(io::Error::other("the simulated disk fails"));
@@ -266,7 +267,6 @@ impl OpenFile for SimFile {
         let left = node.bytes().get(offset as usize..).unwrap_or_default();
         let read = left.len().min(buffer.len()).min(most);
         buffer[..read].copy_from_slice(&left[..read]);
-        node.is_seen |= read > 0;
         Ok(read)
     }
 }

@@ -58,7 +58,7 @@ struct Log {
     /// Lines that were read and will not be asked for again, whatever happens.
     safe: BTreeSet<usize>,
     at_risk: BTreeSet<usize>,
-    /// Those of them of whose file nobody has ever read a byte: they came and went between two looks.
+    /// Those of them of whose file nobody has ever read while it held anything: they came and went between two looks.
     unseen: BTreeSet<usize>,
     numbers: BTreeMap<Vec<u8>, usize>,
 }
