@@ -324,6 +324,11 @@ impl Follower {
             self.counters.rotated_sources += 1;
             self.complaints.tell(notice);
         }
+        if self.mode == Mode::Follow && source.goes_on() {
+            let notice = Notice::Opened { source: source.info.id, path: found.path.clone(), offset: source.offset };
+            self.counters.opened_sources += 1;
+            self.complaints.tell(notice);
+        }
     }
 
     /// Takes down that another file is where the source in `slot` was: it was truncated, or its inode was used again.

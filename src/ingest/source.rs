@@ -193,6 +193,17 @@ impl Source {
         self.given_up || self.is_packed() || mode == Mode::Once || (is_over && self.quiet_scans >= QUIET_SCANS_MIN)
     }
 
+    /// Whether it goes on after its end: its writer did not know that it was renamed, or it was moved away and back. A compressed one does
+    /// not.
+    #[must_use]
+    pub fn goes_on(&mut self) -> bool {
+        let goes_on = self.finished && !self.is_packed() && self.size > self.offset;
+        if goes_on {
+            (self.finished, self.given_up, self.quiet_scans) = (false, false, 0);
+        }
+        goes_on
+    }
+
     /// Counts this scan among the quiet ones, or begins to count anew.
     pub fn count_quiet(&mut self, superseded: bool) {
         let is_over = superseded || !self.is_present();

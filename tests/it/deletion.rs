@@ -86,6 +86,22 @@ fn check_return(come_back: fn(&Path, &Path)) {
 }
 
 #[test]
+fn a_log_that_is_moved_away_and_back_goes_on() {
+    for scans in 0..3 {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n");
+        tail.step();
+        tail.rename("x.log", "aside");
+        (0..scans).for_each(|_| tail.step());
+        tail.rename("aside", "x.log");
+        tail.write("x.log", "2\n");
+        tail.settle();
+        tail.check("x.log", &["1", "2"]);
+        assert_eq!(tail.follower.counters().lost_sources, 0, "{scans}");
+    }
+}
+
+#[test]
 fn a_whole_directory_may_go_and_come_back() {
     let mut tail = Tail::new();
     tail.settings.patterns = vec![tail.path("logs").to_str().unwrap().to_owned()];

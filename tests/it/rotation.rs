@@ -198,3 +198,19 @@ fn it_is_known_what_rotation_deletes_before_unread_bytes() {
         tail.roll("x.log", 2);
     }
 }
+
+#[test]
+fn a_writer_that_goes_on_in_the_renamed_file_after_a_pause_is_heard() {
+    for text in ["", "3\n"] {
+        let mut tail = Tail::new();
+        tail.write("x.log", "1\n");
+        tail.step();
+        tail.rename("x.log", "x.log.1");
+        tail.write("x.log", text);
+        tail.settle();
+        tail.write("x.log.1", "2\n");
+        tail.settle();
+        let read = [&["1"][..], &text.lines().collect::<Vec<_>>(), &["2"]].concat();
+        tail.check("x.log", &read);
+    }
+}
