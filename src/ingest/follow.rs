@@ -1,28 +1,30 @@
 //! Keeps track of every file of every stream, and hands out what nobody has read yet.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod complaints;
+mod reading;
 pub mod standing;
+mod unknown;
 
 use self::complaints::Complaints;
+use self::unknown::Copied;
 use super::discover::{Found, Listing, Patterns, failed};
-use super::disk::{Disk, File, HostDisk};
-use super::fingerprint::HEAD_BYTES_MAX;
-use super::kin::{self, Kin};
+use super::disk::{Disk, HostDisk};
+use super::kin;
 use super::name::{self, Rank};
 use super::reader::{Descriptors, Reader};
 use super::reread::find_by_identity;
-use super::source::{Look, Place, Source, is_settled};
+use super::source::{Look, Place, Source};
 use super::streams::{Slot, Stream, Streams};
 use super::{
     Counters, Fingerprint, Identity, Mode, Notice, Read, Refusal, Rereader, Saved, Settings, SettingsError, SourceInfo, StartAt,
-    TimeReader, Wait, start,
+    TimeReader, Wait,
 };
-use crate::limits::{CHUNK_BYTES_MAX, SOURCES_MAX};
+use crate::limits::CHUNK_BYTES_MAX;
 use crate::pipeline::event::{Position, SourceId, StreamId, WallTime};
 
 /// Follows the files that the settings name. See [`crate::ingest`] for what it promises.
@@ -268,8 +270,7 @@ impl Follower {
             Err(error) if self.is_being_compressed(found, &error) => {}
             Err(error) => {
                 self.complain_of(&found.path, "open", &error);
-                // Under the name of another log it is that one's, or its own would wait for it.
-                if self.streams.get(slot.stream).is_some_and(|stream| stream.name != found.stream) {
+                if self.is_of_another_log(slot, found) {
                     return Some(false);
                 }
                 let source = self.streams.at_mut(slot);
@@ -280,6 +281,14 @@ impl Follower {
             }
         }
         None
+    }
+
+    /// Whether a file that cannot be looked at is another log's, going by its name, while nobody has seen the source in `slot` lately: or
+    /// its own log would wait for that file.
+    fn is_of_another_log(&self, slot: Slot, found: &Found) -> bool {
+        let is_named = !found.stream.as_os_str().is_empty();
+        let is_own = self.streams.get(slot.stream).is_some_and(|stream| stream.name == found.stream);
+        is_named && !is_own && !self.streams.at(slot).is_present()
     }
 
     /// Whether `found` is younger than the source in `slot` can be. An open descriptor keeps an inode from being used again.
@@ -403,157 +412,6 @@ impl Follower {
     }
 }
 
-/// The scan: files that are not known.
-impl Follower {
-    /// Takes up files that are no known sources, originals before what may be their copies. Returns whether one was renamed
-    /// meanwhile: it may be older than those taken up, and has to be found before any of them is read.
-    fn take_up(&mut self, mut unknown: Vec<Found>) -> bool {
-        let mut is_renamed = false;
-        unknown.sort_by_key(|found| (found.codec, found.rank != Rank::Live));
-        let mut copies = HashMap::new();
-        for found in unknown {
-            // An empty rotated file is a copy that has not begun, or nothing at all.
-            if found.size == 0 && found.rank != Rank::Live {
-                continue;
-            }
-            if let Some(copied) = self.copies.get(&found.identity).filter(|copied| self.is_copied(copied, &found)) {
-                copies.insert(found.identity, *copied);
-                continue;
-            }
-            if self.streams.named(&found.stream).is_some_and(|stream| self.moved.contains(&stream.id)) {
-                is_renamed = true;
-                continue;
-            }
-            match self.take_up_one(&found) {
-                Ok(Some(copied)) => drop(copies.insert(found.identity, copied)),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => is_renamed = true,
-                Err(error) if self.is_being_compressed(&found, &error) => {}
-                Err(error) => {
-                    if !self.started && self.late.len() < SOURCES_MAX {
-                        self.late.insert(found.identity);
-                    }
-                    self.complain_of(&found.path, "open", &error);
-                }
-            }
-        }
-        self.copies = copies;
-        is_renamed
-    }
-
-    /// Whether `found` cannot be decoded because its writer has only begun it: it is looked at again by the next scan.
-    fn is_being_compressed(&self, found: &Found, error: &io::Error) -> bool {
-        self.mode == Mode::Follow
-            && error.kind() == io::ErrorKind::UnexpectedEof
-            && !is_settled(found.modified_nanos, self.now_nanos)
-    }
-
-    /// Whether `found` is known as a copy of a source that is still there, and has not changed since that was found out.
-    fn is_copied(&self, copied: &Copied, found: &Found) -> bool {
-        let is_there = |source: &Source| source.is_present() || self.descriptors.holds(source.info.id);
-        copied.size == found.size
-            && copied.modified_nanos == found.modified_nanos
-            && self.streams.source(copied.original).is_some_and(is_there)
-    }
-
-    fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
-        let mut reader = self.open_found(found)?;
-        if found.codec.is_none() && reader.file().metadata()?.size < found.size {
-            self.note_emptied(found);
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let kin = match self.streams.named(&found.stream) {
-            Some(stream) => kin::recognise(stream, found, &mut reader, &mut self.descriptors, &*self.disk)?,
-            None => Kin::Stranger,
-        };
-        let slot =
-            |index| Slot { stream: self.streams.named(&found.stream).expect("kin is of a stream that is there").id, index };
-        match kin {
-            Kin::Copy(original) => {
-                return Ok(Some(Copied { original, size: found.size, modified_nanos: found.modified_nanos }));
-            }
-            Kin::Unsure => {}
-            Kin::Heir(index) => self.inherit(slot(index), found, false),
-            Kin::Spent(index) => self.inherit(slot(index), found, true),
-            // Copied in this moment: what it was when its head was read says nothing of whose copy it is.
-            Kin::Stranger if is_short_copy(found) && reader.file().metadata()?.size != found.size => {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            Kin::Stranger => self.welcome(found, reader)?,
-        }
-        Ok(None)
-    }
-
-    /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
-    /// is older than what it holds now and has to be found first: so this has to be done anew.
-    fn note_emptied(&mut self, found: &Found) {
-        self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated { path: found.path.clone() });
-    }
-
-    /// Lets the source in `slot` go on in `found`, or end there if it `is_spent`.
-    fn inherit(&mut self, slot: Slot, found: &Found, is_spent: bool) {
-        let source = self.streams.at_mut(slot);
-        let notice = Notice::Copied { source: source.info.id, from: source.info.path.clone(), to: found.path.clone() };
-        source.move_to(found);
-        source.given_up = is_spent;
-        self.streams.put_behind_older(slot);
-        self.counters.copied_sources += 1;
-        self.complaints.tell(notice);
-    }
-
-    /// Adds a source for a file that is nobody's copy.
-    fn welcome(&mut self, found: &Found, mut reader: Reader) -> io::Result<()> {
-        let head = Fingerprint::of_head(&reader.head()?);
-        let (offset, finished) = self.begin(found, &mut reader)?;
-        let numbers = self.streams.stream_for(&found.stream).and_then(|stream| Ok((stream, self.streams.next_source()?)));
-        let (stream, id) = match numbers {
-            Ok(numbers) => numbers,
-            Err(reason) => {
-                self.complain(Notice::Refused { path: found.path.clone(), reason });
-                return Ok(());
-            }
-        };
-        let info = SourceInfo { id, stream, path: found.path.clone(), identity: found.identity, head };
-        let mut source = Source::new(info, found, offset, finished);
-        if let Reader::Plain(file) = &reader {
-            source.remember_tail(file)?;
-        }
-        self.late.remove(&found.identity);
-        self.streams.add(source);
-        if !finished {
-            self.counters.opened_sources += 1;
-            self.complaints.tell(Notice::Opened { source: id, path: found.path.clone(), offset });
-        }
-        Ok(())
-    }
-
-    /// Where to begin in a new file, and whether that is already the end of it.
-    fn begin(&self, found: &Found, reader: &mut Reader) -> io::Result<(u64, bool)> {
-        let was_there_first = !self.started || self.late.contains(&found.identity);
-        let is_live = found.rank == Rank::Live && found.codec.is_none();
-        let end = |file: &File| {
-            if is_live { start::last_line(file, found.size).map(|offset| (offset, false)) } else { Ok((found.size, true)) }
-        };
-        match (self.start_at, reader) {
-            _ if !was_there_first => Ok((0, false)),
-            (StartAt::Beginning, _) => Ok((0, false)),
-            (StartAt::End, reader) => end(reader.file()),
-            (StartAt::Since { wall_time, .. }, reader) if found.modified_nanos < wall_time.0.saturating_mul(1_000_000) => {
-                end(reader.file())
-            }
-            (StartAt::Since { log_time, .. }, Reader::Plain(file)) => {
-                let offset = start::first_since(file, found.size, log_time, &self.read_time)?;
-                if offset == found.size { end(file) } else { Ok((offset, false)) }
-            }
-            (StartAt::Since { log_time, .. }, Reader::Packed(packed)) => {
-                let offset = start::first_since_in_stream(BufReader::new(packed.decoder()?), log_time, &self.read_time)?;
-                Ok(offset.map_or((found.size, true), |offset| (offset, false)))
-            }
-        }
-    }
-}
-
 /// The scan: what follows from it.
 impl Follower {
     /// Counts quiet scans, gives up what is gone, forgets what is over, and works out what is ready.
@@ -645,123 +503,6 @@ impl Follower {
         }
         self.complaints.tell(notice);
     }
-}
-
-/// Reading.
-impl Follower {
-    fn read_current(&mut self, stream: StreamId, buffer: &mut Vec<u8>) -> Option<Read> {
-        let (index, superseded) = self.streams.get(stream)?.current()?;
-        let slot = Slot { stream, index };
-        let source = self.streams.at(slot);
-        let (id, offset) = (source.info.id, source.offset);
-        if source.blocked {
-            return None;
-        }
-        if !source.given_up {
-            self.fill(slot, buffer);
-        }
-        let bytes = buffer.len();
-        let source = self.streams.at(slot);
-        let end_of_source = bytes == 0 && !source.blocked && source.is_caught_up() && source.ends(self.mode, superseded);
-        if end_of_source {
-            self.finish(slot);
-        }
-        self.counters.bytes += bytes as u64;
-        (bytes > 0 || end_of_source).then_some(Read { stream, source: id, offset, bytes, end_of_source })
-    }
-
-    /// Fills `buffer` from the source in `slot`; blocks the source until the next scan when that fails.
-    fn fill(&mut self, slot: Slot, buffer: &mut Vec<u8>) {
-        let result = self.ensure_open(slot).and_then(|()| self.fill_from_open(slot, buffer));
-        if let Err(error) = result {
-            self.fail(slot, &error);
-        }
-    }
-
-    fn ensure_open(&mut self, slot: Slot) -> io::Result<()> {
-        let source = self.streams.at(slot);
-        if self.descriptors.holds(source.info.id) {
-            return Ok(());
-        }
-        let file = if source.is_present() {
-            self.disk.open(&source.info.path)?
-        } else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        if file.metadata()?.identity != source.info.identity {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        self.descriptors.insert(source.info.id, Reader::new(file, source.codec)?);
-        Ok(())
-    }
-
-    fn fill_from_open(&mut self, slot: Slot, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let (now_nanos, chunk_bytes) = (self.now_nanos, self.chunk_bytes);
-        let source = self.streams.at_mut(slot);
-        let reader = self.descriptors.get(source.info.id).expect("it was opened before");
-        match reader {
-            Reader::Packed(packed) => {
-                *buffer = packed.read_from(source.offset, chunk_bytes)?;
-                source.exhausted = buffer.is_empty();
-                if !buffer.is_empty() {
-                    source.failed_size = None;
-                }
-            }
-            Reader::Plain(file) => source.read_plain(file, chunk_bytes, now_nanos, buffer)?,
-        }
-        if !buffer.is_empty() {
-            source.advance(buffer);
-        }
-        Ok(())
-    }
-
-    /// Leaves a source that could not be read alone until the next scan; a compressed one that fails twice without having grown,
-    /// and one that is to be read once only, is given up.
-    fn fail(&mut self, slot: Slot, error: &io::Error) {
-        let source = self.streams.at_mut(slot);
-        source.blocked = true;
-        source.moved = error.kind() == io::ErrorKind::NotFound;
-        let is_broken = !source.moved && source.is_packed() && source.failed_size == Some(source.size);
-        if !source.moved {
-            source.failed_size = Some(source.size);
-        }
-        let path = source.info.path.clone();
-        let is_hopeless = is_broken || (self.mode == Mode::Once && error.kind() != io::ErrorKind::NotFound);
-        self.complain_of(&path, "read", error);
-        if is_hopeless {
-            self.give_up(slot);
-            self.streams.at_mut(slot).blocked = false;
-        }
-    }
-
-    fn finish(&mut self, slot: Slot) {
-        let source = self.streams.at_mut(slot);
-        source.finished = true;
-        if !source.is_packed() && source.is_present() && source.size < source.offset {
-            // What is left of it is a copy that had missed the last bytes.
-            (source.offset, source.tail) = (source.size, Fingerprint::default());
-        }
-        let id = source.info.id;
-        self.counters.finished_sources += 1;
-        if matches!(source.place, Place::Missing { replaced: false, .. }) && !source.given_up {
-            self.counters.deleted_sources += 1;
-            self.complaints.tell(Notice::Deleted { source: id, path: source.info.path.clone() });
-        }
-        self.descriptors.close(id);
-    }
-}
-
-/// A copy of a source, as it was when it was found to be one.
-#[derive(Clone, Copy, Debug)]
-struct Copied {
-    original: SourceId,
-    size: u64,
-    modified_nanos: i64,
-}
-
-/// Whether a file may be a copy that is shorter than what is known of the head of its log.
-fn is_short_copy(found: &Found) -> bool {
-    found.rank != Rank::Live && found.codec.is_none() && found.size < HEAD_BYTES_MAX as u64
 }
 
 /// Where a source is that the patterns do not show any more: under its own path, which a symbolic link may have led to, or under
