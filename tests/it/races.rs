@@ -14,12 +14,7 @@ use crate::tail::{Tail, append};
 #[test]
 fn a_log_that_was_copied_and_truncated_between_listing_and_opening_is_read_in_order() {
     for is_known in [false, true] {
-        let (mut tail, disk) = tail();
-        if is_known {
-            tail.write("x.log", "");
-            tail.step();
-        }
-        tail.write("x.log", FIRST);
+        let (mut tail, disk) = tail_of_first(is_known);
         disk.interrupt(Question::Open, rotate);
         tail.settle();
         tail.check("x.log", &[FIRST.trim_end(), "2"]);
@@ -29,12 +24,7 @@ fn a_log_that_was_copied_and_truncated_between_listing_and_opening_is_read_in_or
 #[test]
 fn a_log_that_was_truncated_between_listing_and_opening_is_told_of() {
     for is_known in [false, true] {
-        let (mut tail, disk) = tail();
-        if is_known {
-            tail.write("x.log", "");
-            tail.step();
-        }
-        tail.write("x.log", FIRST);
+        let (mut tail, disk) = tail_of_first(is_known);
         disk.interrupt(Question::Open, |directory| fs::write(directory.join("x.log"), "2\n").unwrap());
         tail.settle();
         tail.check("x.log", &["2"]);
@@ -45,10 +35,7 @@ fn a_log_that_was_truncated_between_listing_and_opening_is_told_of() {
 
 #[test]
 fn a_log_that_was_emptied_and_written_to_between_listing_and_openings_is_read_once() {
-    let (mut tail, disk) = tail();
-    tail.write("x.log", "");
-    tail.step();
-    tail.write("x.log", FIRST);
+    let (mut tail, disk) = tail_of_first(true);
     disk.interrupt(Question::Open, |directory| drop(fs::File::create(directory.join("x.log")).unwrap()));
     disk.interrupt(Question::Open, |directory| append(&directory.join("x.log"), &format!("2{FIRST}")));
     tail.settle();
@@ -112,6 +99,17 @@ fn rotate_and_write(directory: &Path, next: &str) {
     fs::copy(&live, copy).unwrap();
     fs::File::create(&live).unwrap();
     append(&live, next);
+}
+
+/// A log that holds [`FIRST`] and was not looked at since; `is_known` when it was empty.
+fn tail_of_first(is_known: bool) -> (Tail, Interrupted) {
+    let (mut tail, disk) = tail();
+    if is_known {
+        tail.write("x.log", "");
+        tail.step();
+    }
+    tail.write("x.log", FIRST);
+    (tail, disk)
 }
 
 fn tail() -> (Tail, Interrupted) {
