@@ -259,7 +259,7 @@ impl Follower {
                     self.replace(slot, found);
                 } else if !source.finished {
                     // The next pass finds the same file, and must find it alone: what it held when it was listed only this one knows.
-                    self.note_emptied(found);
+                    self.note_truncated(&found.path);
                     self.moved.insert(slot.stream);
                 }
                 return Some(false);
@@ -348,9 +348,14 @@ impl Follower {
         let was_truncated = source.info.path == found.path || self.descriptors.holds(id);
         self.descriptors.close(id);
         if was_truncated {
-            self.counters.truncated_sources += 1;
-            self.complaints.tell(Notice::Truncated { path: found.path.clone() });
+            self.note_truncated(&found.path);
         }
+    }
+
+    /// Counts and tells that a file holds something else by now than it did.
+    fn note_truncated(&mut self, path: &Path) {
+        self.counters.truncated_sources += 1;
+        self.complaints.tell(Notice::Truncated { path: path.to_path_buf() });
     }
 
     /// Looks for the sources that the listing did not show: moved away, deleted, or not to be looked at just now.
@@ -406,8 +411,8 @@ impl Follower {
         if let Place::Missing { replaced, .. } = &mut source.place {
             *replaced = true;
         }
-        self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated { path: source.info.path.clone() });
+        let path = source.info.path.clone();
+        self.note_truncated(&path);
         true
     }
 }

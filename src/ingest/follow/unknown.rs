@@ -71,7 +71,8 @@ impl Follower {
     fn take_up_one(&mut self, found: &Found) -> io::Result<Option<Copied>> {
         let mut reader = self.open_found(found)?;
         if found.codec.is_none() && reader.file().metadata()?.size < found.size {
-            self.note_emptied(found);
+            // What it held may be in a copy, which is older than what it holds now and has to be found first.
+            self.note_truncated(&found.path);
             return Err(io::ErrorKind::NotFound.into());
         }
         let kin = match self.streams.named(&found.stream) {
@@ -94,13 +95,6 @@ impl Follower {
             Kin::Stranger => self.welcome(found, reader)?,
         }
         Ok(None)
-    }
-
-    /// Takes down that a file has shrunk since it was listed and before anything was read of it. What it held may be in a copy, which
-    /// is older than what it holds now and has to be found first: so this has to be done anew.
-    pub(super) fn note_emptied(&mut self, found: &Found) {
-        self.counters.truncated_sources += 1;
-        self.complaints.tell(Notice::Truncated { path: found.path.clone() });
     }
 
     /// Lets the source in `slot` go on in `found`, or end there if it `is_spent`.
